@@ -1,0 +1,48 @@
+"""`scicat-watch catalogue`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from scicat_watch.cli.options import PATH, configured, settings_from
+
+
+@click.command("catalogue")
+@configured
+@click.option("--host", help="Address to serve on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on; 0 takes a free one.")
+@click.option("--database", type=PATH, help="The SQLite file.")
+@click.option("--accounts", type=PATH, help="JSON file with the accounts; made if it does not exist.")
+@click.option("--pid-prefix", help="Prefix of the ids that the catalogue makes.")
+@click.option("--as-child", is_flag=True, hidden=True, help="End when standard input does.")
+def command(
+    config: Path | None,
+    var_dir: Path | None,
+    log_level: str | None,
+    as_child: bool,
+    **embedded: str | int | Path | None,
+) -> None:
+    """Serve the embedded catalogue alone: SciCat's REST API (v3), and pages for people."""
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in embedded.items()}
+    settings = settings_from(
+        config, var_dir, embedded={name: value for name, value in given.items() if value is not None}
+    )
+
+    from scicat_watch.service import logs, serving
+
+    logs.set_up(settings.logging, log_level or ("warning" if as_child else "info"))
+    if as_child:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    serving.serve(settings, lambda url: click.echo(url if as_child else f"scicat-watch: catalogue at {url}"))
+
+
+def _end_with_input() -> None:
+    # Not through sys.stdin: a thread that waits in its buffer would disturb the interpreter's end.
+    while os.read(0, 1 << 16):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,40 @@
+"""What several verbs take: the configuration, and a few of its keys on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from scicat_watch.settings.load import default, load
+from scicat_watch.settings.model import Settings
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+
+def configured(function: Function) -> Function:
+    """Options that say where the configuration is, and overrule some of it."""
+    decorators = (
+        click.option(
+            "-c", "--config", type=PATH, envvar="SCICAT_WATCH_CONFIG", help="Configuration file (YAML)."
+        ),
+        click.option("--var-dir", type=PATH, help="Directory for our own state; overrules the configuration."),
+        click.option(
+            "-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is logged."
+        ),
+    )  # fmt: skip
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def settings_from(config: Path | None, var_dir: Path | None, **sections: dict[str, Any]) -> Settings:
+    """The settings of a configuration file, or the defaults, with what the command line says instead."""
+    overrides: dict[str, Any] = {name: section for name, section in sections.items() if section}
+    if var_dir is not None:
+        overrides["var_dir"] = str(var_dir.absolute())
+    return load(config, overrides) if config is not None else default(overrides)

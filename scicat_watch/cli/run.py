@@ -1,0 +1,41 @@
+"""`scicat-watch run`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import click
+
+from scicat_watch.cli.options import PATH, configured, settings_from
+from scicat_watch.errors import ConfigError
+
+
+@click.command("run")
+@click.argument("directories", nargs=-1, type=PATH, metavar="[DIR]...")
+@configured
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the embedded catalogue.")
+def command(
+    directories: tuple[Path, ...], config: Path | None, var_dir: Path | None, log_level: str | None, port: int | None
+) -> None:
+    """Watch beamtimes and ingest their scans, until stopped.
+
+    Each DIR is a beamtime directory; without DIR those of the configuration are watched. Without a
+    configuration the datasets go into the embedded catalogue, whose address is printed.
+    """
+    beamtimes = {"directories": [str(directory.absolute()) for directory in directories]} if directories else {}
+    settings = settings_from(config, var_dir, beamtimes=beamtimes, embedded={} if port is None else {"port": port})
+    if not settings.beamtimes.directories and not settings.beamtimes.base_directories:
+        raise ConfigError("nothing to watch: name a directory, or set beamtimes.directories in a configuration (-c)")
+    for directory in directories:
+        if not directory.is_dir():
+            raise ConfigError("there is no such directory", directory)
+
+    from scicat_watch.service import daemon, logs
+    from scicat_watch.service.site import Site
+
+    logs.set_up(settings.logging, log_level)
+    site = Site(settings, threading.Event())
+    where = f"{site.page}  (embedded catalogue, data in {settings.var_dir})" if site.page else site.catalogue_url
+    click.echo(f"scicat-watch: datasets at {where}")
+    daemon.run(site)

@@ -1,0 +1,144 @@
+"""Which directories are beamtimes, and what their metadata files say (fields: DESY's `beamtime-metadata-*.json`)."""
+
+from __future__ import annotations
+
+import json
+import pwd
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scicat_watch.errors import BeamtimeError
+from scicat_watch.model import Beamtime
+from scicat_watch.settings.model import Beamtimes
+
+_LARGEST = 4 << 20  # A metadata file has some kilobytes; more than this is another file.
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A metadata file that cannot be used, and why."""
+
+    file: Path
+    reason: str
+
+
+def directories(settings: Beamtimes) -> Iterator[Path]:
+    """The beamtime directories that the configuration names, those below base directories included, each once."""
+    seen: set[Path] = set()
+    named = [Path(path).absolute() for path in settings.directories]
+    for base in settings.base_directories:
+        try:
+            below = sorted(
+                path for path in base.absolute().iterdir() if path.is_dir() and not path.name.startswith(".")
+            )
+        except OSError:
+            continue  # The base directory may come later, or come back: absence is looked at again.
+        named += [path for path in below if metadata_files(path, settings)]
+    for path in named:
+        if path not in seen:
+            seen.add(path)
+            yield path
+
+
+def metadata_files(directory: Path, settings: Beamtimes) -> list[Path]:
+    """The metadata files in a directory, by name; none if it cannot be read."""
+    prefix, suffix = settings.file_prefix, settings.file_suffix
+    try:
+        names = [path for path in directory.iterdir() if path.name.startswith(prefix) and path.name.endswith(suffix)]
+    except OSError:
+        return []
+    return sorted(names)
+
+
+def find(directory: Path, settings: Beamtimes) -> list[Beamtime | Broken]:
+    """The beamtimes of a directory; one that is made up if it has no metadata file.
+
+    Private and skipped beamtimes are left out. OSError if the directory cannot be read.
+    """
+    next(directory.iterdir(), None)
+    files = metadata_files(directory, settings)
+    if not files:
+        return [made_up(directory)]
+    found: list[Beamtime | Broken] = []
+    for file in files:
+        try:
+            beamtime = read(file)
+        except BeamtimeError as error:
+            found.append(Broken(file, str(error)))
+            continue
+        if beamtime.metadata.get("proposalType") in settings.skipped_types or beamtime.id in settings.skipped_ids:
+            continue
+        found.append(beamtime)
+    return found
+
+
+def read(file: Path) -> Beamtime:
+    """The beamtime of one metadata file; its id is the `beamtimeId` inside, whatever the file is called.
+
+    Raises `BeamtimeError` if the file cannot be read, is not a JSON object, or has no usable id.
+    """
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise BeamtimeError(f"{file}: is larger than {_LARGEST >> 20} MB: not a beamtime metadata file")
+        data: Any = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BeamtimeError(f"{file}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise BeamtimeError(f"{file}: is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise BeamtimeError(f"{file}: is not a JSON object with the beamtime's fields")
+    beamtime = data.get("beamtimeId")
+    if isinstance(beamtime, int) and not isinstance(beamtime, bool):
+        beamtime = str(beamtime)
+    if not isinstance(beamtime, str) or not beamtime.strip():
+        raise BeamtimeError(f"{file}: has no 'beamtimeId'; it names every dataset of the beamtime")
+    if not _usable_id(beamtime):
+        raise BeamtimeError(f"{file}: 'beamtimeId' {beamtime!r} cannot be a part of file names and dataset ids")
+    return Beamtime(beamtime, file.parent.absolute(), data, file.absolute())
+
+
+def made_up(directory: Path) -> Beamtime:
+    """A beamtime for a directory without a metadata file, from its name, its owner and its times."""
+    status = directory.stat()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-.") or "beamtime"
+    changed = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
+    person = _person(status.st_uid)
+    metadata: Mapping[str, Any] = {
+        "beamtimeId": name,
+        "proposalId": name,
+        "title": f"Scans in {directory.name or directory}",
+        "corePath": str(directory),
+        "facility": "",
+        "beamline": "",
+        "beamlineAlias": "",
+        "applicant": person,
+        "leader": person,
+        "pi": person,
+        "eventStart": changed,
+        "eventEnd": changed,
+        "generated": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return Beamtime(name, directory.absolute(), metadata)
+
+
+def _usable_id(text: str) -> bool:
+    return bool(re.fullmatch(r"[\w.@+-]{1,100}", text)) and text not in (".", "..")
+
+
+def _person(uid: int) -> dict[str, str]:
+    try:
+        entry = pwd.getpwuid(uid)
+        username, full = entry.pw_name, entry.pw_gecos.split(",")[0].strip()
+    except KeyError:
+        username, full = f"uid-{uid}", ""
+    first, _, last = (full or username).rpartition(" ")
+    host = socket.gethostname()  # Not getfqdn: a name server that does not answer would hold us up.
+    # SciCat takes only addresses with a dotted domain; "invalid" is the domain that is never anybody's (RFC 2606).
+    domain = host if re.fullmatch(r"([A-Za-z0-9-]+\.)+[A-Za-z]{2,}", host) else "host.invalid"
+    address = re.sub(r"[^A-Za-z0-9._+-]", "-", username)
+    return {"firstname": first, "lastname": last, "username": username, "email": f"{address}@{domain}", "institute": ""}

@@ -1,0 +1,117 @@
+"""The grammar of a dataset list, `scicat-datasets-….lst`: from bytes to typed lines. Pure.
+
+The control system appends one line for each finished scan (facts: DESY's ingestor 1.2):
+
+    scan_00012                              ingest this scan
+    scan_00012 pilatus lambda               with further beginnings of file and folder names
+    scan_00012:1702988846.07                ingest again; what follows the colon makes the line unique
+    multi::/scan_12;multi_00012             entry scan_12 of the file multi.<ext> as dataset multi_00012
+    multi::/scan_12;multi_00012:170.5       the same, again
+    multi::/scan_12                         entry scan_12 as dataset multi
+    sub/scan_00012                          a scan in a subfolder
+    __command__ start NAME                  a measurement begins
+    __command__ stop                        it ends
+
+White space around lines and between words does not count; empty lines and lines that begin with "#"
+say nothing. Sardana writes the newline *before* a line, so that a last line without one is usual.
+A line that would lead out of its directory, or that is not text, becomes a `BadLine` and no other
+line suffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scicat_watch.model import BadLine, Command, ListEntry
+
+COMMAND = "__command__"
+ListLine = ListEntry | Command | BadLine
+
+
+def parse_list(data: bytes, longest: int = 4096) -> list[ListLine]:
+    """The lines of a list in their order; a line that stands twice counts once, at its first place.
+
+    `longest` is the number of characters above which a line is no scan any more.
+    """
+    found: list[ListLine] = []
+    seen: set[bytes] = set()
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        line = raw.strip()
+        if not line or line.startswith(b"#"):
+            continue
+        if not line.startswith(COMMAND.encode()):
+            if line in seen:
+                continue
+            seen.add(line)
+        found.append(_line(line, number, longest))
+    return found
+
+
+def entries(lines: list[ListLine]) -> Iterator[ListEntry]:
+    """Only the lines that ask for a dataset."""
+    return (line for line in lines if isinstance(line, ListEntry))
+
+
+def _line(raw: bytes, number: int, longest: int) -> ListLine:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return BadLine(_shown(raw.decode("utf-8", "backslashreplace")), number, "is not UTF-8 text")
+    if len(text) > longest:
+        return BadLine(_shown(text), number, f"has {len(text)} characters, more than the {longest} of lists.max_line")
+    words = text.split()
+    try:
+        if words[0] == COMMAND:
+            return _command(text, words)
+        return _entry(text, words)
+    except ValueError as error:
+        return BadLine(_shown(text), number, str(error))
+
+
+def _command(text: str, words: list[str]) -> Command:
+    if len(words) < 2:
+        raise ValueError("is a command without a word; start NAME and stop are known")
+    if words[1] != "start":
+        return Command(text, words[1])
+    if len(words) < 3:
+        raise ValueError("starts a measurement without a name")
+    return Command(text, "start", _path(words[2]))
+
+
+def _entry(text: str, words: list[str]) -> ListEntry:
+    stem, several, rest = words[0].partition("::")
+    extras = tuple(_path(word) for word in words[1:])
+    if not several:
+        name, colon, again = words[0].partition(":")
+        name = _path(name)
+        return ListEntry(text, name, name, again=again if colon else None, extras=extras)
+    entry, named, name = rest.partition(";")
+    if not named:
+        entry, colon, again = rest.partition(":")
+        name = stem
+    else:
+        name, colon, again = name.partition(":")
+    if not entry.strip("/"):
+        raise ValueError("names a file with '::' but no entry of it")
+    return ListEntry(text, _path(name), _path(stem), entry.strip("/"), again if colon else None, extras)
+
+
+def _path(word: str) -> str:
+    """`word` if it is a relative path that stays below its directory, else ValueError with the reason."""
+    if not word:
+        raise ValueError("has no scan name")
+    if word.startswith("/"):
+        raise ValueError("holds an absolute path; names are relative to the directory of the list")
+    if any(ord(character) < 32 or ord(character) == 127 for character in word):
+        raise ValueError("holds a control character, such as NUL")
+    if any(part in ("", ".", "..") for part in word.split("/")):
+        raise ValueError("holds '..', '.' or an empty part: it could lead out of the directory of the list")
+    if any(len(part.encode()) > 240 for part in word.split("/")):
+        raise ValueError("holds a name that is longer than a file name can be")
+    return word
+
+
+def _shown(text: str, most: int = 120) -> str:
+    """A line as messages and records show it: printable, and not longer than a screen is wide."""
+    shown = "".join(character if character.isprintable() else "�" for character in text)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"

@@ -1,0 +1,50 @@
+"""When a thing that somebody may still be writing has been quiet long enough. Pure: the caller brings the time.
+
+Quiet is measured by our own monotonic clock from look to look, never by comparing file times with
+now: clocks of file servers differ from ours, and times can be set back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Settling(Generic[Key]):
+    """Remembers since when each key has shown the same signature."""
+
+    def __init__(self, quiet: float) -> None:
+        """`quiet`: seconds without a change after which a key has settled."""
+        self._quiet = quiet
+        self._since: dict[Key, tuple[Hashable, float]] = {}
+
+    def look(self, key: Key, signature: Hashable, now: float, age: float = 0.0) -> bool:
+        """Note how `key` looks `now`; true once it has looked like that for the quiet time.
+
+        `age`: seconds for which a key that is seen for the first time is known to have looked like this.
+        """
+        known = self._since.get(key)
+        if known is None:
+            self._since[key] = known = (signature, now - age)
+        elif known[0] != signature:
+            self._since[key] = known = (signature, now)
+        return now - known[1] >= self._quiet
+
+    def quiet_for(self, key: Key, now: float) -> float:
+        """Seconds since `key` was last seen to change; 0 if it was never seen."""
+        known = self._since.get(key)
+        return now - known[1] if known else 0.0
+
+    def ready_at(self, key: Key) -> float:
+        """When `key` will have settled if it does not change any more."""
+        known = self._since.get(key)
+        return known[1] + self._quiet if known else 0.0
+
+    def forget(self, key: Key) -> None:
+        """Remember nothing of `key`."""
+        self._since.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._since)

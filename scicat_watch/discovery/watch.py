@@ -1,0 +1,209 @@
+"""One beamtime under watch: which scans are there, and which of them are complete and can be read.
+
+`BeamtimeWatch.step` is called with hints (what events named) or without (a look at everything), and
+tells the scans that have become ready since. A scan is handed out once; whoever took it says with
+`again` that it is to come once more, or with `forget` that it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scicat_watch.discovery import complete
+from scicat_watch.discovery.complete import Signature
+from scicat_watch.discovery.datasetlist import DatasetList
+from scicat_watch.discovery.pending import Pending, Ready, ScanKey, Waiting, key_of
+from scicat_watch.discovery.scandirs import Node, Tree
+from scicat_watch.model import BadLine, Beamtime, ListEntry, Scan
+from scicat_watch.settings.model import Lists, Watching
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What events said since the last step."""
+
+    directories: frozenset[Path] = frozenset()
+    """Directories in which names came or went, or whose list changed."""
+    files: frozenset[Path] = frozenset()
+    """Data files that were closed after writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one step found."""
+
+    ready: tuple[Ready, ...]
+    """Scans that are complete, in the order of their lists."""
+    untold: tuple[Path, ...] = ()
+    """Directories that had changed without an event, seen in a look at everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What a watch asks about the past; the ledger's knowledge, brought by the caller."""
+
+    wanted: Callable[[Scan], bool]
+    """Whether a scan is still to be ingested."""
+    changed: Callable[[Scan, Signature], bool] = lambda scan, signature: False
+    """Whether a found file that was ingested looks different from then."""
+
+
+class BeamtimeWatch:
+    """Keeps watch over one beamtime directory. Not thread-safe: one thread steps it."""
+
+    def __init__(
+        self,
+        beamtime: Beamtime,
+        watching: Watching,
+        lists: Lists,
+        host: str,
+        ledger: Ledger,
+        entered: Callable[[Path], None] = lambda path: None,
+        *,
+        patient: bool = True,
+        within: Path | None = None,
+    ) -> None:
+        """`entered` is told each directory and list before it is read; `patient`: see `Pending`, `within`: `Tree`."""
+        self.beamtime = beamtime
+        self.list_name = lists.dataset_list.format(beamtime=beamtime.id, host=host)
+        self.tree = Tree(beamtime.directory, self.list_name, watching, within)
+        self._watching, self._ledger, self._entered = watching, ledger, entered
+        self._longest_line = lists.max_line
+        self._lists: dict[Path, DatasetList] = {}
+        self._pending = Pending(watching, (beamtime.directory,), patient=patient)
+        self._handed: set[ScanKey] = set()
+        self._listed_before: set[Path] = set()
+
+    def step(self, now: float, hints: Hints | None) -> Findings:
+        """Look where `hints` say, or everywhere (None), and at the pending scans that are due at `now`."""
+        known = {path: node.signature for path, node in self.tree.nodes.items()} if hints is None else {}
+        listed = self.tree.refresh(now, None if hints is None else hints.directories, self._entered)
+        if self._watching.trigger != "files":
+            for path in self._list_paths(hints):
+                self._look_at_list(path, now)
+        if self._watching.trigger != "lists":
+            for node in listed:
+                self._look_at_files(node, now)
+        for file in hints.files if hints else ():
+            self._look_at_closed(file, now)
+        ready = tuple(self._pending.take_ready(now))
+        self._handed |= {key_of(one.scan) for one in ready}
+        untold = tuple(node.path for node in listed if known.get(node.path, node.signature) != node.signature)
+        return Findings(ready, untold)
+
+    def offer(self, file: Path, now: float) -> None:
+        """Take a data file for a scan of its own, whatever its name and directory; call `step` first."""
+        self._offer(scan_of_file(self.beamtime.id, self.tree.scan_directory(file.parent), file), now, None)
+
+    def again(self, scan: Scan, at: float) -> None:
+        """A scan that was handed out is to be looked at once more, not before the monotonic time `at`."""
+        self._handed.discard(key_of(scan))
+        self._pending.admit(scan, at, due=at)
+
+    def forget(self, scan: Scan) -> None:
+        """A scan that was handed out is done with."""
+        self._handed.discard(key_of(scan))
+
+    def next_look(self) -> float | None:
+        """Monotonic time at which a pending scan may have become ready; None if none is pending."""
+        return self._pending.next_due()
+
+    def waiting(self) -> Iterator[Waiting]:
+        """The scans that are not complete yet."""
+        return self._pending.waiting()
+
+    def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
+        """The lines that cannot be used, each with its list."""
+        return ((path, line) for path, known in self._lists.items() for line in known.bad)
+
+    def scan_directories(self) -> list[Path]:
+        """The directories that name scans: the beamtime directory, and those with a list."""
+        found = {node.path for node in self.tree.nodes.values() if node.has_list}
+        return sorted(found | {self.beamtime.directory})
+
+    def problems(self) -> list[str]:
+        """Directories and lists that cannot be read, for people."""
+        nodes = [node.problem for node in self.tree.nodes.values() if node.problem]
+        return nodes + [known.problem for known in self._lists.values() if known.problem]
+
+    def _list_paths(self, hints: Hints | None) -> list[Path]:
+        nodes = self.tree.nodes
+        where = list(nodes) if hints is None else [path for path in hints.directories if path in nodes]
+        return sorted(path / self.list_name for path in where if nodes[path].has_list)
+
+    def _look_at_list(self, path: Path, now: float) -> None:
+        if path not in self._lists:
+            self._lists[path] = DatasetList(path, self._longest_line)
+        self._entered(path)
+        known = self._lists[path]
+        if not known.refresh(self.beamtime.directory):
+            return
+        for entry in known.entries:
+            self._offer(self._scan_of(path.parent, entry), now, known.changed_at)
+        self._pending.keep_listed(path.parent, {entry.line for entry in known.entries}, known.claims)
+
+    def _look_at_files(self, node: Node, now: float) -> None:
+        first = node.path not in self._listed_before
+        self._listed_before.add(node.path)
+        directory = self.tree.scan_directory(node.path)
+        known = self._lists.get(directory / self.list_name)
+        claims = known.claims if known is not None else set()
+        for file in node.data:
+            scan = scan_of_file(self.beamtime.id, directory, file)
+            if scan.place not in claims and not self._offer(scan, now, None) and first:
+                self._offer_if_changed(scan, file, now)
+
+    def _look_at_closed(self, file: Path, now: float) -> None:
+        self._pending.hurry(file, now)
+        node = self.tree.nodes.get(file.parent)
+        if self._watching.trigger == "lists" or node is None or file not in node.data:
+            return
+        directory = self.tree.scan_directory(file.parent)
+        scan = scan_of_file(self.beamtime.id, directory, file)
+        known = self._lists.get(directory / self.list_name)
+        if known is None or scan.place not in known.claims:
+            self._offer_if_changed(scan, file, now)
+
+    def _offer(self, scan: Scan, now: float, changed_at: float | None) -> bool:
+        """Make a scan pending if it is wanted; whether it is under way."""
+        key = key_of(scan)
+        if key in self._handed or key in self._pending:
+            return True
+        if not self._ledger.wanted(scan):
+            return False
+        self._pending.admit(scan, now, changed_at)
+        return True
+
+    def _offer_if_changed(self, scan: Scan, file: Path, now: float) -> None:
+        key = key_of(scan)
+        if key in self._handed or key in self._pending:
+            return
+        try:
+            looks = complete.signature(file.stat())
+        except OSError:
+            return  # Gone again; if it comes back it is found again.
+        if self._ledger.changed(scan, looks):
+            self._pending.admit(scan, now)
+
+    def _scan_of(self, directory: Path, entry: ListEntry) -> Scan:
+        return Scan(
+            beamtime=self.beamtime.id,
+            place=directory / entry.name,
+            directory=directory,
+            line=entry.line,
+            stem=entry.stem,
+            entry=entry.entry,
+            extras=entry.extras,
+            again=entry.again is not None or bool(entry.entry),
+        )
+
+
+def scan_of_file(beamtime: str, directory: Path, file: Path) -> Scan:
+    """The scan of a data file that no list names, in the scan directory `directory`."""
+    place = file.with_name(file.name.rpartition(".")[0])
+    name = place.relative_to(directory).as_posix()
+    # In the ingested list a plain name stands for itself; one that reads like another line's grammar is quoted.
+    plain = name.isprintable() and not any(character in name for character in " :;#'\"")
+    return Scan(beamtime, place, directory, name if plain else ascii(name), name, master=file, listed=False)

@@ -1,0 +1,69 @@
+"""What can go wrong, sorted by who can mend it.
+
+    ScicatWatchError
+    ├── ConfigError        a person mends the configuration or a schema file
+    ├── BeamtimeError      a person mends the beamtime file
+    ├── ReadingError       a scan's data files cannot be read (now)
+    ├── SourceError        a variable of a schema could not be made
+    │   └── MissingValue   its source has no such value
+    ├── AssemblyError      the documents of a scan cannot be made: a required value is missing
+    └── CatalogueError     a request to the catalogue did not succeed
+        ├── Unavailable    time mends it: no answer, 429, 5xx
+        └── Refused        a person mends it: the document, the account's rights or the settings
+
+No caller reads a message to decide; the class says what to do, the message tells a person what
+happened to which scan, why, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class ScicatWatchError(Exception):
+    """Anything that scicat-watch itself reports."""
+
+
+class ConfigError(ScicatWatchError):
+    """A mistake in a file that an operator or curator wrote, with its place if it is known."""
+
+    def __init__(self, message: str, file: Path | None = None, line: int | None = None) -> None:
+        self.message, self.file, self.line = message, file, line
+        place = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
+        super().__init__(place + message)
+
+
+class BeamtimeError(ScicatWatchError):
+    """A beamtime metadata file that cannot be used; the beamtime waits until it is mended."""
+
+
+class ReadingError(ScicatWatchError):
+    """The data files of a scan could not be read: damaged, vanished, too slow, or they killed their reader."""
+
+
+class SourceError(ScicatWatchError):
+    """A variable of a metadata schema could not be made."""
+
+
+class MissingValue(SourceError):
+    """The source of a variable has no such value."""
+
+
+class AssemblyError(ScicatWatchError):
+    """A scan's documents cannot be made: no schema fits, or a field that the catalogue demands has no value."""
+
+
+class CatalogueError(ScicatWatchError):
+    """A request to the catalogue did not succeed; `status` is the HTTP status, None without an answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Unavailable(CatalogueError):
+    """The catalogue does not answer, or says that it cannot now (429, 5xx): worth asking again later."""
+
+
+class Refused(CatalogueError):
+    """The catalogue answered no (any other 4xx): asking again with the same words is in vain."""

@@ -1,0 +1,76 @@
+"""Files that others read, and paths that others wrote: durable writes, containment, the core path.
+
+Every file that somebody else may be reading is either appended to line by line, or written beside
+itself and renamed, and is on the disk when the call returns (fsync), because what we noted as done
+must still be noted after a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line in a single write, and return when it is on the disk. OSError if it cannot be.
+
+    A file that is new is made together with its directory entry. A last line that an earlier crash tore
+    is the caller's to repair (`ledger.ingested`).
+    """
+    new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o664)
+    try:
+        data = f"{line}\n".encode()
+        if os.write(descriptor, data) != len(data):
+            raise OSError(f"{path}: only a part of the line could be written; the disk may be full")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if new:
+        sync_directory(path.parent)
+
+
+def replace(path: Path, text: str, mode: int | None = None) -> None:
+    """Give `path` the content `text` at once: written beside, flushed to the disk, renamed over it.
+
+    `mode` is the new file's, e.g. 0o600 for a secret; without it that of an ordinary new file.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), mode if mode is not None else 0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make sure that the names in a directory are on the disk; file systems that cannot do it are let be."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # Some network file systems refuse to sync a directory; the file itself was synced.
+    finally:
+        os.close(descriptor)
+
+
+def inside(path: Path, roots: Iterable[Path]) -> bool:
+    """Whether `path`, with all links followed, is one of `roots` or below one."""
+    real = path.resolve()
+    return any(real.is_relative_to(root.resolve()) for root in roots)
+
+
+def _umask() -> int:
+    # Linux tells the umask without changing it; changing it would race with the other threads.
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o022

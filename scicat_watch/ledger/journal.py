@@ -1,0 +1,183 @@
+"""The journal: attempts, errors, next tries and the daemon's pulse, in SQLite on a local disk.
+
+It is history and convenience: what is done is said by the ingested lists alone. A journal that is
+damaged is therefore kept aside and begun anew, and nothing is lost but the memory of failures.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scicat_watch.ledger.plan import Attempt
+from scicat_watch.model import Outcome, Scan
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = """
+create table if not exists scans (
+    directory text not null, line text not null, beamtime text not null, pid text not null,
+    status text not null, tries integer not null, reason text not null, next_try real,
+    last_try real not null, seconds real not null, signature text not null, notes text not null,
+    primary key (directory, line)
+) without rowid;
+create index if not exists scans_by_status on scans (status);
+create table if not exists beamtimes (
+    directory text not null, id text not null, state text not null, primary key (directory, id)
+) without rowid;
+create table if not exists daemon (
+    one integer primary key check (one = 1), pid integer not null, host text not null,
+    started real not null, pulse real not null, catalogue text not null
+);
+pragma user_version = 1;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal holds of one scan."""
+
+    directory: str
+    line: str
+    beamtime: str
+    pid: str
+    status: str
+    tries: int
+    reason: str
+    next_try: float | None
+    last_try: float
+    seconds: float
+    """How long the last try took."""
+    notes: tuple[str, ...] = field(kw_only=True)
+
+
+class Journal:
+    """One SQLite file, used by the threads of one process, read by others at the same time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the journal; OSError if the directory cannot be written to."""
+        self.path = path
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = self._opened()
+        except sqlite3.OperationalError as error:  # Locked, full, or not writable: no damage.
+            raise OSError(f"{path}: the journal cannot be opened: {error}") from error
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            self._connection = self._opened()
+
+    def note(self, outcome: Outcome, attempt: Attempt | None, now: float, signature: tuple[int, ...]) -> None:
+        """Remember how a scan's ingestion ended; `attempt` if it failed. `now`: seconds since 1970."""
+        scan = outcome.scan
+        row = (
+            *_key(scan), scan.beamtime, scan.pid, outcome.status.value, attempt.tries if attempt else 0,
+            outcome.reason, attempt.next_try if attempt else None, now, outcome.seconds,
+            json.dumps(signature), json.dumps(outcome.notes),
+        )  # fmt: skip
+        with self._writing() as connection:
+            connection.execute("insert or replace into scans values (?,?,?,?,?,?,?,?,?,?,?,?)", row)
+
+    def attempt(self, scan: Scan) -> Attempt | None:
+        """The failures of a scan since it last succeeded."""
+        row = self._one("select tries, next_try, reason from scans where directory=? and line=?", _key(scan))
+        return Attempt(row[0], row[1], row[2]) if row and row[1] is not None else None
+
+    def signature(self, scan: Scan) -> tuple[int, ...] | None:
+        """How a scan's master file looked when it was last read; None if that is not known."""
+        row = self._one("select signature from scans where directory=? and line=?", _key(scan))
+        return tuple(json.loads(row[0])) if row else None
+
+    def failed(self) -> list[Entry]:
+        """All scans whose last try failed, the next to be tried first."""
+        columns = "directory, line, beamtime, pid, status, tries, reason, next_try, last_try, seconds, notes"
+        rows = self._all(f"select {columns} from scans where status='failed' order by next_try")  # noqa: S608
+        return [Entry(*row[:10], notes=tuple(json.loads(row[10]))) for row in rows]
+
+    def show(self, directory: Path, beamtime: str, state: Mapping[str, Any]) -> None:
+        """Leave the state of a beamtime for `status`, in place of the one before."""
+        with self._writing() as connection:
+            values = (os.fspath(directory), beamtime, json.dumps(state))
+            connection.execute("insert or replace into beamtimes values (?,?,?)", values)
+
+    def hide(self, directory: Path | None = None) -> None:
+        """Take back what `show` left of a directory, or of all."""
+        with self._writing() as connection:
+            if directory is None:
+                connection.execute("delete from beamtimes")
+            else:
+                connection.execute("delete from beamtimes where directory=?", (os.fspath(directory),))
+
+    def shown(self) -> list[dict[str, Any]]:
+        """What `show` left, by directory."""
+        rows = self._all("select directory, id, state from beamtimes order by directory, id")
+        return [{"directory": directory, "id": id_, **json.loads(state)} for directory, id_, state in rows]
+
+    def beat(self, started: float, now: float, host: str, catalogue: str) -> None:
+        """Say that the daemon of this process lives."""
+        with self._writing() as connection:
+            values = (os.getpid(), host, started, now, catalogue)
+            connection.execute("insert or replace into daemon values (1,?,?,?,?,?)", values)
+
+    def pulse(self) -> dict[str, Any] | None:
+        """The last `beat`."""
+        row = self._one("select pid, host, started, pulse, catalogue from daemon", ())
+        return dict(zip(("pid", "host", "started", "pulse", "catalogue"), row, strict=True)) if row else None
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=10, check_same_thread=False, isolation_level=None)
+        try:
+            connection.execute("pragma journal_mode=wal")
+            connection.execute("pragma synchronous=normal")
+            if (told := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(told)
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        aside = self.path.with_name(f"{self.path.name}.broken-{int(time.time())}")
+        log.warning("%s: the journal is damaged (%s); kept as %s and begun anew", self.path, error, aside.name)
+        self.path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection to write with. History that cannot be written is not worth stopping for."""
+        try:
+            with self._lock:
+                yield self._connection
+        except sqlite3.Error as error:
+            log.warning("%s: cannot be written: %s", self.path, error)
+
+    def _one(self, query: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
+        return next(iter(self._all(query, values)), None)
+
+    def _all(self, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock, closing(self._connection.execute(query, values)) as rows:
+                return rows.fetchall()
+        except sqlite3.Error as error:
+            log.warning("%s: cannot be read: %s", self.path, error)
+            return []
+
+
+def _key(scan: Scan) -> tuple[str, str]:
+    return os.fsencode(scan.directory).decode("utf-8", "replace"), scan.line

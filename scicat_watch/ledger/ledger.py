@@ -1,0 +1,127 @@
+"""The ledger of one beamtime: its ingested lists with their locks, and its part of the journal."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from scicat_watch.ledger.ingested import IngestedList, ListLock
+from scicat_watch.ledger.journal import Journal
+from scicat_watch.ledger.plan import Attempt, Decision, Past, next_try, plan
+from scicat_watch.model import Beamtime, Outcome, Scan, Stamps
+from scicat_watch.settings.model import Lists, Retrying
+
+log = logging.getLogger(__name__)
+
+
+class BeamtimeLedger:
+    """What is known of the scans of one beamtime. Used by its watcher's thread and by one thread per list."""
+
+    def __init__(
+        self, beamtime: Beamtime, lists: Lists, retrying: Retrying, journal: Journal, host: str, fallback: Path
+    ) -> None:
+        """`fallback`: directory for the ingested lists of directories that cannot be written to."""
+        self._beamtime, self._lists, self._retrying, self._journal = beamtime, lists, retrying, journal
+        self._name = lists.ingested_list.format(beamtime=beamtime.id, host=host)
+        self._fallback = fallback
+        self._ingested: dict[Path, IngestedList] = {}
+        self._locks: dict[Path, ListLock] = {}
+
+    def ingested(self, directory: Path) -> IngestedList:
+        """The ingested list of a scan directory. OSError if it is there and cannot be read."""
+        if directory not in self._ingested:
+            path, older = self._paths(directory)
+            ingested = IngestedList(path, older)
+            ingested.load()
+            self._ingested[directory] = ingested
+        return self._ingested[directory]
+
+    def ours(self, directory: Path) -> bool:
+        """Whether this process may ingest the scans of a directory; false if another scicat-watch does."""
+        if directory in self._locks:
+            return True
+        path = self.ingested(directory).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = ListLock(path)
+        if not lock.acquire():
+            return False
+        self._locks[directory] = lock
+        self._ingested[directory].load()  # The other one may have written until a moment ago.
+        return True
+
+    def wanted(self, scan: Scan) -> bool:
+        """Whether a scan's line is not done yet."""
+        return not self.ingested(scan.directory).done(scan.line)
+
+    def changed(self, scan: Scan, signature: tuple[int, ...]) -> bool:
+        """Whether a found file looks different from when it was ingested, if that is still known."""
+        known = self._journal.signature(scan)
+        return bool(known) and known != signature
+
+    def decide(self, scan: Scan, signature: tuple[int, ...], now: float) -> Decision:
+        """What to do with a complete scan; `now` in seconds since 1970."""
+        past = Past(
+            done=not self.wanted(scan),
+            found_elsewhere=self._found_elsewhere(scan),
+            changed=self.changed(scan, signature),
+            attempt=self._journal.attempt(scan),
+        )
+        return plan(scan, past, now)
+
+    def note(self, outcome: Outcome, signature: tuple[int, ...], now: float) -> float | None:
+        """Write down how an ingestion ended; when to try again (seconds since 1970), None if it is done.
+
+        A ledger that cannot be written is reported in the log and does not stop the work: what is in
+        the catalogue is found there again.
+        """
+        scan, attempt = outcome.scan, None
+        if not outcome.done:
+            before = self._journal.attempt(scan)
+            tries = (before.tries if before else 0) + 1
+            at = next_try(tries, now, self._retrying.first, self._retrying.longest)
+            attempt = Attempt(tries, at, outcome.reason)
+        if outcome.done or outcome.stamps != Stamps():
+            self._write(scan, outcome.stamps)
+        self._journal.note(outcome, attempt, now, signature)
+        return attempt.next_try if attempt else None
+
+    def note_found(self, scan: Scan) -> None:
+        """Write down a listed scan whose file was ingested before, under the beamtime directory."""
+        root = self.ingested(self._beamtime.directory)
+        self._write(scan, root.stamps(_relative(scan, self._beamtime)) or Stamps(1.0, 1.0))
+
+    def release(self) -> None:
+        """Give the locks back."""
+        for lock in self._locks.values():
+            lock.release()
+        self._locks.clear()
+
+    def _write(self, scan: Scan, stamps: Stamps) -> None:
+        try:
+            self.ingested(scan.directory).note(scan.line, stamps)
+        except OSError as error:
+            path = self._ingested[scan.directory].path
+            log.error("%s: %s could not be noted as ingested: %s", path, scan.pid, error)
+
+    def _found_elsewhere(self, scan: Scan) -> bool:
+        if not scan.listed or scan.directory == self._beamtime.directory:
+            return False
+        return self.ingested(self._beamtime.directory).done(_relative(scan, self._beamtime))
+
+    def _paths(self, directory: Path) -> tuple[Path, tuple[Path, ...]]:
+        beside, fallback = directory / self._name, _below(self._fallback, directory) / self._name
+        if self._lists.ingested_directory is not None:
+            return _below(self._lists.ingested_directory, directory) / self._name, ()
+        if os.access(beside if beside.exists() else directory, os.W_OK) and os.access(directory, os.W_OK | os.X_OK):
+            return beside, (fallback,) if fallback.exists() else ()
+        log.info("%s: cannot be written to; what is ingested is noted in %s", directory, fallback.parent)
+        return fallback, (beside,)
+
+
+def _below(base: Path, directory: Path) -> Path:
+    return base.absolute() / directory.relative_to(directory.anchor)
+
+
+def _relative(scan: Scan, beamtime: Beamtime) -> str:
+    return scan.place.relative_to(beamtime.directory).as_posix()

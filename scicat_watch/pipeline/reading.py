@@ -1,0 +1,74 @@
+"""What crosses from the process that reads a scan's files to the one that makes its documents, and back.
+
+Plain frozen values only: the reading process holds nothing of ours but these, and what it gives back
+is checked by being made of nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scicat_watch.documents import DataFile
+from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.schema import Schema
+from scicat_watch.settings.model import Reading as ReadingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """One scan to read, with all that the reading process needs to know."""
+
+    scan: Scan
+    beamtime: Beamtime
+    schemas: tuple[Schema, ...]
+    """In the order in which they are tried."""
+    settings: ReadingSettings
+    roots: tuple[Path, ...]
+    """Directories that links in data files may lead into: those of the beamtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldValue:
+    """What an HDF5 field holds, as plain Python values."""
+
+    value: Any
+    """Text, number, bool or None for one element; nested lists for more."""
+    unit: str | None = None
+    """The `units` attribute; None if there is none."""
+    shape: tuple[int, ...] = ()
+    """Shape in the file: () for a scalar, (1,) for an array of one element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a variable could not be read from the file."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that was read of one scan."""
+
+    scan: Scan
+    schema: Schema
+    """The one that fits the scan."""
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    """Ids of the schemas that were tried before, each with the reason why it does not fit."""
+    values: Mapping[str, FieldValue | Unread] = field(default_factory=dict)
+    """The schema's NXS variables by name."""
+    trees: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """NeXus trees by the name of the schema item that asks for them."""
+    files: tuple[DataFile, ...] = ()
+    """The scan's files; paths relative to the scan directory."""
+    picture: bytes | None = field(default=None, repr=False)
+    """A PNG."""
+    first_time: float | None = None
+    """Oldest modification time of the scan's files, seconds since 1970."""
+    last_time: float | None = None
+    """Newest modification time."""
+    notes: tuple[str, ...] = ()
+    """For people: what was cut, not followed, or not drawn, and why."""

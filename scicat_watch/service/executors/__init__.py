@@ -1,0 +1,1 @@
+"""Where the reading of scans is done: in processes of this machine."""

@@ -1,0 +1,118 @@
+"""One scan, all the way: read in a worker process, assembled, published, and what came of it.
+
+Everything here may be done twice: publishing makes sure of each step that it is still needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scicat_watch.catalogue.publish import Published, publish
+from scicat_watch.discovery.pending import Ready
+from scicat_watch.documents import Bundle
+from scicat_watch.errors import ScicatWatchError, Unavailable
+from scicat_watch.model import Beamtime, Outcome, Stamps, Status
+from scicat_watch.pipeline.assemble import assemble
+from scicat_watch.pipeline.reading import Reading, ReadJob
+
+if TYPE_CHECKING:
+    from scicat_watch.service.site import Site
+
+log = logging.getLogger(__name__)
+
+_TRIES = 3
+"""How often a catalogue that answers may fail one scan before that counts as the scan's failure."""
+
+
+class Stopped(Exception):
+    """The program is ending; nothing is known of the scan, and nothing is to be noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A scan whose reading has begun."""
+
+    ready: Ready
+    beamtime: Beamtime
+    job: ReadJob
+    future: Future[Reading]
+    started: float
+
+
+class Ingestor:
+    """Ingests scans for one site; used by several threads."""
+
+    def __init__(self, site: Site, give_up_after: float | None = None) -> None:
+        """`give_up_after`: seconds of an unavailable catalogue after which `Unavailable` is raised; None: never."""
+        self._site = site
+        self._give_up_after = give_up_after
+
+    def start(self, ready: Ready, beamtime: Beamtime) -> UnderWay:
+        """Begin to read a scan."""
+        job = self._site.read_job(ready.scan, beamtime)
+        return UnderWay(ready, beamtime, job, self._site.executor.read(job), time.monotonic())
+
+    def finish(self, under_way: UnderWay) -> Outcome:
+        """Wait for the reading, make the documents, publish them.
+
+        Raises `Stopped` when the program ends, `Unavailable` when the catalogue stayed away too long.
+        """
+        scan = under_way.ready.scan
+        try:
+            reading = self._site.executor.result_of(under_way.future, under_way.job)
+            published, bundle = self._publish(reading, under_way)
+        except CancelledError:
+            raise Stopped from None
+        except Unavailable as error:
+            if self._site.availability.error is not None:
+                raise
+            return self._failed(under_way, f"the catalogue answers others, but not this scan: {error}")
+        except ScicatWatchError as error:
+            return self._failed(under_way, str(error))
+        except (Stopped, MemoryError):
+            raise
+        except Exception as error:
+            # A fault of ours must not cost the scans that come after this one.
+            log.exception("%s: unexpected fault", scan.pid)
+            return self._failed(under_way, f"a fault of scicat-watch: {type(error).__name__}: {error}")
+        return self._outcome(under_way, published, bundle)
+
+    def _publish(self, reading: Reading, under_way: UnderWay) -> tuple[Published, Bundle]:
+        site, tries = self._site, 0
+        while True:
+            limit = None if self._give_up_after is None else site.clock.monotonic() + self._give_up_after
+            if not site.availability.wait(limit):
+                if site.stopping.is_set():
+                    raise Stopped
+                raise Unavailable(f"the catalogue at {site.catalogue_url} did not come back")
+            try:
+                bundle = assemble(
+                    reading, under_way.beamtime, site.lookups, site.clock, comment=under_way.ready.comment
+                )
+                return publish(bundle, site.catalogue), bundle
+            except Unavailable as error:
+                tries += 1
+                if tries == _TRIES:
+                    raise
+                site.availability.report(error)
+
+    def _outcome(self, under_way: UnderWay, published: Published, bundle: Bundle) -> Outcome:
+        now = self._site.clock.now().timestamp()
+        refused = published.refused
+        stamps = Stamps(
+            dataset=now,
+            datablock=-1.0 if "datablock" in refused else now,
+            attachment=-1.0 if "attachment" in refused else now if bundle.attachments else 0.0,
+        )
+        status = Status.FAILED if refused else published.status
+        reason = "; ".join(f"the {part} was refused: {error}" for part, error in refused.items())
+        seconds = time.monotonic() - under_way.started
+        return Outcome(under_way.ready.scan, status, reason, stamps, bundle.notes, seconds)
+
+    def _failed(self, under_way: UnderWay, reason: str) -> Outcome:
+        seconds = time.monotonic() - under_way.started
+        return Outcome(under_way.ready.scan, Status.FAILED, reason, seconds=seconds)

@@ -1,0 +1,117 @@
+"""Lanes: the scans of one list go one after the other in its order, different lists side by side."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from scicat_watch.discovery.pending import Ready
+from scicat_watch.errors import Unavailable
+from scicat_watch.model import Beamtime, Outcome
+from scicat_watch.service.ingest import Ingestor, Stopped, UnderWay
+
+log = logging.getLogger(__name__)
+
+Finished = Callable[[Ready, Outcome], None]
+"""Told each outcome, from the lane's thread."""
+Item = tuple[Ready, Beamtime, Finished]
+
+
+class Lanes:
+    """Threads that ingest: at most `side_by_side` lists at a time."""
+
+    def __init__(self, ingestor: Ingestor, side_by_side: int, read_ahead: int, stopping: threading.Event) -> None:
+        """`read_ahead`: how many scans of a lane are read while the one before them is published."""
+        self._ingestor, self._ahead, self._stopping = ingestor, max(1, read_ahead), stopping
+        self._side_by_side = side_by_side
+        self._waiting: dict[Path, deque[Item]] = {}
+        self._busy: dict[Path, deque[Item]] = {}
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self.unavailable: Unavailable | None = None
+        """Why the lanes gave up; None while they have not."""
+
+    def put(self, directory: Path, item: Item) -> None:
+        """Append a scan to the lane of its scan directory."""
+        with self._changed:
+            if directory in self._busy:
+                self._busy[directory].append(item)
+            else:
+                self._waiting.setdefault(directory, deque()).append(item)
+            if len(self._threads) < self._side_by_side and self._waiting:
+                thread = threading.Thread(target=self._work, name=f"lane {len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._changed.notify_all()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        with self._changed:
+            return not self._waiting and not self._busy
+
+    def wait_until_changed(self, seconds: float) -> None:
+        """Wait until something was put in or a lane ended, at most so long."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def join(self, seconds: float) -> bool:
+        """After `stopping` is set: whether all threads ended in time."""
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(seconds)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _work(self) -> None:
+        while (lane := self._next()) is not None:
+            directory, items = lane
+            try:
+                self._run(directory, items)
+            except Stopped:
+                return
+            except Unavailable as error:
+                self.unavailable = error
+                self._stopping.set()
+                return
+            finally:
+                with self._changed:
+                    self._busy.pop(directory, None)
+                    self._changed.notify_all()
+
+    def _next(self) -> tuple[Path, deque[Item]] | None:
+        with self._changed:
+            while not self._stopping.is_set():
+                if self._waiting:
+                    directory = next(iter(self._waiting))
+                    items = self._waiting.pop(directory)
+                    self._busy[directory] = items
+                    return directory, items
+                self._changed.wait()
+        return None
+
+    def _run(self, directory: Path, items: deque[Item]) -> None:
+        under_way: deque[tuple[UnderWay, Finished]] = deque()
+        while not self._stopping.is_set():
+            while len(under_way) <= self._ahead and (item := self._pop(items)) is not None:
+                ready, beamtime, finished = item
+                under_way.append((self._ingestor.start(ready, beamtime), finished))
+            if under_way:
+                first, finished = under_way.popleft()
+                finished(first.ready, self._ingestor.finish(first))
+            elif self._leave(directory, items):
+                return
+
+    def _leave(self, directory: Path, items: deque[Item]) -> bool:
+        """Close the lane, unless something came into it just now."""
+        with self._changed:
+            if not items:
+                del self._busy[directory]
+            return not items
+
+    def _pop(self, items: deque[Item]) -> Item | None:
+        with self._changed:
+            return items.popleft() if items else None

@@ -1,0 +1,41 @@
+"""The log: one line for each thing done to a scan, to standard error and to a file if one is set."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+
+from scicat_watch.errors import ConfigError
+from scicat_watch.settings.model import Logging
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+_TIMES = "%Y-%m-%d %H:%M:%S"
+_LARGEST = 10_000_000
+
+
+class _OneLine(logging.Formatter):
+    """A record is one line: what a file or server said cannot look like a line of ours."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        head, newline, rest = text.partition("\n")
+        if record.exc_info:
+            return head + newline + rest
+        return "".join(character if character.isprintable() else "�" for character in text.replace("\n", " | "))
+
+
+def set_up(settings: Logging, level: str | None = None) -> None:
+    """Begin to log; `level` overrules the configuration. `ConfigError` if the log file cannot be written."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if settings.file is not None:
+        try:
+            settings.file.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.handlers.RotatingFileHandler(settings.file, maxBytes=_LARGEST, backupCount=5))
+        except OSError as error:
+            raise ConfigError(f"the log file cannot be written: {error.strerror}", settings.file) from None
+    for handler in handlers:
+        handler.setFormatter(_OneLine(_FORMAT, _TIMES))
+    logging.basicConfig(level=(level or settings.level).upper(), handlers=handlers, force=True)
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    logging.captureWarnings(True)

@@ -1,0 +1,14 @@
+"""The embedded catalogue served by this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scicat_watch.embedded.app import serve as serve_embedded
+from scicat_watch.settings.model import Settings
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is told the address. `ConfigError` if it cannot be served there."""
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
+    serve_embedded(settings.embedded, settings.var_dir, ready)

@@ -1,0 +1,149 @@
+"""The work on one beamtime: what its watch finds goes, by the ledger's plan, into the lanes and back."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable
+from pathlib import Path
+
+from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints, Ledger
+from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.ledger.plan import Action, Decision
+from scicat_watch.model import Beamtime, Outcome, Scan
+from scicat_watch.service.lanes import Lanes
+from scicat_watch.service.site import Site
+from scicat_watch.settings.model import Lists, Watching
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 50  # Waiting scans and bad lines that `status` is told of, besides their number.
+
+
+class BeamtimeWork:
+    """Steps one beamtime; all methods but `_finished` are called by one thread."""
+
+    def __init__(
+        self,
+        site: Site,
+        beamtime: Beamtime,
+        lanes: Lanes,
+        *,
+        watching: Watching | None = None,
+        lists: Lists | None = None,
+        entered: Callable[[Path], None] = lambda path: None,
+        finished: Callable[[Outcome], None] = lambda outcome: None,
+        once: Callable[[Scan], bool] | None = None,
+        within: Path | None = None,
+    ) -> None:
+        """`finished` is told each outcome, from any thread.
+
+        `once`: take all scans of which this is true, also those that are done, and none of them again.
+        `within`: look only into the directories on the way to this one.
+        """
+        self.beamtime = beamtime
+        self._site, self._lanes, self._told, self._once = site, lanes, finished, once is not None
+        self.ledger: BeamtimeLedger = site.ledger(beamtime)
+        self._results: queue.SimpleQueue[tuple[Scan, float | None]] = queue.SimpleQueue()
+        self._foreign: set[Path] = set()
+        asked = Ledger(once) if once else Ledger(self.ledger.wanted, self.ledger.changed)
+        settings = site.settings
+        self.watch = BeamtimeWatch(
+            beamtime, watching or settings.watching, lists or settings.lists, site.host, asked, entered,
+            patient=once is None, within=within,
+        )  # fmt: skip
+
+    def step(self, hints: Hints | None) -> Findings:
+        """Look, and put what is ready into the lanes. OSError if a list of ours cannot be read."""
+        self.take_results()
+        findings = self.watch.step(self._site.clock.monotonic(), hints)
+        for ready in findings.ready:
+            self._dispatch(ready)
+        return findings
+
+    def foreign(self) -> set[Path]:
+        """Scan directories that another scicat-watch ingests."""
+        return set(self._foreign)
+
+    def show(self, problem: str = "") -> None:
+        """Leave the state of the beamtime for `status`."""
+        waiting = list(self.watch.waiting())
+        bad = [(path, line) for path, line in self.watch.bad_lines()]
+        self._site.journal.show(
+            self.beamtime.directory,
+            self.beamtime.id,
+            {
+                "title": str(self.beamtime.metadata.get("title") or ""),
+                "made_up": self.beamtime.made_up,
+                "done": sum(self.ledger.ingested(path).count for path in self.watch.scan_directories()),
+                "waiting": len(waiting),
+                "waiting_scans": [{"pid": one.scan.pid, "reason": one.reason} for one in waiting[:_SHOWN]],
+                "skipped": len(bad),
+                "skipped_lines": [
+                    {"list": str(path), "line": line.line, "number": line.number, "reason": line.reason}
+                    for path, line in bad[:_SHOWN]
+                ],
+                "elsewhere": sorted(str(path) for path in self._foreign),
+                "problems": ([problem] if problem else []) + self.watch.problems(),
+            },
+        )
+
+    def _dispatch(self, ready: Ready) -> None:
+        scan = ready.scan
+        try:
+            ours = self.ledger.ours(scan.directory)
+        except OSError as error:
+            log.error("%s: cannot be worked on: %s", scan.directory, error)
+            ours = False
+        if not ours:
+            if scan.directory not in self._foreign:
+                log.warning("%s: another scicat-watch ingests this directory; staying passive", scan.directory)
+            self._foreign.add(scan.directory)
+            self._put_off(scan, self._site.settings.watching.rescan_interval)
+            return
+        self._foreign.discard(scan.directory)
+        now = self._site.clock.now().timestamp()
+        decision = Decision(Action.INGEST) if self._once else self.ledger.decide(scan, ready.signature, now)
+        match decision.action:
+            case Action.INGEST:
+                self._lanes.put(scan.directory, (ready, self.beamtime, self._finished))
+            case Action.WAIT:
+                self._put_off(scan, decision.until - now)
+            case Action.NOTE:
+                self.ledger.note_found(scan)
+                self.watch.forget(scan)
+            case Action.NOTHING:
+                self.watch.forget(scan)
+
+    def _finished(self, ready: Ready, outcome: Outcome) -> None:
+        """Note an outcome; called by a lane's thread."""
+        now = self._site.clock.now().timestamp()
+        again = self.ledger.note(outcome, ready.signature, now)
+        self._results.put((outcome.scan, None if again is None else again - now))
+        _report(outcome)
+        self._told(outcome)
+
+    def take_results(self) -> None:
+        """Tell the watch which scans are done with, and which are to come again."""
+        while True:
+            try:
+                scan, wait = self._results.get_nowait()
+            except queue.Empty:
+                return
+            if wait is None or self._once:
+                self.watch.forget(scan)
+            else:
+                self._put_off(scan, wait)
+
+    def _put_off(self, scan: Scan, seconds: float) -> None:
+        self.watch.again(scan, self._site.clock.monotonic() + seconds)
+
+
+def _report(outcome: Outcome) -> None:
+    if outcome.done:
+        log.info("%s %s in %.2f s", outcome.status, outcome.scan.pid, outcome.seconds)
+    else:
+        log.error("failed %s: %s", outcome.scan.pid, outcome.reason)
+    for note in outcome.notes:
+        log.debug("%s: %s", outcome.scan.pid, note)

@@ -1,0 +1,225 @@
+"""The native configuration: one documented class per section of the YAML file.
+
+The reference page of the documentation and the commented sample are made from these docstrings.
+Durations are seconds, sizes bytes. What no key says has a default that is right on a host with one
+beamtime directory and no SciCat: the embedded catalogue. Reading a file: `settings.load`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+
+def _expanded(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+UserPath = Annotated[Path, BeforeValidator(_expanded)]
+"""A path in which "~" stands for the home directory."""
+
+
+def _state_directory() -> Path:
+    return platformdirs.user_state_path("scicat-watch")
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Beamtimes(Section):
+    """The `beamtimes:` section: which directories are beamtimes."""
+
+    directories: tuple[UserPath, ...] = ()
+    """Directories that hold beamtime metadata files. A directory without one is a beamtime that is made
+    up from the directory's name, owner and time."""
+    base_directories: tuple[UserPath, ...] = ()
+    """Every direct subdirectory of these, now and later, that holds a metadata file is a beamtime
+    directory."""
+    file_prefix: str = "beamtime-metadata-"
+    """How the name of a beamtime metadata file begins."""
+    file_suffix: str = ".json"
+    """How the name of a beamtime metadata file ends."""
+    skipped_types: tuple[str, ...] = ("P",)
+    """Values of `proposalType` that are not ingested; "P" marks private (proprietary) beamtimes."""
+    skipped_ids: tuple[str, ...] = ()
+    """Ids of beamtimes that are not ingested."""
+
+
+class Watching(Section):
+    """The `watching:` section: where scans are looked for, and when one is complete."""
+
+    trigger: Literal["lists", "files", "both"] = "both"
+    """What makes a scan: a line of a dataset list, a new data file, or either. A scan found both ways is one scan."""
+    extensions: tuple[str, ...] = ("nxs", "h5", "hdf5", "hdf", "nx", "ndf")
+    """Extensions of data files that are scans when no list names them."""
+    master_extensions: tuple[str, ...] = ("nxs", "h5", "hdf5", "hdf", "nx", "ndf", "fio")
+    """The order in which the data file of a listed scan is looked for."""
+    max_depth: int = Field(default=-1, ge=-1)
+    """How many levels below the beamtime directory are looked at: 0 only the directory itself, -1 all."""
+    blacklist: tuple[UserPath, ...] = ()
+    """Directories that are not entered: absolute, or relative to the beamtime directory."""
+    ignored_names: tuple[str, ...] = (".*", "_tmp_*", "*~", "*_data_[0-9]*")
+    """File and directory names that are never scans or scan directories (shell patterns)."""
+    below_lists: bool = False
+    """Whether to look for further scans below a directory that has a dataset list. Detector folders are often there."""
+    ingestion_delay: float = Field(default=5.0, ge=0)
+    """Seconds that a file or list must be quiet before it counts as complete. Longer than the writer's pauses."""
+    rescan_interval: float = Field(default=60.0, gt=0)
+    """Seconds between looks at everything, for what file events did not say."""
+    silent_rescan_interval: float = Field(default=10.0, gt=0)
+    """The same where the file system sends no events, such as NFS, GPFS, Lustre or FUSE mounts."""
+    abandoned_after: float = Field(default=3600.0, gt=0)
+    """Seconds after which an unchanged file that is still marked as being written counts as left by its writer."""
+    abandoned: Literal["ingest", "hold"] = "ingest"
+    """What becomes of such a file: ingested with a comment, or held and shown as waiting."""
+
+
+class Lists(Section):
+    """The `lists:` section: where scan names arrive, and where we note that they are done."""
+
+    dataset_list: str = "scicat-datasets-{beamtime}.lst"
+    """Name of the list that the control system writes, one scan per line. May hold {beamtime} and {host}."""
+    ingested_list: str = "scicat-ingested-datasets-{beamtime}.lst"
+    """Name of the list that we write, beside it. May hold {beamtime} and {host}."""
+    ingested_directory: UserPath | None = None
+    """Directory below which the ingested lists are kept instead, under the path of their scan directory."""
+    max_line: int = Field(default=4096, ge=80)
+    """Longest line, in characters, that is taken for a scan."""
+
+    @model_validator(mode="after")
+    def _two_files(self) -> Self:
+        if self.dataset_list == self.ingested_list and self.ingested_directory is None:
+            raise ValueError("ingested_list names the dataset list itself: every scan would count as done")
+        return self
+
+
+class Patience(Section):
+    """How long the catalogue is asked again while it is unavailable."""
+
+    first_wait: float = Field(default=1.0, gt=0)
+    """Seconds before the second try; the waits double from here."""
+    longest_wait: float = Field(default=60.0, gt=0)
+    """The longest wait between two tries, in seconds."""
+    give_up_after: float = Field(default=120.0, ge=0)
+    """Seconds after which `ingest` gives up (exit status 3). The daemon never gives up."""
+
+
+class CatalogueSettings(Section):
+    """The `catalogue:` section: which SciCat, and who we are there."""
+
+    url: str | None = None
+    """Base of SciCat's API, e.g. "https://scicat.example.org/api/v3". None: the embedded catalogue."""
+    username: str = "ingestor"
+    """Account to log in with, unless the credential file names one."""
+    credential_file: UserPath | None = None
+    """File with the account's secret: a JSON object with `username` and `password`, or with `jwt` for a ready token;
+    any other text is the password. Read again when it changes."""
+    login_path: str = "auth/login"
+    """Where to log in, below the base; "auth/ldap" for accounts of a directory server."""
+    pid_prefix: str = ""
+    """Put before every dataset id, e.g. "20.500.12345/"."""
+    timeout: float = Field(default=30.0, gt=0)
+    """Seconds to wait for a connection, and for each answer."""
+    ca_file: UserPath | None = None
+    """Certificates of the authorities that the site trusts; None: those of the system."""
+    verify: bool = True
+    """Whether the server's certificate is checked. Turning this off lets anybody between read the token."""
+    patience: Patience = Patience()
+    """How long we go on while the catalogue is unavailable."""
+    connections: int = Field(default=4, ge=1, le=64)
+    """How many lists are published side by side."""
+
+
+class Embedded(Section):
+    """The `embedded:` section: the catalogue that comes with scicat-watch."""
+
+    host: str = "127.0.0.1"
+    """Address to serve on. On another address than this machine's own the pages show published datasets only."""
+    port: int = Field(default=8085, ge=0, le=65535)
+    """Port to serve on; 0 takes a free one."""
+    database: UserPath | None = None
+    """The SQLite file; None: `catalogue.sqlite` in `var_dir`."""
+    pid_prefix: str = "20.500.99999"
+    """Prefix of the ids that the catalogue makes for datasets that come without one."""
+    accounts: UserPath | None = None
+    """JSON file with the accounts; None: `catalogue-accounts.json` in `var_dir`, made with a random password."""
+
+
+class Schemas(Section):
+    """The `schemas:` section: what a dataset holds."""
+
+    directory: UserPath | None = None
+    """Directory with metadata schema files (`*.imsc.yml`), tried in their order; None: those that are shipped."""
+
+
+class Reading(Section):
+    """The `reading:` section: the worker processes that read data files."""
+
+    workers: int = Field(default=2, ge=1, le=256)
+    """How many processes read data files."""
+    time_limit: float = Field(default=120.0, gt=0)
+    """Seconds after which a process that reads one scan is ended; the scan counts as failed and is tried again."""
+    memory_limit: int = Field(default=4 << 30, ge=256 << 20)
+    """Bytes of address space that a reading process may use."""
+    metadata_limit: int = Field(default=8 << 20, ge=1024)
+    """Bytes of JSON that a scan's metadata may have; the rest is cut, and the dataset says so."""
+    pictures: bool = True
+    """Whether scans get a picture."""
+    picture_extensions: tuple[str, ...] = ("png",)
+    """Extensions of a ready picture beside the data file."""
+    file_list: Literal["exact", "prefix"] = "exact"
+    """Which files belong to scan_1: exact takes scan_1, scan_1.* and scan_1_*; prefix also scan_10.nxs, as DESY's
+    ingestor does."""
+    skipped_files: tuple[str, ...] = ("*.pyc", "*~", "*.scan.json", "*.origdatablock.json", "*.attachment.json")
+    """Files that are left out of file lists (shell patterns)."""
+
+
+class Retrying(Section):
+    """The `retrying:` section: when a failed scan is tried again."""
+
+    first: float = Field(default=30.0, gt=0)
+    """Seconds after the first failure; doubles with each further one."""
+    longest: float = Field(default=3600.0, gt=0)
+    """The longest interval between two tries, in seconds."""
+
+
+class Logging(Section):
+    """The `logging:` section."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important kind of message that is logged."""
+    file: UserPath | None = None
+    """File to log to, beside standard error; it is rotated at 10 MB, five files are kept."""
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    beamtimes: Beamtimes = Beamtimes()
+    watching: Watching = Watching()
+    lists: Lists = Lists()
+    schemas: Schemas = Schemas()
+    reading: Reading = Reading()
+    catalogue: CatalogueSettings = CatalogueSettings()
+    embedded: Embedded = Embedded()
+    retrying: Retrying = Retrying()
+    logging: Logging = Logging()
+    var_dir: UserPath = Field(default_factory=_state_directory)
+    """Directory for our own state (journal, embedded catalogue), on a local disk."""
+
+
+class Credentials(Section):
+    """What a credential file holds: a ready token, or a password to log in with."""
+
+    username: str
+    """Account name."""
+    password: SecretStr | None = None
+    """Its password."""
+    token: SecretStr | None = None
+    """A ready token, which needs no login."""

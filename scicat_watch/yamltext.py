@@ -1,0 +1,82 @@
+"""YAML and JSON text that people wrote, with the line of every key: so that a mistake can be shown in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scicat_watch.errors import ConfigError
+
+KeyPath = tuple[str | int, ...]
+"""Where something is in a document, e.g. ("beamtimes", "directories", 0)."""
+
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A document and where its parts stand."""
+
+    data: Any
+    lines: dict[KeyPath, int]
+    """Line, from 1, of each key and list element."""
+
+    def line(self, where: KeyPath) -> int | None:
+        """The line of `where`, or of the nearest part that holds it."""
+        for length in range(len(where), -1, -1):
+            if (line := self.lines.get(where[:length])) is not None:
+                return line
+        return None
+
+
+def parse(text: str, file: Path) -> Located:
+    """Read one document; `ConfigError` with file and line for broken text or a key that stands twice.
+
+    JSON is read as the YAML that it nearly is; tabs, which YAML forbids as indentation, are made blanks
+    at the beginning of lines.
+    """
+    if text.lstrip().startswith(("{", "[")):
+        text = "\n".join(_untabbed(line) for line in text.splitlines())
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        lines: dict[KeyPath, int] = {}
+        for where, line in _marks(node, (), file):
+            lines.setdefault(where, line)
+        data = loader.construct_document(node) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ConfigError(f"not readable as YAML: {error.problem}", file, mark.line + 1 if mark else None) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"not readable as YAML: {error}", file) from error
+    finally:
+        loader.dispose()
+    return Located(data, lines)
+
+
+def _untabbed(line: str) -> str:
+    body = line.lstrip("\t ")
+    return line[: len(line) - len(body)].replace("\t", "    ") + body
+
+
+def _marks(node: yaml.Node | None, where: KeyPath, file: Path) -> Iterator[tuple[KeyPath, int]]:
+    if node is None:
+        return
+    yield where, node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for number, member in enumerate(node.value):
+            yield from _marks(member, (*where, number), file)
+    elif isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, member in node.value:
+            line = key.start_mark.line + 1
+            name = str(key.value)
+            if name in seen and name != "<<":
+                raise ConfigError(f"{name!r} stands twice here, first in line {seen[name]}", file, line)
+            seen[name] = line
+            yield (*where, name), line
+            yield from _marks(member, (*where, name), file)
