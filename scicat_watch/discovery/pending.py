@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,10 +82,10 @@ class Pending:
         since = now - self._age(changed_at)
         self._entries[key_of(scan)] = _Entry(scan, since, now if due is None else due)
 
-    def keep_listed(self, directory: Path, lines: set[str], claims: set[Path]) -> None:
+    def keep_listed(self, directory: Path, lines: set[str], claimed: Callable[[Scan], bool]) -> None:
         """Drop what the list of `directory` says no longer: lines that grew since, found files that it names now."""
-        for key, entry in [(key, entry) for key, entry in self._entries.items() if key[0] == directory]:
-            if entry.scan.place in claims if not entry.scan.listed else key[1] not in lines:
+        for key, entry in list(self._entries.items()):
+            if (key[0] == directory and key[1] not in lines) if entry.scan.listed else claimed(entry.scan):
                 self._drop(key)
 
     def hurry(self, file: Path, now: float) -> None:

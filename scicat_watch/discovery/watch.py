@@ -46,6 +46,8 @@ class Ledger:
 
     wanted: Callable[[Scan], bool]
     """Whether a scan is still to be ingested."""
+    begun: Callable[[Scan], bool] = lambda scan: False
+    """Whether the ingestion of a found scan has begun and not ended, perhaps in a process that was killed."""
     changed: Callable[[Scan, Signature], bool] = lambda scan, signature: False
     """Whether a found file that was ingested looks different from then."""
 
@@ -142,17 +144,18 @@ class BeamtimeWatch:
             return
         for entry in known.entries:
             self._offer(self._scan_of(path.parent, entry), now, known.changed_at)
-        self._pending.keep_listed(path.parent, {entry.line for entry in known.entries}, known.claims)
+        claims = known.claims
+        self._pending.keep_listed(
+            path.parent, {entry.line for entry in known.entries}, lambda scan: self._claimed(scan, claims)
+        )
 
     def _look_at_files(self, node: Node, now: float) -> None:
         first = node.path not in self._listed_before
         self._listed_before.add(node.path)
-        directory = self.tree.scan_directory(node.path)
-        known = self._lists.get(directory / self.list_name)
-        claims = known.claims if known is not None else set()
+        claims = self._claims_on(node.path)
         for file in node.data:
-            scan = scan_of_file(self.beamtime.id, directory, file)
-            if scan.place not in claims and not self._offer(scan, now, None) and first:
+            scan = self._found(file)
+            if not self._claimed(scan, claims) and not self._offer(scan, now, None) and first:
                 self._offer_if_changed(scan, file, now)
 
     def _look_at_closed(self, file: Path, now: float) -> None:
@@ -160,11 +163,24 @@ class BeamtimeWatch:
         node = self.tree.nodes.get(file.parent)
         if self._watching.trigger == "lists" or node is None or file not in node.data:
             return
-        directory = self.tree.scan_directory(file.parent)
-        scan = scan_of_file(self.beamtime.id, directory, file)
-        known = self._lists.get(directory / self.list_name)
-        if known is None or scan.place not in known.claims:
+        scan = self._found(file)
+        if not self._claimed(scan, self._claims_on(file.parent)):
             self._offer_if_changed(scan, file, now)
+
+    def _claims_on(self, directory: Path) -> set[Path]:
+        known = self._lists.get(self.tree.scan_directory(directory) / self.list_name)
+        return known.claims if known is not None else set()
+
+    def _claimed(self, scan: Scan, claims: set[Path]) -> bool:
+        """Whether a list speaks for a found scan; not if its ingestion has begun, which is to end as it began."""
+        return scan.place in claims and not self._ledger.begun(scan)
+
+    def _found(self, file: Path) -> Scan:
+        """The scan of a file that no list names; under the beamtime directory if its ingestion has begun there."""
+        scan = scan_of_file(self.beamtime.id, self.tree.scan_directory(file.parent), file)
+        if scan.directory != self.beamtime.directory and self._ledger.begun(scan):
+            return scan_of_file(self.beamtime.id, self.beamtime.directory, file)
+        return scan
 
     def _offer(self, scan: Scan, now: float, changed_at: float | None) -> bool:
         """Make a scan pending if it is wanted; whether it is under way."""

@@ -23,6 +23,9 @@ from scicat_watch.model import Outcome, Scan
 
 log = logging.getLogger(__name__)
 
+BEGUN = "begun"
+"""Status of a scan whose first ingestion is under way, or was when its process ended."""
+
 _SCHEMA = """
 create table if not exists scans (
     directory text not null, line text not null, beamtime text not null, pid text not null,
@@ -86,6 +89,17 @@ class Journal:
         )  # fmt: skip
         with self._writing() as connection:
             connection.execute("insert or replace into scans values (?,?,?,?,?,?,?,?,?,?,?,?)", row)
+
+    def begin(self, scan: Scan, now: float) -> None:
+        """Remember that a scan's ingestion begins, unless there is something better to remember of it."""
+        row = (*_key(scan), scan.beamtime, scan.pid, BEGUN, 0, "", None, now, 0.0, "[]", "[]")
+        with self._writing() as connection:
+            connection.execute("insert or ignore into scans values (?,?,?,?,?,?,?,?,?,?,?,?)", row)
+
+    def begun(self, directory: Path, line: str) -> bool:
+        """Whether a scan's first ingestion has begun and not ended."""
+        row = self._one("select status from scans where directory=? and line=?", (_directory(directory), line))
+        return row is not None and row[0] == BEGUN
 
     def attempt(self, scan: Scan) -> Attempt | None:
         """The failures of a scan since it last succeeded."""
@@ -180,4 +194,8 @@ class Journal:
 
 
 def _key(scan: Scan) -> tuple[str, str]:
-    return os.fsencode(scan.directory).decode("utf-8", "replace"), scan.line
+    return _directory(scan.directory), scan.line
+
+
+def _directory(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "replace")

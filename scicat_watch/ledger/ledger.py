@@ -54,6 +54,15 @@ class BeamtimeLedger:
         """Whether a scan's line is not done yet."""
         return not self.ingested(scan.directory).done(scan.line)
 
+    def begin(self, scan: Scan, now: float) -> None:
+        """Note that the ingestion of a found scan begins: if a list names it meanwhile, it stays the same dataset."""
+        if not scan.listed:
+            self._journal.begin(scan, now)
+
+    def begun(self, scan: Scan) -> bool:
+        """Whether the ingestion of a scan has begun as a found one of the beamtime directory, and not ended."""
+        return self._root_begun(scan)
+
     def changed(self, scan: Scan, signature: tuple[int, ...]) -> bool:
         """Whether a found file looks different from when it was ingested, if that is still known."""
         known = self._journal.signature(scan)
@@ -63,7 +72,8 @@ class BeamtimeLedger:
         """What to do with a complete scan; `now` in seconds since 1970."""
         past = Past(
             done=not self.wanted(scan),
-            found_elsewhere=self._found_elsewhere(scan),
+            found_elsewhere=self._is_elsewhere(scan) and self._root_done(scan),
+            begun_elsewhere=self._is_elsewhere(scan) and self._root_begun(scan),
             changed=self.changed(scan, signature),
             attempt=self._journal.attempt(scan),
         )
@@ -104,10 +114,15 @@ class BeamtimeLedger:
             path = self._ingested[scan.directory].path
             log.error("%s: %s could not be noted as ingested: %s", path, scan.pid, error)
 
-    def _found_elsewhere(self, scan: Scan) -> bool:
-        if not scan.listed or scan.directory == self._beamtime.directory:
-            return False
+    def _is_elsewhere(self, scan: Scan) -> bool:
+        """Whether the scan, before a list named it, would have been found under the beamtime directory."""
+        return scan.listed and scan.directory != self._beamtime.directory
+
+    def _root_done(self, scan: Scan) -> bool:
         return self.ingested(self._beamtime.directory).done(_relative(scan, self._beamtime))
+
+    def _root_begun(self, scan: Scan) -> bool:
+        return self._journal.begun(self._beamtime.directory, _relative(scan, self._beamtime))
 
     def _paths(self, directory: Path) -> tuple[Path, tuple[Path, ...]]:
         beside, fallback = directory / self._name, _below(self._fallback, directory) / self._name

@@ -39,6 +39,8 @@ class Past:
     """Whether its line is done."""
     found_elsewhere: bool = False
     """Whether its file was ingested under another scan directory, before a list named it."""
+    begun_elsewhere: bool = False
+    """Whether that has begun, and not ended."""
     changed: bool = False
     """Whether its file looks different from when it was ingested."""
     attempt: Attempt | None = None
@@ -58,6 +60,8 @@ def plan(scan: Scan, past: Past, now: float) -> Decision:
         return Decision(Action.NOTHING)
     if past.found_elsewhere and scan.listed and not scan.again and not scan.extras:
         return Decision(Action.NOTE)
+    if past.begun_elsewhere:
+        return Decision(Action.WAIT, now + 1.0)
     # A clock that was set back must not put a scan off for ever.
     if past.attempt is not None and now < past.attempt.next_try <= now + _FURTHEST:
         return Decision(Action.WAIT, past.attempt.next_try)

@@ -47,7 +47,7 @@ class BeamtimeWork:
         self.ledger: BeamtimeLedger = site.ledger(beamtime)
         self._results: queue.SimpleQueue[tuple[Scan, float | None]] = queue.SimpleQueue()
         self._foreign: set[Path] = set()
-        asked = Ledger(once) if once else Ledger(self.ledger.wanted, self.ledger.changed)
+        asked = Ledger(once) if once else Ledger(self.ledger.wanted, self.ledger.begun, self.ledger.changed)
         settings = site.settings
         self.watch = BeamtimeWatch(
             beamtime, watching or settings.watching, lists or settings.lists, site.host, asked, entered,
@@ -107,6 +107,7 @@ class BeamtimeWork:
         decision = Decision(Action.INGEST) if self._once else self.ledger.decide(scan, ready.signature, now)
         match decision.action:
             case Action.INGEST:
+                self.ledger.begin(scan, now)
                 self._lanes.put(scan.directory, (ready, self.beamtime, self._finished))
             case Action.WAIT:
                 self._put_off(scan, decision.until - now)

@@ -1,0 +1,126 @@
+"""Whether the catalogue answers, known by all who want to publish: while it does not, one asks and all wait.
+
+Whoever meets `Unavailable` reports it; that closes the way. Of those who wait, the first asks at
+growing intervals whether the catalogue is back; its yes opens the way for all. Nobody's thread is
+needed beside theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
+
+from scicat_watch.catalogue.protocol import Postponed
+from scicat_watch.clock import Clock
+from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.settings.model import Patience
+
+log = logging.getLogger(__name__)
+
+LONGEST_POSTPONEMENT = 600.0
+"""Seconds that a server's wish to be asked later is followed at most."""
+LOOK = 0.5
+"""Seconds after which those who wait look whether they are to stop."""
+
+
+class Availability:
+    """The state of one catalogue; `ping` raises `Unavailable` as long as it does not answer."""
+
+    def __init__(self, ping: Callable[[], None], patience: Patience, clock: Clock, stopping: threading.Event) -> None:
+        self._ping, self._patience, self._clock, self._stopping = ping, patience, clock, stopping
+        self._changed = threading.Condition()
+        self._closed_at: float | None = None
+        self._opened_at: float | None = None
+        self._error: Unavailable | None = None
+        self._not_before = 0.0
+        self._first_wait = patience.first_wait
+        self._probing = False
+
+    @property
+    def error(self) -> Unavailable | None:
+        """Why the way is closed; None while it is open."""
+        with self._changed:
+            return self._error
+
+    def report(self, error: Unavailable) -> None:
+        """Somebody met `error`: close the way."""
+        now = self._clock.monotonic()
+        with self._changed:
+            if isinstance(error, Postponed):
+                self._not_before = max(self._not_before, now + min(error.retry_after, LONGEST_POSTPONEMENT))
+            if self._error is not None:
+                return
+            # A server that answers the ping but fails at the work would otherwise be asked without pause.
+            soon = self._opened_at is not None and now - self._opened_at < self._patience.longest_wait
+            self._first_wait = (
+                min(2 * self._first_wait, self._patience.longest_wait) if soon else self._patience.first_wait
+            )
+            self._closed_at, self._error = now, error
+        log.warning("the catalogue is unavailable, publishing waits: %s", error)
+
+    def wait(self, deadline: float | None = None) -> bool:
+        """Return True when the way is open; False if it stays closed until `deadline` or we are stopping.
+
+        `deadline` is on the clock's `monotonic`.
+        """
+        while not self._stopping.is_set():
+            with self._changed:
+                if self._error is None:
+                    return True
+                left = None if deadline is None else deadline - self._clock.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                if self._probing:
+                    self._changed.wait(LOOK if left is None else min(LOOK, left))
+                    continue
+                self._probing = True
+            self._probe(deadline)
+        return False
+
+    def _probe(self, deadline: float | None) -> None:
+        """Ask until the catalogue answers, the deadline has passed, or we are stopping; then let others go on."""
+        answered = False
+
+        def over(_: RetryCallState) -> bool:
+            return self._stopping.is_set() or (deadline is not None and self._clock.monotonic() >= deadline)
+
+        def sleep(seconds: float) -> None:
+            until = max(self._clock.monotonic() + seconds, self._not_before)
+            until = until if deadline is None else min(until, deadline)
+            self._clock.wait(until - self._clock.monotonic(), self._stopping)
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_exponential(multiplier=2 * self._first_wait, max=self._patience.longest_wait) + wait_random(0, 1),
+            stop=over,
+            sleep=sleep,
+            reraise=True,
+        )
+        try:
+            sleep(self._first_wait)
+            if not self._stopping.is_set():
+                retrying(self._ask)
+                answered = True
+        except Unavailable as error:
+            log.debug("the catalogue is still unavailable: %s", error)
+        finally:
+            self._let_go(answered)
+
+    def _ask(self) -> None:
+        try:
+            self._ping()
+        except Refused:
+            log.debug("the catalogue refuses the ping, so it answers")
+
+    def _let_go(self, answered: bool) -> None:
+        with self._changed:
+            self._probing = False
+            if answered:
+                now = self._clock.monotonic()
+                closed = now - (self._closed_at if self._closed_at is not None else now)
+                self._error, self._opened_at = None, now
+                log.info("the catalogue is available again after %.0f s", closed)
+            self._changed.notify_all()

@@ -1,0 +1,301 @@
+"""The one door to the catalogue: every request goes through here.
+
+It encodes paths, sets a time limit, puts our token into the header, reads the answer and sorts what
+went wrong into `Unavailable` (time mends it) and `Refused` (a person mends it). Only questions are
+repeated here: whether a write was done before its answer got lost, `publish` finds out by reading.
+Nothing is sent to another host than the catalogue's own: redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import logging
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import requests
+import requests.auth
+import urllib3
+from pydantic import SecretStr
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity.nap import sleep_using_event
+
+from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_to_wait
+from scicat_watch.catalogue.auth import Account
+from scicat_watch.catalogue.protocol import Postponed
+from scicat_watch.clock import Clock, SystemClock
+from scicat_watch.errors import ConfigError, Refused, Unavailable
+from scicat_watch.settings.model import CatalogueSettings
+
+log = logging.getLogger(__name__)
+
+LONGEST_ANSWER = 64 << 20
+"""Bytes of an answer that are read."""
+LONGEST_BODY = 16 << 20
+"""Bytes that a backend's database takes as one document; above, it answers 500 as if it were broken."""
+IDLE = 3.0
+"""Seconds after which a connection is not used again: backends close idle ones after 5."""
+SLOWEST = 10
+"""How many times the time limit a long answer may take as a whole."""
+
+Params = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+class Door:
+    """The way to one catalogue; threads may use it side by side, each has its own connection."""
+
+    def __init__(
+        self,
+        base_url: str,
+        settings: CatalogueSettings,
+        stopping: threading.Event | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._base = _checked(base_url)
+        self._settings = settings
+        self._stopping = stopping or threading.Event()
+        self._clock: Clock = clock or SystemClock()
+        self._verify = _verification(settings)
+        self._own = threading.local()
+        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
+        self._account = Account(self.ask, settings, self._clock)
+
+    def __repr__(self) -> str:
+        return f"Door({self._base!r})"
+
+    def request(
+        self,
+        method: str,
+        *segments: str,
+        json: Any = None,
+        params: Params | None = None,
+        sure: bool = False,
+        limit: int = LONGEST_ANSWER,
+    ) -> Any:
+        """Ask as our account and return the answer's JSON, None for an empty answer.
+
+        `segments` are the parts of the path below the base, as they are. `sure`: an empty list is believed
+        only with a token that is alive, because lists hide what an anonymous caller may not see.
+        `limit` is in bytes. Raises `Unavailable` or `Refused`.
+        """
+        token = self._account.token()
+        try:
+            answer = self.ask(method, *segments, json=json, params=params, token=token, limit=limit)
+        except Refused as refused:
+            answered = self._account.moment()
+            if refused.status not in (401, 403) or not self._account.replaced(token, refused.status, answered):
+                raise
+        else:
+            if not sure or answer or not self._account.replaced(token, None, self._account.moment()):
+                return answer
+        return self.ask(method, *segments, json=json, params=params, token=self._account.token(), limit=limit)
+
+    def ask(
+        self,
+        method: str,
+        *segments: str,
+        json: Any = None,
+        params: Params | None = None,
+        token: SecretStr | None = None,
+        limit: int = LONGEST_ANSWER,
+    ) -> Any:
+        """The same with just this token, or with none."""
+        what = f"{method} {'/'.join(segments)}"
+        url = f"{self._base}/{_path(segments)}"
+        body = None if json is None else _encoded(json, what)
+        attempts = 3 if method == "GET" else 1
+        for attempt in Retrying(
+            retry=retry_if_exception_type(_Broken),
+            stop=stop_after_attempt(attempts),
+            wait=wait_random_exponential(multiplier=0.1, max=1),
+            sleep=sleep_using_event(self._stopping),
+            reraise=True,
+        ):
+            with attempt:
+                response, content = self._exchange(method, url, what, body, params, token, limit)
+        return self._judged(response, content, what)
+
+    def parts(self, path_or_url: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+        """Segments and parameters of a path below the base, or of a whole address if it lies there.
+
+        `Refused` for an address anywhere else: our token goes to no other server.
+        """
+        try:
+            address, base = urlsplit(path_or_url.strip()), urlsplit(self._base)
+            elsewhere = bool(address.scheme or address.netloc) and _origin(address) != _origin(base)
+        except ValueError:
+            raise Refused(f"{path_or_url!r} is no address") from None
+        path = address.path
+        if address.scheme or address.netloc:
+            elsewhere = elsewhere or not path.startswith(base.path + "/")
+            path = path.removeprefix(base.path)
+        if elsewhere:
+            raise Refused(f"{path_or_url!r} is not below {self._base}; nothing else is asked")
+        segments = tuple(unquote(segment) for segment in path.split("/") if segment)
+        _path(segments)
+        return segments, parse_qsl(address.query, keep_blank_values=True)
+
+    def close(self) -> None:
+        """Close all connections; a later request opens new ones."""
+        for session in list(self._sessions):
+            session.close()
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        body: bytes | None,
+        params: Params | None,
+        token: SecretStr | None,
+        limit: int,
+    ) -> tuple[requests.Response, bytes]:
+        """One request and its whole answer."""
+        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
+        try:
+            with self._session().request(
+                method,
+                url,
+                params=params,
+                data=body,
+                headers=headers,
+                auth=_Bearer(token),
+                timeout=self._settings.timeout,
+                verify=self._verify,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = self._read(response, what, limit)
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            raise Unavailable(f"{self._base} did not answer {what} within {self._settings.timeout:g} s") from error
+        except requests.exceptions.SSLError as error:
+            raise Unavailable(
+                f"{self._base}: no safe connection for {what}: {error}. If the site has its own certificate "
+                "authority, name its file as catalogue.ca_file"
+            ) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _Broken(f"{self._base} cannot be reached for {what}: {error}") from error
+        self._own.used = self._clock.monotonic()
+        return response, content
+
+    def _session(self) -> requests.Session:
+        """This thread's session; connections that idled too long are dropped first."""
+        session: requests.Session | None = getattr(self._own, "session", None)
+        if session is None:
+            session = requests.Session()
+            # A proxy that the environment names is not asked for what runs on this machine.
+            session.trust_env = not _local(urlsplit(self._base).hostname or "")
+            self._own.session = session
+            self._sessions.add(session)
+        elif self._clock.monotonic() - self._own.used > IDLE:
+            session.close()
+        self._own.used = self._clock.monotonic()
+        return session
+
+    def _read(self, response: requests.Response, what: str, limit: int) -> bytes:
+        """The body, within limits of size and time; a server that drips keeps nobody for ever."""
+        latest = self._clock.monotonic() + SLOWEST * self._settings.timeout
+        content = bytearray()
+        while chunk := response.raw.read1(1 << 16, decode_content=True):
+            content += chunk
+            if len(content) > limit:
+                raise Refused(f"{self._base} answered {what} with more than {limit} bytes, which are not read")
+            if self._clock.monotonic() > latest:
+                raise Unavailable(f"{self._base} answers {what} too slowly")
+        return bytes(content)
+
+    def _judged(self, response: requests.Response, content: bytes, what: str) -> Any:
+        """The JSON of a good answer; of any other, the error that says who can mend it."""
+        status = response.status_code
+        try:
+            answer = parsed(content)
+        except NotJson:
+            answer = NotJson
+        if 200 <= status < 300 and answer is not NotJson:
+            return answer
+        message = f"{self._base} answered {what} with status {status}: {complaint(content)}"
+        if 200 <= status < 300 or (status == 404 and answer is NotJson):
+            raise Unavailable(f"{message}; something before SciCat answers, or the url is wrong", status)
+        if status < 400:
+            there = f"{message}; it redirects to {response.headers.get('Location', 'nowhere')!r}"
+            if status in (301, 308):
+                raise Refused(f"{there}: put the address of SciCat's API into catalogue.url", status)
+            raise Unavailable(there, status)
+        if status in (408, 425, 429) or status >= 500:
+            wait = seconds_to_wait(response.headers.get("Retry-After"), self._clock.now())
+            raise Unavailable(message, status) if wait is None else Postponed(message, status, wait)
+        raise Refused(message, status)
+
+
+class _Broken(Unavailable):
+    """The connection could not be made, or broke off."""
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Our token and nothing else: with an `auth` given, requests does not look for one in ~/.netrc."""
+
+    def __init__(self, token: SecretStr | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        return request
+
+
+def _checked(base_url: str) -> str:
+    """The base without a slash at its end; ConfigError if it is none."""
+    try:
+        address = urlsplit(base_url.strip())
+        usable = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable or address.query or address.fragment:
+        raise ConfigError("catalogue.url is no address of an API, such as https://scicat.example.org/api/v3")
+    if "@" in address.netloc:
+        raise ConfigError("catalogue.url holds a user name or password: move them to catalogue.credential_file")
+    return base_url.strip().rstrip("/")
+
+
+def _verification(settings: CatalogueSettings) -> bool | str:
+    if not settings.verify:
+        log.warning("catalogue.verify is off: anybody between here and the catalogue can read the token")
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        return False
+    if settings.ca_file is None:
+        return True
+    if not settings.ca_file.exists():
+        raise ConfigError("catalogue.ca_file does not exist", settings.ca_file)
+    return str(settings.ca_file)
+
+
+def _path(segments: Sequence[str]) -> str:
+    # An empty segment would turn "this dataset" into "all datasets", a dot segment leave the API.
+    for segment in segments:
+        if segment in ("", ".", ".."):
+            raise Refused(f"{segment!r} cannot be a part of a path: {'/'.join(segments)!r}")
+    return "/".join(quote(segment, safe="") for segment in segments)
+
+
+def _encoded(json: Any, what: str) -> bytes:
+    try:
+        body = jsonlib.dumps(json, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise Refused(f"{what}: the document is not strict JSON: {error}") from None
+    if len(body) > LONGEST_BODY:
+        raise Refused(f"{what}: the document has {len(body)} bytes; SciCat takes no more than {LONGEST_BODY}")
+    return body
+
+
+def _origin(address: Any) -> tuple[str, str | None, int | None]:
+    if "@" in address.netloc:
+        raise ValueError("an address with a user name")
+    scheme = address.scheme.lower()
+    return scheme, address.hostname, address.port or {"http": 80, "https": 443}.get(scheme)
+
+
+def _local(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,100 @@
+"""Whether a configuration can work here: schemas, directories, credentials, catalogue."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scicat_watch.discovery import beamtimes
+from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.observers import silent
+from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
+from scicat_watch.pipeline import library
+from scicat_watch.settings.model import Settings
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a check found."""
+
+    mistakes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    unreachable: str = ""
+    """Why the catalogue does not answer; empty if it does, or was not asked."""
+
+
+def examine(settings: Settings, *, ask: bool) -> Findings:
+    """Look at everything that `settings` name; `ask`: also log in to the catalogue."""
+    findings = Findings()
+    _schemas(settings, findings)
+    _directories(settings, findings)
+    _state(settings.var_dir, findings)
+    if settings.catalogue.url is not None:
+        _credentials(settings, findings)
+        if ask and not findings.mistakes:
+            _catalogue(settings, findings)
+    return findings
+
+
+def _schemas(settings: Settings, findings: Findings) -> None:
+    known = library.load(settings.schemas.directory)
+    findings.mistakes += [str(problem) for problem in known.problems]
+    findings.remarks += known.notes
+    if not known.schemas:
+        findings.mistakes.append(f"{settings.schemas.directory}: there is no usable metadata schema (*.imsc.yml)")
+
+
+def _directories(settings: Settings, findings: Findings) -> None:
+    named = (*settings.beamtimes.directories, *settings.beamtimes.base_directories)
+    if not named:
+        findings.remarks.append("no beamtime directories are set; name them on the command line")
+    for path in named:
+        if not path.is_dir():
+            findings.remarks.append(f"{path}: is not there yet; it is watched once it comes")
+        elif not os.access(path, os.R_OK | os.X_OK):
+            findings.mistakes.append(f"{path}: this account may not read it")
+        elif silent(path):
+            interval = settings.watching.silent_rescan_interval
+            findings.remarks.append(f"{path}: its file system sends no events; it is looked at every {interval:g} s")
+    for path in beamtimes.directories(settings.beamtimes):
+        try:
+            found = beamtimes.find(path, settings.beamtimes)
+        except OSError:
+            continue  # Said above.
+        findings.mistakes += [one.reason for one in found if isinstance(one, Broken)]
+
+
+def _state(var_dir: Path, findings: Findings) -> None:
+    above = next((path for path in (var_dir, *var_dir.parents) if path.exists()), var_dir)
+    if not os.access(above, os.W_OK | os.X_OK):
+        findings.mistakes.append(f"var_dir {var_dir}: this account cannot write to it")
+    elif silent(above):
+        findings.remarks.append(f"var_dir {var_dir}: is on a network file system; SQLite wants a local disk")
+
+
+def _credentials(settings: Settings, findings: Findings) -> None:
+    from scicat_watch.catalogue.auth import read_credentials
+
+    try:
+        read_credentials(settings.catalogue)
+    except ConfigError as error:
+        findings.mistakes.append(str(error))
+        return
+    file = settings.catalogue.credential_file
+    if file is not None and file.stat().st_mode & 0o077:
+        findings.remarks.append(f"{file}: others may read it; chmod 600 keeps the secret")
+
+
+def _catalogue(settings: Settings, findings: Findings) -> None:
+    from scicat_watch.catalogue import connect
+
+    try:
+        catalogue = connect(settings.catalogue, threading.Event())
+        catalogue.ping()
+        catalogue.dataset("scicat-watch/is-anybody-there")
+    except Unavailable as error:
+        findings.unreachable = str(error)
+    except (CatalogueError, ConfigError) as error:
+        findings.mistakes.append(f"catalogue: {error}")

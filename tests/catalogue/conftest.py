@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from scicat_watch.catalogue.http import Door
+from scicat_watch.catalogue.scicat_v3 import ScicatV3
+from scicat_watch.embedded.app import create_app
+from scicat_watch.settings.model import CatalogueSettings
+
+from .faulty import Answer, Fault, Loopback, Request, SpoilingProxy
+
+START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """A clock that only moves when somebody waits or advances it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.waits: list[float] = []
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wait(self, seconds: float, stopping: threading.Event) -> bool:
+        self.waits.append(seconds)
+        self.seconds += max(0.0, seconds)
+        return stopping.is_set()
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[Request], Answer]], Loopback]]:
+    """Starts servers that give scripted answers."""
+    servers: list[Loopback] = []
+
+    def start(answer: Callable[[Request], Answer]) -> Loopback:
+        servers.append(Loopback(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    file = tmp_path / "password"
+    file.write_text("open-sesame\n")
+    return file
+
+
+@pytest.fixture
+def door(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., Door]]:
+    """Makes doors with a ready token."""
+    doors: list[Door] = []
+    token = tmp_path / "token"
+    token.write_text('{"jwt": "ready-token"}')
+
+    def make(base: str, **settings: object) -> Door:
+        made = CatalogueSettings.model_validate({"credential_file": token, "timeout": 10.0} | settings)
+        doors.append(Door(base, made, threading.Event(), clock))
+        return doors[-1]
+
+    yield make
+    for made in doors:
+        made.close()
+
+
+ACCOUNTS = {
+    "secret": "a-secret-that-is-long-enough-for-hs256",
+    "accounts": [
+        {"username": "ingestor", "password": "i", "groups": ["bt-7", "bl07"], "roles": ["create_privileged"]},
+        {"username": "keeper", "password": "k", "groups": ["bt-7"], "roles": ["create_privileged", "delete"]},
+        {"username": "stranger", "password": "s", "groups": ["others"], "roles": ["create_privileged"]},
+        {"username": "admin", "password": "a", "groups": [], "roles": ["admin"]},
+    ],
+}
+
+
+class Site:
+    """A real catalogue on loopback; every test asks for other datasets in it."""
+
+    def __init__(self, directory: Path) -> None:
+        accounts = directory / "accounts.json"
+        accounts.write_text(json.dumps(ACCOUNTS))
+        accounts.chmod(0o600)
+        for account in ACCOUNTS["accounts"]:
+            (directory / account["username"]).write_text(json.dumps(account))  # type: ignore[index]
+        self._directory = directory
+        app = create_app(directory / "catalogue.sqlite", accounts, "20.500.9", True)
+        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, http="h11"))
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            self._thread.join(0.01)
+            assert self._thread.is_alive()
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.base = f"http://127.0.0.1:{port}/api/v3"
+
+    def catalogue(self, account: str = "ingestor", base: str = "", prefix: str = "") -> ScicatV3:
+        settings = CatalogueSettings(credential_file=self._directory / account, timeout=20)
+        return ScicatV3(Door(base or self.base, settings), prefix)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("site"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def spoiled(site: Site) -> Iterator[Callable[..., SpoilingProxy]]:
+    """Starts proxies before the catalogue that spoil what passes through."""
+    proxies: list[SpoilingProxy] = []
+
+    def start(*faults: Fault) -> SpoilingProxy:
+        proxies.append(SpoilingProxy(site.base, faults))
+        return proxies[-1]
+
+    yield start
+    for proxy in proxies:
+        proxy.close()

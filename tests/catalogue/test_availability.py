@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from scicat_watch.catalogue.availability import Availability
+from scicat_watch.catalogue.http import Door
+from scicat_watch.catalogue.protocol import Postponed
+from scicat_watch.catalogue.scicat_v3 import ScicatV3
+from scicat_watch.clock import SystemClock
+from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.settings.model import Patience
+
+from .conftest import FakeClock
+from .faulty import Answer, Loopback
+
+GONE = Unavailable("no answer")
+
+
+class Pings:
+    """A ping that fails a number of times; it notes when it was asked."""
+
+    def __init__(self, clock: FakeClock, fails: int, error: Exception = GONE) -> None:
+        self.clock, self.left, self.error, self.at = clock, fails, error, list[float]()
+
+    def __call__(self) -> None:
+        self.at.append(self.clock.seconds)
+        self.left -= 1
+        if self.left >= 0:
+            raise self.error
+
+
+def made(ping: Callable[[], None], clock: FakeClock, **patience: float) -> Availability:
+    return Availability(ping, Patience.model_validate(patience), clock, threading.Event())
+
+
+def test_an_open_way_costs_nothing(clock: FakeClock) -> None:
+    pings = Pings(clock, 0)
+    assert made(pings, clock).wait() is True
+    assert pings.at == []
+
+
+def test_the_waits_grow_up_to_the_longest(clock: FakeClock) -> None:
+    pings = Pings(clock, 8)
+    way = made(pings, clock, first_wait=1, longest_wait=20)
+    way.report(GONE)
+    assert way.error is GONE
+    assert way.wait() is True
+    assert way.error is None
+    assert len(pings.at) == 9
+    gaps = [after - before for before, after in zip([1000.0, *pings.at], pings.at, strict=False)]
+    for gap, least in zip(gaps, [1, 2, 4, 8, 16, 20, 20, 20, 20], strict=True):
+        assert least <= gap <= least + 1
+
+
+def test_a_deadline_ends_the_wait_and_the_way_stays_closed(clock: FakeClock) -> None:
+    way = made(Pings(clock, 10**9), clock)
+    way.report(GONE)
+    assert way.wait(deadline=clock.seconds + 120) is False
+    assert clock.seconds == 1120
+    assert way.wait(deadline=clock.seconds) is False
+
+
+def test_a_stop_ends_the_wait(clock: FakeClock) -> None:
+    stopping = threading.Event()
+
+    def ping() -> None:
+        stopping.set()
+        raise GONE
+
+    way = Availability(ping, Patience(), clock, stopping)
+    way.report(GONE)
+    assert way.wait() is False
+
+
+def test_a_server_that_refuses_the_ping_is_there(clock: FakeClock) -> None:
+    way = made(Pings(clock, 1, Refused("no", 403)), clock)
+    way.report(GONE)
+    assert way.wait() is True
+
+
+def test_a_wish_to_be_asked_later_is_followed(clock: FakeClock) -> None:
+    pings = Pings(clock, 0)
+    way = made(pings, clock)
+    way.report(Postponed("busy", 429, 90.0))
+    assert way.wait() is True
+    assert pings.at == [1090.0]
+
+
+def test_a_server_that_pings_but_fails_is_asked_ever_more_rarely(clock: FakeClock) -> None:
+    pings = Pings(clock, 0)
+    way = made(pings, clock, first_wait=1, longest_wait=60)
+    for _ in range(6):
+        way.report(GONE)
+        assert way.wait() is True
+    assert [after - before for before, after in zip([1000.0, *pings.at], pings.at, strict=False)] == [
+        1, 2, 4, 8, 16, 32,
+    ]  # fmt: skip
+    clock.advance(1000)
+    way.report(GONE)
+    assert way.wait() is True
+    assert clock.seconds - pings.at[-2] == 1001
+
+
+def test_closing_and_opening_are_each_said_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    way = made(Pings(clock, 3), clock)
+    with caplog.at_level(logging.INFO, logger="scicat_watch"):
+        for _ in range(5):
+            way.report(GONE)
+        way.wait()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_while_the_server_is_off_one_asks_and_all_go_on_when_it_is_back(door: Callable[..., Door]) -> None:
+    server = Loopback(lambda _: Answer())
+    port, base = server.port, server.base
+    server.close()
+    catalogue = ScicatV3(door(base))
+    asking, most, asked, lock = 0, 0, threading.Event(), threading.Lock()
+
+    def ping() -> None:
+        nonlocal asking, most
+        with lock:
+            asking += 1
+            most = max(most, asking)
+        try:
+            catalogue.ping()
+        finally:
+            with lock:
+                asking -= 1
+            asked.set()
+
+    with pytest.raises(Unavailable) as caught:
+        catalogue.ping()
+    way = Availability(ping, Patience(first_wait=0.01, longest_wait=0.02), SystemClock(), threading.Event())
+    way.report(caught.value)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(way.wait) for _ in range(4)]
+        assert asked.wait(30)
+        assert not any(each.done() for each in waiting)
+        server = Loopback(lambda _: Answer(), port)
+        assert [each.result(60) for each in waiting] == [True] * 4
+    server.close()
+    assert most == 1
+    assert {request.path for request in server.requests} == {"/api/v3/health"}
+
+
+@pytest.mark.parametrize("answer", [Answer(404, b'{"message":"Cannot GET"}'), Answer(404, b"<html>"), Answer(403)])
+def test_a_server_without_a_health_route_is_alive(
+    serve: Callable[..., Loopback], door: Callable[..., Door], answer: Answer
+) -> None:
+    ScicatV3(door(serve(lambda _: answer).base)).ping()
+
+
+def test_a_server_whose_database_is_down_is_not(serve: Callable[..., Loopback], door: Callable[..., Door]) -> None:
+    with pytest.raises(Unavailable):
+        ScicatV3(door(serve(lambda _: Answer(503, b'{"status":"error"}')).base)).ping()
