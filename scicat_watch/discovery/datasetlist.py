@@ -20,6 +20,8 @@ class DatasetList:
     def __init__(self, path: Path, longest_line: int) -> None:
         self.path = path
         self.entries: list[ListEntry] = []
+        self.open: list[ListEntry] = []
+        """Those that were still to be ingested at the last look."""
         self.bad: list[BadLine] = []
         self.problem = ""
         """Why the list cannot be read, for people; empty if it can."""

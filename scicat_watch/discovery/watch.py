@@ -84,7 +84,7 @@ class BeamtimeWatch:
         listed = self.tree.refresh(now, None if hints is None else hints.directories, self._entered)
         if self._watching.trigger != "files":
             for path in self._list_paths(hints):
-                self._look_at_list(path, now)
+                self._look_at_list(path, now, everywhere=hints is None)
         if self._watching.trigger != "lists":
             for node in listed:
                 self._look_at_files(node, now)
@@ -135,19 +135,23 @@ class BeamtimeWatch:
         where = list(nodes) if hints is None else [path for path in hints.directories if path in nodes]
         return sorted(path / self.list_name for path in where if nodes[path].has_list)
 
-    def _look_at_list(self, path: Path, now: float) -> None:
+    def _look_at_list(self, path: Path, now: float, *, everywhere: bool) -> None:
         if path not in self._lists:
             self._lists[path] = DatasetList(path, self._longest_line)
         self._entered(path)
         known = self._lists[path]
-        if not known.refresh(self.beamtime.directory):
+        if known.refresh(self.beamtime.directory):
+            claims = known.claims
+            # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
+            self._pending.keep_listed(
+                path.parent, {entry.line for entry in known.entries}, lambda scan: self._claimed(scan, claims)
+            )
+            known.open = known.entries
+        elif not everywhere:
             return
-        for entry in known.entries:
-            self._offer(self._scan_of(path.parent, entry), now, known.changed_at)
-        claims = known.claims
-        self._pending.keep_listed(
-            path.parent, {entry.line for entry in known.entries}, lambda scan: self._claimed(scan, claims)
-        )
+        # What was open at the last look is offered again, so that nothing depends on a scan's being handed on.
+        offered = [(entry, self._scan_of(path.parent, entry)) for entry in known.open]
+        known.open = [entry for entry, scan in offered if self._offer(scan, now, known.changed_at)]
 
     def _look_at_files(self, node: Node, now: float) -> None:
         first = node.path not in self._listed_before

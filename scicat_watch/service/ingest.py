@@ -54,7 +54,11 @@ class Ingestor:
     def start(self, ready: Ready, beamtime: Beamtime) -> UnderWay:
         """Begin to read a scan."""
         job = self._site.read_job(ready.scan, beamtime)
-        return UnderWay(ready, beamtime, job, self._site.executor.read(job), time.monotonic())
+        try:
+            future = self._site.executor.read(job)
+        except CancelledError:
+            raise Stopped from None
+        return UnderWay(ready, beamtime, job, future, time.monotonic())
 
     def finish(self, under_way: UnderWay) -> Outcome:
         """Wait for the reading, make the documents, publish them.

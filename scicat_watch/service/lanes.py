@@ -77,9 +77,14 @@ class Lanes:
                 self.unavailable = error
                 self._stopping.set()
                 return
+            except Exception:
+                # Whatever it was, it must not cost the other lists their thread.
+                log.exception("%s: a fault of scicat-watch", directory)
             finally:
                 with self._changed:
-                    self._busy.pop(directory, None)
+                    left = self._busy.pop(directory, None)
+                    if left:
+                        self._waiting[directory] = left
                     self._changed.notify_all()
 
     def _next(self) -> tuple[Path, deque[Item]] | None:

@@ -120,7 +120,12 @@ class BeamtimeWork:
     def _finished(self, ready: Ready, outcome: Outcome) -> None:
         """Note an outcome; called by a lane's thread."""
         now = self._site.clock.now().timestamp()
-        again = self.ledger.note(outcome, ready.signature, now)
+        try:
+            again = self.ledger.note(outcome, ready.signature, now)
+        except Exception:
+            # A scan that could not be noted comes again, and is found unchanged in the catalogue.
+            log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.scan.pid)
+            again = now + self._site.settings.retrying.first
         self._results.put((outcome.scan, None if again is None else again - now))
         _report(outcome)
         self._told(outcome)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
-from concurrent.futures import CancelledError, Future
+import threading
+from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
@@ -18,45 +19,88 @@ from pebble import ProcessExpired, ProcessPool
 
 from scicat_watch.errors import ReadingError
 from scicat_watch.pipeline.reading import Reading, ReadJob
+from scicat_watch.service.executors import worker
 from scicat_watch.settings.model import Reading as ReadingSettings
 
 log = logging.getLogger(__name__)
 
+_POOLS = 3  # How many pools a scan may outlive before that counts as its fault.
+_LOOK = 1.0
 _TASKS_PER_PROCESS = 1000  # A process is renewed now and then: libraries that leak do not add up over months.
 
 
 class LocalExecutor:
-    """A pool of reading processes."""
+    """A pool of reading processes; used by several threads."""
 
     def __init__(self, settings: ReadingSettings) -> None:
         self._settings = settings
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["scicat_watch.service.executors.worker"])
-        from scicat_watch.service.executors import worker
-
-        self._read = worker.read
-        self._pool = ProcessPool(
-            max_workers=settings.workers,
-            max_tasks=_TASKS_PER_PROCESS,
-            initializer=worker.prepare,
-            initargs=(settings,),
-            context=context,
-        )
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["scicat_watch.service.executors.worker"])
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pool = self._new_pool()
 
     def read(self, job: ReadJob) -> Future[Reading]:
         """Start reading a scan; `result_of` waits for it."""
-        future: Future[Reading] = self._pool.schedule(self._read, args=(job,), timeout=self._settings.time_limit)
-        return future
+        with self._lock:
+            if self._closed:
+                raise CancelledError
+            try:
+                return self._scheduled(job)
+            except RuntimeError as error:
+                # A pool that lost a process at a bad moment gives up for good; the next one does not know of it.
+                log.warning("the reading processes are started anew: %s", error)
+                self._end_pool()
+                self._pool = self._new_pool()
+                return self._scheduled(job)
 
     def result_of(self, future: Future[Reading], job: ReadJob) -> Reading:
         """What a reading process found; `ReadingError` if it found a fault, died, or took too long.
 
         CancelledError if the pool was closed meanwhile.
         """
+        for _ in range(_POOLS):
+            try:
+                return self._waited_for(future, job)
+            except BrokenExecutor:
+                future = self.read(job)
+        raise ReadingError(f"{job.scan.master or job.scan.place}: the reading processes keep ending; see the log")
+
+    def close(self) -> None:
+        """End the processes now, whatever they do."""
+        with self._lock:
+            self._closed = True
+            self._end_pool()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._settings.workers,
+            max_tasks=_TASKS_PER_PROCESS,
+            initializer=worker.prepare,
+            initargs=(self._settings,),
+            context=self._context,
+        )
+
+    def _scheduled(self, job: ReadJob) -> Future[Reading]:
+        future: Future[Reading] = self._pool.schedule(worker.read, args=(job,), timeout=self._settings.time_limit)
+        return future
+
+    def _end_pool(self) -> None:
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join(timeout=5)
+
+    def _waited_for(self, future: Future[Reading], job: ReadJob) -> Reading:
         what = job.scan.master or job.scan.place
+        pool = self._pool
+        while not future.done():
+            wait([future], timeout=_LOOK)
+            if self._closed:
+                raise CancelledError
+            if not future.done() and pool is not self._pool:
+                raise BrokenExecutor  # Its pool is gone, and nobody will answer.
         try:
             return future.result()
-        except CancelledError:
+        except (CancelledError, BrokenExecutor):
             raise
         except FutureTimeout:
             limit = self._settings.time_limit
@@ -64,17 +108,11 @@ class LocalExecutor:
                 f"{what}: reading took longer than {limit:g} s (reading.time_limit) and was ended"
             ) from None
         except ProcessExpired as error:
-            raise ReadingError(
-                f"{what}: the process that read it ended {_manner(error)}; the file may be damaged"
-            ) from None
+            how = _manner(error)
+            raise ReadingError(f"{what}: the process that read it ended {how}; the file may be damaged") from None
         except MemoryError:
             limit = self._settings.memory_limit >> 20
             raise ReadingError(f"{what}: needs more memory than {limit} MB (reading.memory_limit)") from None
-
-    def close(self) -> None:
-        """End the processes now, whatever they do."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join(timeout=5)
 
 
 def _manner(error: Any) -> str:

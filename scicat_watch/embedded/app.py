@@ -1,0 +1,266 @@
+"""The embedded catalogue as a web application, and the server that runs it.
+
+Called by the service and by `scicat-watch catalogue`, in a process of its own or in a thread; the
+rest of the program meets it over HTTP only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scicat_watch.clock import SystemClock
+from scicat_watch.embedded import accounts as accounts_file
+from scicat_watch.embedded import api_v3, pages
+from scicat_watch.embedded.patterns import PatternError
+from scicat_watch.embedded.store import Store, UnstorableError
+from scicat_watch.embedded.web import Answer, Call, Catalogue, ProblemError, bad_request, not_found
+from scicat_watch.errors import ConfigError
+from scicat_watch.settings.model import Embedded
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY = 16 << 20
+"""Bytes of a request's body, unpacked; what a SciCat backend takes."""
+LARGEST_HEAD = 16 << 10
+"""Bytes of a request's address and headers together."""
+_MOST_DRAINED = 64 << 20
+_GRACE = 5
+"""Seconds that requests under way have when the server stops."""
+_KEEP_ALIVE = 75
+"""Seconds that a connection without requests is kept: scans come some seconds apart."""
+_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cache-control": "no-cache"}
+_TOO_LARGE = ProblemError(500, "Internal server error")
+"""What a SciCat backend says to a body that is too large."""
+
+
+def create_app(database: Path, accounts: Path, pid_prefix: str, open_pages: bool) -> ASGIApp:
+    """The catalogue on these files, as an ASGI application.
+
+    `open_pages` says whether the pages show every dataset; if not, only published ones. Raises
+    `ConfigError` if the accounts or the database cannot be used; a damaged database is moved aside.
+    """
+    known = accounts_file.load(accounts)
+    catalogue = Catalogue(Store(database), known, SystemClock(), pid_prefix)
+    return Application(catalogue, pages.Pages(catalogue.store, open_pages))
+
+
+class Application:
+    """Reads requests, finds out who sends them, and hands them to the API or to the pages."""
+
+    def __init__(self, catalogue: Catalogue, shown: pages.Pages) -> None:
+        self._catalogue, self._pages = catalogue, shown
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the server's start and end."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            response = await self._response(scope, receive)
+            await response(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                self._catalogue.store.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    async def _response(self, scope: Scope, receive: Receive) -> Response:
+        request = Request(scope, receive)
+        raw_path: str = scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        head = len(raw_path) + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in scope["headers"])
+        if head > LARGEST_HEAD:
+            return Response(status_code=431)
+        segments = [unquote(part) for part in raw_path.removesuffix("/").split("/")[1:]]
+        if [segment.lower() for segment in segments[:1]] != ["api"]:
+            return await run_in_threadpool(self._page, request, segments)
+        try:
+            content = await _body(request)
+            answer = await run_in_threadpool(self._answer, request, raw_path, segments, content)
+        except ProblemError as problem:
+            answer = problem.answer
+        has_body = bool(answer.body)
+        kind = "application/json; charset=utf-8" if has_body else None
+        return Response(answer.body, answer.status, _HEADERS, media_type=kind)
+
+    def _page(self, request: Request, segments: list[str]) -> Response:
+        try:
+            return self._pages.response(request, segments)
+        except Exception:
+            log.exception("the page %s cannot be shown", request.url.path)
+            return Response("This page cannot be shown now; the log says why.", 500, media_type="text/plain")
+
+    def _answer(self, request: Request, raw_path: str, segments: list[str], content: bytes) -> Answer:
+        try:
+            query: dict[str, list[str]] = {}
+            for name, value in request.query_params.multi_items():
+                query.setdefault(name, []).append(value)
+            headers = dict(request.headers.items())
+            # A token in the address counts only where no header names one, and only with its scheme.
+            authorization = headers.get("authorization") or query.get("access_token", [""])[0]
+            caller = self._catalogue.accounts.caller(authorization, self._catalogue.clock.now())
+            call = Call(request.method, raw_path, query, headers, caller, content)
+            found = None
+            if [word.lower() for word in segments[1:2]] == ["v3"]:
+                found = api_v3.answer(self._catalogue, call, segments[2:])
+            if found is None:
+                raise not_found(f"Cannot {request.method} {raw_path}")
+            return found
+        except ProblemError as problem:
+            return problem.answer
+        except (PatternError, UnstorableError, RecursionError, UnicodeEncodeError) as error:
+            return bad_request(f"the request cannot be used: {error}").answer
+        except (sqlite3.OperationalError, OSError) as error:
+            # The disk is full or the file is locked: time or a person mends it, and asking again is right.
+            log.error("%s %s: the database cannot be used: %s", request.method, raw_path, error)
+            return Answer({"message": f"the catalogue's database cannot be used: {error}", "statusCode": 503}, 503)
+        except Exception:
+            log.exception("%s %s failed", request.method, raw_path)
+            return Answer({"message": "Internal server error", "statusCode": 500}, 500)
+
+
+async def _body(request: Request) -> bytes:
+    """The body, unpacked; what is too large is read to its end, so that the sender hears the answer."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= LARGEST_BODY:
+            parts.append(part)
+        elif size > _MOST_DRAINED:
+            break
+    if size > LARGEST_BODY:
+        raise _TOO_LARGE
+    content = b"".join(parts)
+    packing = request.headers.get("content-encoding", "identity").lower()
+    if packing == "gzip":
+        return _unpacked(content)
+    if packing != "identity":
+        raise bad_request(f"the body's encoding {packing!r} is not known: send it plain or with gzip")
+    return content
+
+
+def _unpacked(content: bytes) -> bytes:
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacking.decompress(content, LARGEST_BODY + 1)
+    except zlib.error as error:
+        raise bad_request(f"the body is not gzip: {error}") from error
+    if len(found) > LARGEST_BODY:
+        raise _TOO_LARGE
+    if not unpacking.eof:
+        raise bad_request("the body is not gzip: it ends early")
+    return found
+
+
+def serve(
+    settings: Embedded,
+    var_dir: Path,
+    ready: Callable[[str], None] | None = None,
+    stopping: threading.Event | None = None,
+) -> None:
+    """Serve the catalogue until SIGTERM or SIGINT, or until `stopping` is set, which works in any thread.
+
+    `ready` is called with the base address, e.g. "http://127.0.0.1:8085", once connections are taken.
+    Raises `ConfigError` if the address is in use or the files cannot be used.
+    """
+    database = settings.database or var_dir / "catalogue.sqlite"
+    accounts = settings.accounts or var_dir / "catalogue-accounts.json"
+    for path in (database, accounts):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _listening(settings.host, settings.port) as listener:
+        app = create_app(database, accounts, settings.pid_prefix, is_loopback(settings.host))
+        url = f"http://{_written(settings.host)}:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_GRACE,
+            limit_concurrency=512,
+        )
+        _Server(config, lambda: ready(url) if ready else None, stopping).run([listener])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own, which others cannot reach."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it takes connections, and usable where signals cannot be caught."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopping: threading.Event | None) -> None:
+        super().__init__(config)
+        self._tell, self._stopping = started, stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await asyncio.get_running_loop().run_in_executor(None, self._tell)
+
+    async def on_tick(self, counter: int) -> bool:
+        return (self._stopping is not None and self._stopping.is_set()) or await super().on_tick(counter)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and SIGINT; unlike uvicorn's own, do not raise the signal again afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    bare = host.strip("[]")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"embedded: {host} is no address to serve on: {error.strerror}") from error
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(2048)
+        except OSError as error:
+            what = f"embedded: cannot serve on {host}, port {port}: {error.strerror}"
+            raise ConfigError(f"{what}. Is a catalogue running already? Otherwise name another port") from error
+        yield listener
+
+
+def _written(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

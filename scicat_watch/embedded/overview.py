@@ -1,0 +1,82 @@
+"""What the pages ask the store: a few columns of many datasets, and the parts of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scicat_watch.embedded.pictures import Picture, picture
+from scicat_watch.embedded.query import Query
+from scicat_watch.embedded.store import Session
+from scicat_watch.embedded.tables import ATTACHMENTS
+
+_NO_LIMIT = 1 << 31
+_LINE = (
+    'SELECT pid, "datasetName", "creationTime", "ownerGroup", size, "numberOfFiles", "isPublished",'
+    ' (SELECT _id FROM attachments WHERE "datasetId" = datasets.pid AND picture ORDER BY "createdAt" DESC LIMIT 1)'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A dataset in the list."""
+
+    pid: str
+    name: str
+    time: str
+    """When its data was taken, ISO 8601 in UTC."""
+    group: str
+    size: int
+    """In bytes."""
+    files: int
+    published: bool
+    picture: str | None
+    """Id of the attachment to show, if there is one."""
+
+
+def lines(session: Session, words: str, published: bool, limit: int, skip: int) -> tuple[list[Line], int]:
+    """A page of datasets, the newest first, and how many there are in all.
+
+    Every one of the space-separated `words` must be in the name, the id, a keyword or a proposal id;
+    `published` leaves the others out.
+    """
+    patterns = [f"%{_plain(word)}%" for word in words.lower().split()[:16]]
+    where = " AND ".join(["1", *(["isPublished"] if published else []), *["search LIKE ? ESCAPE '\\'"] * len(patterns)])
+    chosen = f"FROM datasets WHERE {where}"
+    (total,) = session.connection.execute(f"SELECT count(*) {chosen}", patterns).fetchone()
+    page = f"{_LINE} {chosen} ORDER BY seq DESC LIMIT ? OFFSET ?"
+    rows = session.connection.execute(page, (*patterns, limit, skip))
+    return [_line(row) for row in rows], int(total)
+
+
+def files(session: Session, pid: str, limit: int, skip: int) -> tuple[list[dict[str, Any]], int]:
+    """A page of the files of a dataset, and how many there are in all."""
+    (total,) = session.connection.execute(
+        'SELECT coalesce(sum(files), 0) FROM origdatablocks WHERE "datasetId" = ?', (pid,)
+    ).fetchone()
+    rows = session.connection.execute(
+        "SELECT one.value FROM origdatablocks, json_each(doc, '$.dataFileList') AS one"
+        ' WHERE "datasetId" = ? ORDER BY seq, one.key LIMIT ? OFFSET ?',
+        (pid, limit, skip),
+    )
+    return [json.loads(row[0]) for row in rows], int(total)
+
+
+def pictures(session: Session, pid: str) -> Iterator[tuple[str, Picture]]:
+    """The pictures of a dataset with their captions, the newest first."""
+    query = Query({"datasetId": pid}, limit=_NO_LIMIT, order=(("createdAt", True),))
+    for attachment in session.find(ATTACHMENTS, query):
+        found = picture(attachment.get("thumbnail"))
+        if found is not None:
+            yield str(attachment.get("caption") or ""), found
+
+
+def _line(row: tuple[Any, ...]) -> Line:
+    pid, name, time, group, size, count, published, shown = row
+    return Line(pid, str(name or pid), str(time or ""), str(group), size or 0, count or 0, bool(published), shown)
+
+
+def _plain(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

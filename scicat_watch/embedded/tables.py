@@ -1,0 +1,109 @@
+"""The kinds of records in the catalogue: their tables, and the columns that stand beside the documents. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scicat_watch.embedded.pictures import picture
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column beside the document, and how its value follows from it."""
+
+    name: str
+    value: Callable[[Document], Any]
+    plain: bool = True
+    """Whether it holds the document's field of the same name, so that a filter on the field may use it."""
+    live: bool = False
+    """Whether the column, not the document, holds the field: what changes often need not rewrite a long document."""
+    indexed: bool = False
+
+
+def _field(name: str, *, live: bool = False, indexed: bool = False) -> Column:
+    return Column(name, lambda document: document.get(name), live=live, indexed=indexed)
+
+
+def _readers(document: Document) -> str:
+    groups = [f"group:{name}" for name in document.get("accessGroups") or ()]
+    people = [f"mail:{address}" for address in document.get("sharedWith") or ()]
+    return json.dumps(groups + people)
+
+
+def _search(document: Document) -> str:
+    words = [document.get("datasetName"), document["pid"], *(document.get("keywords") or ())]
+    words += document.get("proposalIds") or ()
+    return "\n".join(str(word) for word in words if word).lower()
+
+
+_RIGHTS = (
+    _field("ownerGroup", indexed=True),
+    Column("isPublished", lambda document: int(bool(document.get("isPublished"))), plain=False),
+    Column("readers", _readers, plain=False),
+)
+_STAMPS = (_field("createdAt", indexed=True), _field("updatedAt", live=True), _field("updatedBy", live=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of record: its table, the field that is its id, and its columns."""
+
+    table: str
+    key: str
+    columns: tuple[Column, ...]
+
+    @property
+    def plain(self) -> frozenset[str]:
+        """Names of the fields that a filter or an order may look for in columns."""
+        return frozenset({self.key, *(column.name for column in self.columns if column.plain)})
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """Names of the fields that only the columns hold."""
+        return tuple(column.name for column in self.columns if column.live)
+
+
+DATASETS = Kind(
+    "datasets",
+    "pid",
+    (
+        _field("datasetName", indexed=True),
+        _field("creationTime", indexed=True),
+        _field("type"),
+        _field("size", live=True),
+        _field("numberOfFiles", live=True),
+        Column("search", _search, plain=False),
+        *_RIGHTS,
+        *_STAMPS,
+    ),
+)
+BLOCKS = Kind(
+    "origdatablocks",
+    "_id",
+    (
+        _field("datasetId", indexed=True),
+        _field("size"),
+        Column("files", lambda document: len(document["dataFileList"]), plain=False),
+        *_RIGHTS,
+        *_STAMPS,
+    ),
+)
+ATTACHMENTS = Kind(
+    "attachments",
+    "_id",
+    (
+        _field("datasetId", indexed=True),
+        Column("picture", lambda document: int(picture(document.get("thumbnail")) is not None), plain=False),
+        *_RIGHTS,
+        *_STAMPS,
+    ),
+)
+PROPOSALS = Kind("proposals", "proposalId", (*_RIGHTS, *_STAMPS))
+SAMPLES = Kind("samples", "sampleId", (_field("proposalId"), *_RIGHTS, *_STAMPS))
+INSTRUMENTS = Kind("instruments", "pid", (_field("uniqueName", indexed=True), *_STAMPS))
+KINDS = (DATASETS, BLOCKS, ATTACHMENTS, PROPOSALS, SAMPLES, INSTRUMENTS)

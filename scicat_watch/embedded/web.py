@@ -1,0 +1,135 @@
+"""A request as the API's functions see it, their answers, and the errors that they end with.
+
+The functions know nothing of sockets: they take a `Call` and return an `Answer`, or raise a
+`ProblemError` that holds one. Error bodies have the shapes of a SciCat backend.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from scicat_watch.clock import Clock
+from scicat_watch.embedded import times, validation
+from scicat_watch.embedded.accounts import Accounts, Caller
+from scicat_watch.embedded.store import Store
+
+NOTHING = object()
+"""The value of an answer with an empty body, which is what a backend says where it finds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the API's functions work with."""
+
+    store: Store
+    accounts: Accounts
+    clock: Clock
+    pid_prefix: str
+
+    def now(self) -> str:
+        """The time, as it stands in records."""
+        return times.utc_text(self.clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a JSON value."""
+
+    value: Any = NOTHING
+    status: int = 200
+
+    @property
+    def body(self) -> bytes:
+        """The JSON text."""
+        if self.value is NOTHING:
+            return b""
+        return json.dumps(self.value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+class ProblemError(Exception):
+    """A request that ends with an error."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        self.answer = Answer(body, status)
+        super().__init__(status, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request."""
+
+    method: str
+    path: str
+    """As it was sent, percent-encoded."""
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    caller: Caller
+    content: bytes = field(default=b"", repr=False)
+
+    def parameter(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else None
+
+    def document(self) -> dict[str, Any]:
+        """The body, which must be a JSON object."""
+        try:
+            found = json.loads(self.content.decode("utf-8"), parse_constant=_refused)
+        except (ValueError, RecursionError) as error:
+            raise bad_request(f"the body is not JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise bad_request("the body is not a JSON object")
+        # A lone half of a surrogate pair is good JSON and good for nothing: no database takes it.
+        if b"\\ud" in self.content or b"\\uD" in self.content:
+            text = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+            found = json.loads(text)
+        return dict(found)
+
+
+def _refused(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def bad_request(message: str | list[str]) -> ProblemError:
+    """400: the request cannot be understood."""
+    return ProblemError(400, {"message": message, "error": "Bad Request", "statusCode": 400})
+
+
+def faulty(faults: list[validation.Fault]) -> ProblemError:
+    """400: a document breaks rules."""
+    return bad_request(validation.as_sentences(faults))
+
+
+def faulty_dataset(faults: list[validation.Fault]) -> ProblemError:
+    """400, in the shape that only v3 datasets have."""
+    return ProblemError(400, {"status": 400, "message": validation.as_tree(faults)})
+
+
+def forbidden(message: str = "Forbidden resource") -> ProblemError:
+    """403: the caller, perhaps anonymous, may not do this."""
+    return ProblemError(403, {"message": message, "error": "Forbidden", "statusCode": 403})
+
+
+def not_found(message: str) -> ProblemError:
+    """404, from reading."""
+    return ProblemError(404, {"message": message, "error": "Not Found", "statusCode": 404})
+
+
+def nothing_to_change() -> ProblemError:
+    """404, from changing or deleting what does not exist: this one has no `error`."""
+    return ProblemError(404, {"message": "Not Found", "statusCode": 404})
+
+
+def conflict(message: str) -> ProblemError:
+    """409: the id is taken."""
+    return ProblemError(409, {"message": message, "error": "Conflict", "statusCode": 409})
+
+
+def changed_meanwhile() -> ProblemError:
+    """412: `If-Unmodified-Since` names a time before the last change."""
+    message = "The dataset has been modified since the time that If-Unmodified-Since names"
+    return ProblemError(412, {"message": message, "error": "Precondition Failed", "statusCode": 412})

@@ -1,0 +1,169 @@
+"""The installed program in the hands of a test: daemons, one-shots and catalogues as real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import yaml
+
+PROGRAM = shutil.which("scicat-watch", path=str(Path(sys.executable).parent)) or "scicat-watch"
+
+
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
+    """Wait until `condition` holds; its value."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"did not come true within {seconds:g} s: {what}")
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Catalogue:
+    """A SciCat client that knows nothing of ours but the address and the credential file."""
+
+    def __init__(self, url: str, credentials: Path) -> None:
+        self.api = f"{url}/api/v3"
+        self.url = url
+        answer = requests.post(f"{self.api}/auth/login", json=json.loads(credentials.read_text()), timeout=10)
+        self.headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+    def get(self, path: str, **params: Any) -> Any:
+        query = {key: json.dumps(value) for key, value in params.items()}
+        answer = requests.get(f"{self.api}/{path}", params=query, headers=self.headers, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def pids(self) -> list[str]:
+        found = self.get("datasets", filter={"fields": ["pid"], "limits": {"limit": 100000}})
+        return sorted(dataset["pid"] for dataset in found)
+
+    def dataset(self, pid: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"datasets/{quote(pid, safe='')}")
+        return found
+
+    def blocks(self, pid: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"datasets/{quote(pid, safe='')}/origdatablocks")
+        return found
+
+    def files(self, pid: str) -> list[str]:
+        return sorted(file["path"] for block in self.blocks(pid) for file in block["dataFileList"])
+
+    def pictures(self, pid: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"datasets/{quote(pid, safe='')}/attachments")
+        return found
+
+
+class Site:
+    """A state directory with a configuration, and the program run on them."""
+
+    def __init__(self, place: Path, **sections: dict[str, Any]) -> None:
+        self.place = place
+        self.var = place / "var"
+        self.config = place / "config.yml"
+        self.log = place / "log.txt"
+        given: dict[str, Any] = {
+            "var_dir": str(self.var),
+            "watching": {"ingestion_delay": 0.3, "rescan_interval": 2.0},
+            "embedded": {"port": 0},
+            "retrying": {"first": 0.5, "longest": 2.0},
+            "catalogue": {"patience": {"first_wait": 0.1, "longest_wait": 0.5, "give_up_after": 5.0}},
+            "reading": {"pictures": False},
+        }
+        for name, section in sections.items():
+            given[name] = given.get(name, {}) | section
+        self.config.write_text(yaml.safe_dump(given))
+
+    @contextlib.contextmanager
+    def daemon(self, *directories: Path) -> Iterator[Daemon]:
+        daemon = Daemon(self, directories)
+        try:
+            yield daemon
+        finally:
+            daemon.kill()
+
+    def run(self, *arguments: str | Path, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+        command = [PROGRAM, *map(str, arguments), "-c", str(self.config)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def ingest(self, *paths: Path) -> subprocess.CompletedProcess[str]:
+        return self.run("ingest", *paths)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+        return found
+
+    @contextlib.contextmanager
+    def catalogue(self, port: int = 0) -> Iterator[Catalogue]:
+        """The embedded catalogue of this site alone, to look into after a one-shot."""
+        process = subprocess.Popen(
+            [PROGRAM, "catalogue", "-c", str(self.config), "--port", str(port)], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            yield Catalogue(address, self.credentials())
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+    def credentials(self) -> Path:
+        """A credential file for the embedded catalogue's account."""
+        file = self.var / "test-credentials.json"
+        accounts = json.loads((self.var / "catalogue-accounts.json").read_text())["accounts"]
+        account = next(one for one in accounts if one["username"] == "ingestor")
+        file.write_text(json.dumps({"username": "ingestor", "password": account["password"]}))
+        return file
+
+
+class Daemon:
+    """`scicat-watch run` as a process."""
+
+    def __init__(self, site: Site, directories: tuple[Path, ...]) -> None:
+        self.site = site
+        command = [PROGRAM, "run", *map(str, directories), "-c", str(site.config), "-l", "debug"]
+        with site.log.open("a") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert "datasets at" in line, (line, site.log.read_text()[-3000:])
+        self.url = line.split("datasets at ")[1].split()[0]
+
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.url, self.site.credentials())
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+    def memory(self) -> int:
+        """Resident bytes of the process."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
