@@ -7,7 +7,9 @@ must still be noted after a power cut.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,12 +18,14 @@ from pathlib import Path
 def append_line(path: Path, line: str) -> None:
     """Append one line in a single write, and return when it is on the disk. OSError if it cannot be.
 
-    A file that is new is made together with its directory entry. A last line that an earlier crash tore
+    Only to an ordinary file: a link could lead the line anywhere, a pipe would never end. A file that is new is made together with its directory entry. A last line that an earlier crash tore
     is the caller's to repair (`ledger.ingested`).
     """
     new = not path.exists()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o664)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o664)
     try:
+        _ordinary(descriptor, path)
         data = f"{line}\n".encode()
         if os.write(descriptor, data) != len(data):
             raise OSError(f"{path}: only a part of the line could be written; the disk may be full")
@@ -30,6 +34,22 @@ def append_line(path: Path, line: str) -> None:
         os.close(descriptor)
     if new:
         sync_directory(path.parent)
+
+
+def read_ordinary(path: Path, largest: int) -> bytes:
+    """The content of an ordinary file of at most `largest` bytes; OSError for anything else, and never a wait."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if _ordinary(descriptor, path).st_size > largest:
+            raise OSError(errno.EFBIG, f"has more than {largest >> 20} MB", os.fspath(path))
+        return file.read()
+
+
+def _ordinary(descriptor: int, path: Path) -> os.stat_result:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
+    return status
 
 
 def replace(path: Path, text: str, mode: int | None = None) -> None:
@@ -64,8 +84,11 @@ def sync_directory(path: Path) -> None:
 
 def inside(path: Path, roots: Iterable[Path]) -> bool:
     """Whether `path`, with all links followed, is one of `roots` or below one."""
-    real = path.resolve()
-    return any(real.is_relative_to(root.resolve()) for root in roots)
+    try:
+        real = path.resolve()
+        return any(real.is_relative_to(root.resolve()) for root in roots)
+    except RuntimeError:  # Links in a circle, as Python before 3.13 says it: they lead nowhere.
+        return False
 
 
 def _umask() -> int:

@@ -127,6 +127,15 @@ class Scan:
         return f"{self.beamtime}/{self.name}"
 
 
+def line_of_found(name: str) -> str:
+    """The line that stands in the ingested list for a file of this name that no list names.
+
+    A plain name stands for itself; one that reads like another line's grammar is quoted.
+    """
+    plain = name.isprintable() and not any(character in name for character in " :;#'\"")
+    return name if plain else ascii(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A value with its unit, e.g. Quantity(12.4, "keV"); the unit is empty where there is none."""

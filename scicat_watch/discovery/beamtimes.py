@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scicat_watch.errors import BeamtimeError
+from scicat_watch.files import read_ordinary
 from scicat_watch.model import Beamtime
 from scicat_watch.settings.model import Beamtimes
 
@@ -33,9 +34,7 @@ def directories(settings: Beamtimes) -> Iterator[Path]:
     named = [Path(path).absolute() for path in settings.directories]
     for base in settings.base_directories:
         try:
-            below = sorted(
-                path for path in base.absolute().iterdir() if path.is_dir() and not path.name.startswith(".")
-            )
+            below = sorted(path for path in base.absolute().iterdir() if not path.name.startswith("."))
         except OSError:
             continue  # The base directory may come later, or come back: absence is looked at again.
         named += [path for path in below if metadata_files(path, settings)]
@@ -46,7 +45,7 @@ def directories(settings: Beamtimes) -> Iterator[Path]:
 
 
 def metadata_files(directory: Path, settings: Beamtimes) -> list[Path]:
-    """The metadata files in a directory, by name; none if it cannot be read."""
+    """The metadata files in a directory, by name; none if it cannot be read, or is no directory."""
     prefix, suffix = settings.file_prefix, settings.file_suffix
     try:
         names = [path for path in directory.iterdir() if path.name.startswith(prefix) and path.name.endswith(suffix)]
@@ -83,9 +82,7 @@ def read(file: Path) -> Beamtime:
     Raises `BeamtimeError` if the file cannot be read, is not a JSON object, or has no usable id.
     """
     try:
-        if file.stat().st_size > _LARGEST:
-            raise BeamtimeError(f"{file}: is larger than {_LARGEST >> 20} MB: not a beamtime metadata file")
-        data: Any = json.loads(file.read_text(encoding="utf-8"))
+        data: Any = json.loads(read_ordinary(file, _LARGEST).decode("utf-8-sig"))
     except OSError as error:
         raise BeamtimeError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -105,7 +102,7 @@ def read(file: Path) -> Beamtime:
 def made_up(directory: Path) -> Beamtime:
     """A beamtime for a directory without a metadata file, from its name, its owner and its times."""
     status = directory.stat()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-.") or "beamtime"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-.")[:100] or "beamtime"
     changed = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
     person = _person(status.st_uid)
     metadata: Mapping[str, Any] = {

@@ -20,6 +20,7 @@ line suffers.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 
 from scicat_watch.model import BadLine, Command, ListEntry
@@ -34,16 +35,15 @@ def parse_list(data: bytes, longest: int = 4096) -> list[ListLine]:
     `longest` is the number of characters above which a line is no scan any more.
     """
     found: list[ListLine] = []
-    seen: set[bytes] = set()
-    for number, raw in enumerate(data.split(b"\n"), 1):
-        line = raw.strip()
-        if not line or line.startswith(b"#"):
+    seen: set[bytes | str] = set()
+    for number, raw in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        line = _stripped(raw)
+        if not line or line in seen or line[:1] in ("#", b"#"):
             continue
-        if not line.startswith(COMMAND.encode()):
-            if line in seen:
-                continue
+        typed = _line(line, number, longest)
+        if not isinstance(typed, Command):
             seen.add(line)
-        found.append(_line(line, number, longest))
+        found.append(typed)
     return found
 
 
@@ -52,11 +52,17 @@ def entries(lines: list[ListLine]) -> Iterator[ListEntry]:
     return (line for line in lines if isinstance(line, ListEntry))
 
 
-def _line(raw: bytes, number: int, longest: int) -> ListLine:
+def _stripped(raw: bytes) -> str | bytes:
+    """A line without white space around, which Unicode has more of than ASCII; as bytes if it is not text."""
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8").strip()
     except UnicodeDecodeError:
-        return BadLine(_shown(raw.decode("utf-8", "backslashreplace")), number, "is not UTF-8 text")
+        return raw.strip()
+
+
+def _line(text: str | bytes, number: int, longest: int) -> ListLine:
+    if isinstance(text, bytes):
+        return BadLine(_shown(text.decode("utf-8", "backslashreplace")), number, "is not UTF-8 text")
     if len(text) > longest:
         return BadLine(_shown(text), number, f"has {len(text)} characters, more than the {longest} of lists.max_line")
     words = text.split()

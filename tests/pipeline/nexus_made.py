@@ -1,0 +1,73 @@
+"""NeXus files made by hand, and jobs that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.links import Links
+from scicat_watch.pipeline.reading import ReadJob
+from scicat_watch.pipeline.schema import Item, Schema, TreeOptions, Variable
+from scicat_watch.settings.model import Reading as ReadingSettings
+
+SHARED = Path(__file__).resolve().parents[2] / "../shared/data/desy"
+
+
+def group(parent: Any, name: str, nx_class: str, **attributes: Any) -> h5py.Group:
+    made = parent.create_group(name)
+    made.attrs["NX_class"] = nx_class
+    for key, value in attributes.items():
+        made.attrs[key] = value
+    return made
+
+
+def nexus(path: Path, fill: Callable[[h5py.Group], None] | None = None) -> Path:
+    """A file with one NXentry "entry", which `fill` fills."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        entry = group(file, "entry", "NXentry")
+        if fill is not None:
+            fill(entry)
+    return path
+
+
+def line_plot(entry: h5py.Group) -> None:
+    entry["title"] = "theta scan"
+    data = group(entry, "data", "NXdata", signal="counts", axes="th")
+    data["th"] = np.linspace(0.0, 1.0, 11)
+    data["th"].attrs["units"] = "deg"
+    data["counts"] = np.arange(11)
+    entry["program_name"] = "macro"
+    entry["program_name"].attrs["scan_command"] = "ascan th 0 1 10 0.1"
+
+
+def opened(path: Path, *roots: Path) -> Links:
+    return Links(path, roots or (path.parent,))
+
+
+def scan(directory: Path, name: str, master: str | None = None, **more: Any) -> Scan:
+    found = directory / (master or f"{name}.nxs")
+    more.setdefault("stem", name)
+    return Scan("20990042", directory / name, directory, name, master=found if found.exists() else None, **more)
+
+
+def schema(variables: Sequence[Variable] = (), tree: TreeOptions | None = None, selector: Any = "*") -> Schema:
+    return Schema(
+        "test",
+        "Test",
+        "",
+        1.0,
+        selector,
+        tuple(variables),
+        (Item("tree", "nexus_tree", "", tree=tree or TreeOptions()),),
+    )
+
+
+def job(made: Scan, *schemas: Schema, root: Path | None = None, **settings: Any) -> ReadJob:
+    beamtime = Beamtime("20990042", root or made.directory, {"beamline": "p99", "facility": "PETRA III"})
+    return ReadJob(made, beamtime, schemas or (schema(),), ReadingSettings(**settings), (root or made.directory,))
