@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,10 @@ class Located:
         return None
 
 
-def parse(text: str, file: Path) -> Located:
+def parse(text: str, file: Path, *, repeated_keys: bool = False) -> Located:
     """Read one document; `ConfigError` with file and line for broken text or a key that stands twice.
 
+    With `repeated_keys` such a key is no mistake, and its last value counts, as YAML programs mostly do.
     JSON is read as the YAML that it nearly is; tabs, which YAML forbids as indentation, are made blanks
     at the beginning of lines.
     """
@@ -44,9 +44,8 @@ def parse(text: str, file: Path) -> Located:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
-        lines: dict[KeyPath, int] = {}
-        for where, line in _marks(node, (), file):
-            lines.setdefault(where, line)
+        marks = _Marks(file, repeated_keys)
+        marks.add(node, ())
         data = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -55,7 +54,7 @@ def parse(text: str, file: Path) -> Located:
         raise ConfigError(f"not readable as YAML: {error}", file) from error
     finally:
         loader.dispose()
-    return Located(data, lines)
+    return Located(data, marks.lines)
 
 
 def _untabbed(line: str) -> str:
@@ -63,20 +62,33 @@ def _untabbed(line: str) -> str:
     return line[: len(line) - len(body)].replace("\t", "    ") + body
 
 
-def _marks(node: yaml.Node | None, where: KeyPath, file: Path) -> Iterator[tuple[KeyPath, int]]:
-    if node is None:
-        return
-    yield where, node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        for number, member in enumerate(node.value):
-            yield from _marks(member, (*where, number), file)
-    elif isinstance(node, yaml.MappingNode):
+class _Marks:
+    """Collects where things stand. Each node is entered once, so that aliases cannot make it endless."""
+
+    def __init__(self, file: Path, repeated_keys: bool) -> None:
+        self.lines: dict[KeyPath, int] = {}
+        self._file, self._repeated_keys = file, repeated_keys
+        self._entered: set[int] = set()
+
+    def add(self, node: yaml.Node | None, where: KeyPath) -> None:
+        if node is None:
+            return
+        self.lines.setdefault(where, node.start_mark.line + 1)
+        if id(node) in self._entered:
+            return
+        self._entered.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for number, member in enumerate(node.value):
+                self.add(member, (*where, number))
+        elif isinstance(node, yaml.MappingNode):
+            self._add_keys(node, where)
+
+    def _add_keys(self, node: yaml.MappingNode, where: KeyPath) -> None:
         seen: dict[str, int] = {}
         for key, member in node.value:
-            line = key.start_mark.line + 1
-            name = str(key.value)
-            if name in seen and name != "<<":
-                raise ConfigError(f"{name!r} stands twice here, first in line {seen[name]}", file, line)
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in seen and name != "<<" and not self._repeated_keys:
+                raise ConfigError(f"{name!r} stands twice here, first in line {seen[name]}", self._file, line)
             seen[name] = line
-            yield (*where, name), line
-            yield from _marks(member, (*where, name), file)
+            self.lines[(*where, name)] = line
+            self.add(member, (*where, name))

@@ -9,21 +9,18 @@ it is JSON or YAML. One broken file does not hinder the others.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from scicat_watch import yamltext
 from scicat_watch.errors import ConfigError
 from scicat_watch.pipeline import operators
 from scicat_watch.pipeline.convert import CONVERSIONS
-from scicat_watch.pipeline.schema import FIELD_TYPES, NEEDED_BY_SOURCE, Place, Schema, Variable, examine
+from scicat_watch.pipeline.schema import FIELD_TYPES, NEEDED_BY_SOURCE, Schema, Variable, examine
 from scicat_watch.pipeline.select import mistakes
 
 _SCHEMA = re.compile(r"(?!\.).*imsc\.(json|ya?ml)")
@@ -79,13 +76,10 @@ def read_schema(file: Traversable) -> tuple[Schema | None, tuple[ConfigError, ..
     except UnicodeDecodeError as error:
         return None, (ConfigError(f"the schema file is not UTF-8 text: {error.reason}", path),), ()
     try:
-        document, lines = _composed(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        return None, (ConfigError(f"neither JSON nor YAML: {error.problem}", path, line),), ()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return None, (ConfigError(f"neither JSON nor YAML: {error}", path),), ()
-    schema, mistaken = examine(document, str(path), lines)
+        located = yamltext.parse(text, path, repeated_keys=True)
+    except ConfigError as error:
+        return None, (error,), ()
+    schema, mistaken = examine(located.data, str(path), located.lines)
     return schema, mistaken, tuple(notes(schema)) if schema else ()
 
 
@@ -113,28 +107,3 @@ def _remarks(variable: Variable) -> Iterator[str]:
     if variable.value_type not in CONVERSIONS:
         yield f"the type {variable.value_type!r} is not known; the variable will have no value"
 
-
-def _composed(text: str) -> tuple[Any, dict[Place, int]]:
-    """The content of a schema file, and the lines of its keys."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        loader = yaml.SafeLoader(text)
-        try:
-            node = loader.get_single_node()
-            return (loader.construct_document(node) if node else None), dict(_lines(node, ()))
-        finally:
-            loader.dispose()
-    try:
-        return document, dict(_lines(yaml.compose(text, yaml.SafeLoader), ()))
-    except yaml.YAMLError:  # JSON that is no YAML, for example because of tabs: only the lines are lost.
-        return document, {}
-
-
-def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
-    # No schema nests deeper than a key of an item; the limit also ends an alias that contains itself.
-    if isinstance(node, yaml.MappingNode) and len(place) < 4:
-        for key, value in node.value:
-            inner = (*place, str(key.value))
-            yield inner, key.start_mark.line + 1
-            yield from _lines(value, inner)

@@ -25,7 +25,7 @@ from scicat_watch.errors import ConfigError
 T = TypeVar("T")
 Place = tuple[str, ...]
 """The keys that lead to a place in a file, e.g. ("variables", "pid", "source")."""
-Lines = Mapping[Place, int]
+Lines = Mapping[tuple[str | int, ...], int]
 """Line numbers, from 1, of places in a file."""
 
 
