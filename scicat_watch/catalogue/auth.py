@@ -14,13 +14,15 @@ import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
-
-from pydantic import SecretStr
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scicat_watch.clock import Clock
 from scicat_watch.errors import ConfigError, Refused, Unavailable
-from scicat_watch.settings.model import CatalogueSettings, Credentials
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from scicat_watch.settings.model import CatalogueSettings, Credentials
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,10 @@ def credentials_in(text: str, username: str) -> Credentials:
     A JSON object holds `jwt` or `id`, a ready token, or `username` and `password`. Anything else is the
     password as it stands. Raises ConfigError, without repeating any of the text.
     """
+    from pydantic import SecretStr
+
+    from scicat_watch.settings.model import Credentials
+
     text = text.strip()
     try:
         known = json.loads(text)
@@ -182,6 +188,8 @@ class Account:
 
 
 def _token_in(answer: Any, where: str) -> SecretStr:
+    from pydantic import SecretStr
+
     if isinstance(answer, Mapping):
         for name in ("access_token", "id"):
             if isinstance(answer.get(name), str) and answer[name]:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from scicat_watch.catalogue.protocol import Postponed
 from scicat_watch.clock import Clock
 from scicat_watch.errors import Refused, Unavailable
-from scicat_watch.settings.model import Patience
+
+if TYPE_CHECKING:
+    from scicat_watch.settings.model import Patience
 
 log = logging.getLogger(__name__)
 

@@ -59,6 +59,12 @@ def dataset_changes(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dic
     return changes
 
 
+def metadata_members(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The members of the scientific metadata that differ, those first that are wanted."""
+    ours, theirs = _metadata(dict(wanted)), _metadata(dict(stored))
+    return [name for name in dict.fromkeys([*wanted, *stored]) if ours.get(_key(name)) != theirs.get(_key(name))]
+
+
 def folder(path: Any) -> str:
     """A source folder without the slashes at its end, of which the backend takes one away."""
     return str(path or "").rstrip("/")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from scicat_watch.catalogue.http import Door
 from scicat_watch.catalogue.protocol import Catalogue
 from scicat_watch.catalogue.scicat_v3 import ScicatV3
 from scicat_watch.clock import Clock
 from scicat_watch.errors import ConfigError
-from scicat_watch.settings.model import CatalogueSettings
+
+if TYPE_CHECKING:
+    from scicat_watch.settings.model import CatalogueSettings
 
 
 def connect(settings: CatalogueSettings, stopping: threading.Event, clock: Clock | None = None) -> Catalogue:

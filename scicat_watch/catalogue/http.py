@@ -13,13 +13,13 @@ import logging
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import requests
 import requests.auth
 import urllib3
-from pydantic import SecretStr
+from requests.structures import CaseInsensitiveDict
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tenacity.nap import sleep_using_event
 
@@ -28,7 +28,11 @@ from scicat_watch.catalogue.auth import Account
 from scicat_watch.catalogue.protocol import Postponed
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, Refused, Unavailable
-from scicat_watch.settings.model import CatalogueSettings
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from scicat_watch.settings.model import CatalogueSettings
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +57,12 @@ class Door:
         settings: CatalogueSettings,
         stopping: threading.Event | None = None,
         clock: Clock | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        """`headers` go with every request, but never in the place of our own."""
         self._base = _checked(base_url)
         self._settings = settings
+        self._headers = dict(headers or {})
         self._stopping = stopping or threading.Event()
         self._clock: Clock = clock or SystemClock()
         self._verify = _verification(settings)
@@ -154,7 +161,10 @@ class Door:
         limit: int,
     ) -> tuple[requests.Response, bytes]:
         """One request and its whole answer."""
-        headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
+        headers = CaseInsensitiveDict[str](self._headers)
+        headers["Accept"] = "application/json"
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
             with self._session().request(
                 method,

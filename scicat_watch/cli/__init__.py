@@ -1,57 +1,29 @@
 """The command line: one verb per file, each loaded only when it is called.
 
 Exit status of every verb: 0 all done; 1 something failed, and it was said which; 2 wrong usage or
-configuration; 3 the catalogue is unreachable.
+configuration; 3 the catalogue is unreachable. The commands of ESS's name (`cli.ess`) have their own,
+and none of the libraries that the verbs need.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-import click
 
-from scicat_watch import __version__
+def __getattr__(name: str) -> Any:
+    """`cli`, the group of all verbs, and `VERBS`: loaded when somebody asks, as not every command needs them."""
+    if name not in ("cli", "VERBS"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from scicat_watch.cli import group
 
-VERBS = {
-    "run": "The daemon: watch beamtimes and ingest their scans.",
-    "ingest": "Ingest beamtimes, lists or files once.",
-    "status": "What waits, what failed and why, what is done.",
-    "preview": "What would be posted for a scan; posts nothing.",
-    "config": "Check or show the configuration.",
-    "catalogue": "Serve the embedded catalogue alone.",
-    "demo": "A simulated beamtime with daemon and catalogue.",
-}
-
-
-class _LazyGroup(click.Group):
-    """Imports a verb's file when the verb is called, so that `--help` and small verbs are quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"scicat_watch.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="scicat-watch")
-def cli() -> None:
-    """Turns the scans on a beamline's disks into datasets of a SciCat catalogue: once, and none lost."""
+    return getattr(group, name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors of ours become a message and an exit status."""
+    from scicat_watch.cli.group import cli
     from scicat_watch.errors import CatalogueError, ConfigError, ScicatWatchError, Unavailable
 
     keywords: dict[str, Any] = {"prog_name": "scicat-watch"}
@@ -66,5 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _complain(error: Exception, status: int) -> None:
+    import click
+
     click.echo(f"scicat-watch: {error}", err=True)
     sys.exit(status)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from scicat_watch.cli.options import PATH, configured, settings_from
-
-if TYPE_CHECKING:
-    from scicat_watch.service.preview import Preview
 
 
 @click.command("preview")
@@ -20,31 +17,33 @@ if TYPE_CHECKING:
 @configured
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object for each scan.")
 def command(path: Path, config: Path | None, var_dir: Path | None, log_level: str | None, as_json: bool) -> None:
-    """Show what would be posted for PATH, a data file, a list or a beamtime directory. Posts nothing."""
-    from scicat_watch.service.preview import previews
+    """Show what would be posted for PATH, a data file, a list or a beamtime directory. Posts nothing.
+
+    Which schema fits and why no other; each variable with its value, unit and source, or why it has none;
+    the documents; and, with a catalogue that can be asked, what they would change there.
+    Exit status: 0 all well, 1 a scan cannot be ingested, 2 wrong usage or configuration, 3 catalogue unreachable.
+    """
+    from scicat_watch.cli import previewpage
+    from scicat_watch.service.preview import Previewer
+    from scicat_watch.service.previewjson import as_json as in_json
 
     settings = settings_from(config, var_dir)
-    failed = shown = 0
-    for preview in previews(path, settings):
-        click.echo(json.dumps(preview.as_json(), ensure_ascii=False) if as_json else _page(preview))
-        shown, failed = shown + 1, failed + bool(preview.problem)
-    if not shown:
+    statuses = []
+    with contextlib.closing(Previewer(settings)) as previewer:
+        for problem in previewer.library.problems:
+            click.echo(f"schema: {problem}", err=True)
+        for preview in previewer.of(path):
+            statuses.append(3 if preview.unreachable else 1 if preview.problem else 0)
+            shown = in_json(preview)
+            if as_json:
+                click.echo(json.dumps(shown, ensure_ascii=False))
+                continue
+            page = list(previewpage.parts(shown, previewer.catalogue_url))
+            if sys.stdout.isatty():
+                previewpage.print_coloured(page)
+            else:
+                click.echo(("\n" if len(statuses) > 1 else "") + previewpage.plain(page))
+    if not statuses:
         click.echo(f"{path}: no scan was found here", err=True)
-    sys.exit(1 if failed or not shown else 0)
-
-
-def _page(preview: Preview) -> str:
-    lines = [f"scan      {preview.pid}", f"schema    {preview.schema or 'none'}"]
-    lines += [f"          not {schema}: {reason}" for schema, reason in (preview.passed_over or {}).items()]
-    if preview.problem:
-        lines.append(f"problem   {preview.problem}")
-    bundle = preview.bundle
-    if bundle is not None:
-        lines.append("dataset")
-        lines.append(json.dumps(dict(bundle.dataset.fields), indent=2, ensure_ascii=False))
-        for block in bundle.datablocks:
-            lines.append(f"files     {len(block.files)}, {block.size} bytes")
-            lines += [f"          {file.path}  {file.size}" for file in block.files]
-        lines += [f"picture   {len(one.png)} bytes" for one in bundle.attachments]
-        lines += [f"note      {note}" for note in bundle.notes]
-    return "\n".join(lines)
+        sys.exit(1)
+    sys.exit(1 if 1 in statuses else max(statuses))

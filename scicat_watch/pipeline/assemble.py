@@ -2,7 +2,8 @@
 
 The variables of the schema are made in order, the dataset from its items, the file list and the
 picture come from the reading. Nothing is posted; the catalogue is only asked, by `look_up`, for what
-the schema's SC variables want. An ingestion and a preview both come through here.
+the schema's SC variables want. An ingestion wants the documents, `assemble`; a preview also how they
+came about, `prepare`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from urllib.parse import quote_plus
 
 from scicat_watch.clock import Clock
 from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock
-from scicat_watch.errors import Refused
+from scicat_watch.errors import AssemblyError, Refused, SourceError
 from scicat_watch.model import Beamtime, Quantity
-from scicat_watch.pipeline import dataset
+from scicat_watch.pipeline import dataset, plugins
 from scicat_watch.pipeline.reading import Reading
-from scicat_watch.pipeline.schema import SAMPLE_NAME, SAMPLE_PROPOSAL
+from scicat_watch.pipeline.schema import SAMPLE_NAME, SAMPLE_PROPOSAL, Variable
 from scicat_watch.pipeline.sources.beamtime import BeamtimeSource
 from scicat_watch.pipeline.sources.catalogue import CatalogueSource, LookUp
 from scicat_watch.pipeline.sources.nexus import NexusSource
@@ -30,15 +31,7 @@ from scicat_watch.pipeline.sources.source import Source
 from scicat_watch.pipeline.sources.value import ValueSource
 from scicat_watch.pipeline.variables import Variables, evaluate
 
-PREDEFINED: Mapping[str, str] = {
-    "ingestor_run_id": "a new UUID for every try",
-    "data_file_path": "path of the data file; the scan's place if it has none",
-    "data_file_name": "its last element",
-    "now": "the time, UTC, ISO 8601",
-    "ingestor_files_directory": "where ESS's ingestor keeps its own files",
-    "ingestor_metadata_schema_id": "the schema's id",
-}
-"""The variables that every schema may use and redefine, with their meaning."""
+_CUTS_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +52,23 @@ class AssemblyOptions:
     """Value of the predefined variable of this name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A scan's documents, and how they came about."""
+
+    variables: Variables
+    bundle: Bundle | None
+    """None if there can be no documents."""
+    refusal: AssemblyError | None = None
+    """Why there can be none."""
+
+    def documents(self) -> Bundle:
+        """The documents; `AssemblyError` if there can be none."""
+        if self.bundle is None:
+            raise self.refusal or AssemblyError("there are no documents")
+        return self.bundle
+
+
 def assemble(
     reading: Reading,
     beamtime: Beamtime,
@@ -75,16 +85,46 @@ def assemble(
     writer, or the running measurement. Raises `AssemblyError` if a value that is required or that the
     catalogue demands is missing, and lets `Unavailable` of `look_up` through.
     """
+    made = prepare(reading, beamtime, look_up, clock, comment=comment, keywords=keywords, options=options)
+    return made.documents()
+
+
+def prepare(
+    reading: Reading,
+    beamtime: Beamtime,
+    look_up: LookUp,
+    clock: Clock,
+    *,
+    comment: str = "",
+    keywords: tuple[str, ...] = (),
+    options: AssemblyOptions | None = None,
+) -> Assembled:
+    """The same with the variables, which are there also where a scan can have no documents."""
     options = options or AssemblyOptions()
-    variables = evaluate(
-        reading.schema,
-        _sources(reading, beamtime, look_up),
-        _predefined(reading, clock, options.ingestor_files_directory),
-    )
+    sources = _sources(reading, beamtime, look_up, clock)
+    variables = evaluate(reading.schema, sources, _predefined(reading, clock, options.ingestor_files_directory))
+    try:
+        bundle = _bundle(reading, beamtime, look_up, variables, comment, keywords, options)
+    except AssemblyError as refusal:
+        return Assembled(variables, None, refusal)
+    return Assembled(variables, bundle)
+
+
+def _bundle(
+    reading: Reading,
+    beamtime: Beamtime,
+    look_up: LookUp,
+    variables: Variables,
+    comment: str,
+    keywords: tuple[str, ...],
+    options: AssemblyOptions,
+) -> Bundle:
+    variables.demand(reading.schema)
     made = dataset.make(reading.schema, variables, reading.trees, options.rules, _fixed(reading, options))
     notes = [*reading.notes, *made.notes, *_attach_sample(made.fields, variables, look_up)]
-    if comment:
-        made.fields["comment"] = "; ".join(filter(None, [made.fields.get("comment"), comment]))
+    comments = [made.fields.get("comment"), comment, _cut(reading.cuts)]
+    if any(comments[1:]):
+        made.fields["comment"] = "; ".join(filter(None, comments))
     if keywords:
         made.fields["keywords"] = list(dict.fromkeys([*made.fields.get("keywords", []), *keywords]))
     files, strangers = _placed(reading, beamtime, made.dataset, options)
@@ -101,14 +141,44 @@ def assemble(
     )
 
 
-def _sources(reading: Reading, beamtime: Beamtime, look_up: LookUp) -> dict[str, Source]:
-    return {
+def _cut(cuts: tuple[str, ...]) -> str:
+    """What the dataset says of metadata that is left out because it is too much."""
+    if not cuts:
+        return ""
+    more = f"; and {len(cuts) - _CUTS_TOLD} more" if len(cuts) > _CUTS_TOLD else ""
+    return f"scientific metadata is not complete: {'; '.join(cut[:300] for cut in cuts[:_CUTS_TOLD])}{more}"
+
+
+def _sources(reading: Reading, beamtime: Beamtime, look_up: LookUp, clock: Clock) -> dict[str, Source]:
+    sources: dict[str, Source] = {
         "NXS": NexusSource(reading.values),
+        "FIO": NexusSource(reading.values),
         "SC": CatalogueSource(look_up),
         "VALUE": ValueSource(),
         "BT": BeamtimeSource(beamtime.metadata),
         "SCAN": ScanSource(reading, beamtime),
     }
+    if reading.source:  # A package's reader gave the values for a source of its own.
+        sources.setdefault(reading.source, NexusSource(reading.values))
+    surroundings = plugins.Surroundings(reading, beamtime, clock)
+    for name in {variable.source for variable in reading.schema.variables} - set(sources):
+        try:
+            brought = plugins.source(name, surroundings)
+        except SourceError as error:
+            brought = _Failing(str(error))
+        if brought is not None:
+            sources[name] = brought
+    return sources
+
+
+@dataclass(frozen=True, slots=True)
+class _Failing:
+    """A source that could not be made: all its variables say why."""
+
+    reason: str
+
+    def read(self, variable: Variable, known: Mapping[str, Quantity]) -> Quantity:
+        raise SourceError(self.reason)
 
 
 def _predefined(reading: Reading, clock: Clock, ingestor_files_directory: str) -> dict[str, Quantity]:

@@ -32,6 +32,8 @@ _ALSO_IN_V3 = """
     numberOfFilesArchived sharedWith relationships scientificMetadataSchema dataQualityMetrics datasetlifecycle
     investigator inputDatasets usedSoftware jobParameters jobLogData
 """
+FIELDS_AT_ESS = frozenset(_AT_ESS.split()) - {"isPublished"}
+"""The fields that a schema may set at ESS."""
 FIELDS = frozenset((_AT_ESS + _ALSO_IN_V3).split())
 """The fields that a schema may set; others would make the catalogue refuse the whole dataset."""
 
@@ -71,6 +73,8 @@ class DatasetRules:
     """Fields without which there is no dataset."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Values of fields that the schema leaves out or has null for, e.g. {"ownerGroup": "staff"}."""
+    fields: frozenset[str] = FIELDS
+    """Fields that a schema may set; items for others are left out, and reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def make(
     `fixed` are fields that hold whatever the schema says; null leaves one out. Raises `AssemblyError`
     naming every mandatory field without a value, with the reasons.
     """
-    draft = _Draft(variables, trees)
+    draft = _Draft(variables, trees, rules.fields)
     for item in schema.items:
         draft.take(item)
     present = _with_defaults(draft.fields, rules.defaults) | dict(fixed or {})
@@ -113,8 +117,10 @@ def make(
 class _Draft:
     """A dataset while its items are taken in, one after the other."""
 
-    def __init__(self, variables: Variables, trees: Mapping[str, Mapping[str, Any]]) -> None:
-        self.variables, self.trees = variables, trees
+    def __init__(
+        self, variables: Variables, trees: Mapping[str, Mapping[str, Any]], settable: frozenset[str] = FIELDS
+    ) -> None:
+        self.variables, self.trees, self.settable = variables, trees, settable
         self.fields: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
         self.failures: dict[str, str] = {}
@@ -123,7 +129,7 @@ class _Draft:
     def take(self, item: Item) -> None:
         try:
             match item.field_type:
-                case "high_level" if item.machine_name in FIELDS:
+                case "high_level" if item.machine_name in self.settable:
                     self.failures.pop(item.machine_name, None)
                     self.fields[item.machine_name] = strict(_quantity(item, self.variables).value)
                 case "high_level":

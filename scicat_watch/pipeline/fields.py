@@ -19,7 +19,8 @@ from scicat_watch.errors import SourceError
 from scicat_watch.pipeline.links import HDF5_ERRORS, Node
 
 LARGEST_ATTRIBUTE = 1 << 20
-"""Bytes of the largest attribute that is read."""
+"""Bytes of the largest attribute that is read, unless the caller has room for more."""
+_NUMPY_SIZES = {1, 2, 4, 8}
 
 
 class TooLarge(SourceError):
@@ -37,7 +38,11 @@ def read(field: Node, limit: int) -> Any:
         space = field.get_space()
         if space.get_simple_extent_type() == h5s.NULL:
             return None
-        shape, kind = space.get_simple_extent_dims(), field.dtype
+        shape = space.get_simple_extent_dims()
+        stored = field.get_type()
+        if isinstance(stored, h5t.TypeIntegerID) and stored.get_size() not in _NUMPY_SIZES:
+            return _whole_numbers(field, stored, shape, limit)
+        kind = stored.dtype
         size = math.prod(shape) * kind.itemsize
         if size > limit:
             raise TooLarge(f"holds {size} bytes; {limit} would be read")
@@ -46,12 +51,36 @@ def read(field: Node, limit: int) -> Any:
             field.read(values)
         elif values.size:
             field.read(h5s.ALL, h5s.ALL, values)
-        if kind.kind == "S" and field.get_type().get_strpad() == h5t.STR_SPACEPAD:
+        if kind.kind == "S" and stored.get_strpad() == h5t.STR_SPACEPAD:
             values = np.char.rstrip(values, b" ")
     except HDF5_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(f"cannot be read ({reason})") from error
     return values
+
+
+def _whole_numbers(field: Node, stored: Any, shape: tuple[int, ...], limit: int) -> np.ndarray[Any, Any]:
+    """Values of a size that NumPy has no type for, such as 3 or 16 bytes, as whole numbers of Python."""
+    size = math.prod(shape) * stored.get_size()
+    if size > limit:
+        raise TooLarge(f"holds {size} bytes; {limit} would be read")
+    raw = np.zeros(shape, f"V{stored.get_size()}")
+    if raw.size and isinstance(field, h5a.AttrID):
+        field.read(raw, stored)
+    elif raw.size:
+        field.read(h5s.ALL, h5s.ALL, raw, stored)
+    numbers = np.empty(shape, object)
+    numbers.reshape(-1)[:] = [_whole_number(one.tobytes(), stored) for one in raw.reshape(-1)]
+    return numbers
+
+
+def _whole_number(raw: bytes, stored: Any) -> int:
+    """A number by the bits that count: `precision` many, from bit `offset` on."""
+    order: Any = "big" if stored.get_order() == h5t.ORDER_BE else "little"
+    bits = int(stored.get_precision())
+    number = (int.from_bytes(raw, order) >> int(stored.get_offset())) & ((1 << bits) - 1)
+    is_negative = bool(stored.get_sign() == h5t.SGN_2 and number >> (bits - 1))
+    return number - (1 << bits) if is_negative else number
 
 
 def plain(value: Any) -> Any:

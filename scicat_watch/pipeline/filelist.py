@@ -21,12 +21,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scicat_watch.documents import DataFile
 from scicat_watch.errors import ReadingError
 from scicat_watch.model import Scan
 from scicat_watch.pipeline.notes import Notes
-from scicat_watch.settings.model import Reading as ReadingSettings
+
+if TYPE_CHECKING:
+    from scicat_watch.settings.model import Reading as ReadingSettings
 
 MOST_FILES = 1_000_000
 """So many files of one scan are listed; a scan with more is refused, as its list would not be complete."""

@@ -19,8 +19,11 @@ import signal
 import socket
 import struct
 import sys
+from typing import TYPE_CHECKING
 
-from scicat_watch.settings.model import Reading as ReadingSettings
+if TYPE_CHECKING:
+    from scicat_watch.settings.model import Reading as ReadingSettings
+
 
 log = logging.getLogger(__name__)
 

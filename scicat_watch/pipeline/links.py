@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,8 @@ MOST_LAYERS = 4
 """So many virtual datasets may be on top of each other."""
 MOST_MEMBERS = 100_000
 """So many members of one group are looked at."""
-MOST_CHECKED = 50_000
-"""So many objects are looked at before a file is handed to a library that follows links by itself."""
+MOST_CHECKED = 2000
+"""So many members of a group are looked at before it is handed to a library that follows links by itself."""
 LARGEST_CHUNK = 256 << 20
 """Bytes of the largest chunk that is read: HDF5 unpacks a chunk as a whole."""
 
@@ -70,6 +70,8 @@ class Links:
     def __init__(self, master: Path, roots: Iterable[Path]) -> None:
         self._roots = tuple(os.path.realpath(root) for root in roots)
         self._files: dict[str, h5py.File] = {}
+        self.classes: dict[tuple[int, int], dict[str, bytes]] = {}
+        """Name of the first member of each NeXus class by the group's place: what `nxs` has looked for so far."""
         if not self._inside(os.path.realpath(master)):
             raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read")
         self.root: Node = self._opened_master(master)
@@ -81,11 +83,6 @@ class Links:
         for file in self._files.values():
             with suppress(*HDF5_ERRORS):
                 file.close()
-
-    @property
-    def file(self) -> h5py.File:
-        """The scan's file, for libraries that follow links by themselves: `check` it before."""
-        return next(iter(self._files.values()))
 
     def members(self, group: Node) -> list[bytes]:
         """Names of what is in a group, byte-wise in order; links are not followed."""
@@ -124,45 +121,24 @@ class Links:
             return Storage(None)
         return Storage(space.get_simple_extent_dims(), self._refusal(dataset, creation, layout))
 
-    def check(self) -> str:
-        """Why the scan's file must not be handed to a library that follows links by itself; empty if it may.
+    def check(self, group: Node) -> str:
+        """Why `group` must not be handed to a library that follows the links in it by itself; empty if it may.
 
-        Looks at every link of the file and of the files that it links to.
+        Looks at each member of the group, not at what is below.
         """
-        known: set[tuple[int, int]] = set()
-        files_done: set[str] = set()
-        while waiting := [name for name in self._files if name not in files_done]:
-            files_done.add(waiting[0])
-            for node in self._everything(h5o.open(self._files[waiting[0]].id, b"/"), known):
-                if isinstance(node, str):
-                    return node
+        for number, name in enumerate(self.members(group)):
+            if number >= MOST_CHECKED:
+                return f"{_shown(group, b'')} has more than {MOST_CHECKED} members"
+            try:
+                node = self._walk(group, [name], exact=True)
+                refusal = self.storage(node).refusal if isinstance(node, h5d.DatasetID) else ""
+            except MissingValue:
+                continue
+            except NotFollowed as error:
+                refusal = str(error)
+            if refusal:
+                return f"{_shown(group, name)} {refusal}"
         return ""
-
-    def _everything(self, top: Node, known: set[tuple[int, int]]) -> Iterator[Node | str]:
-        """Every object below `top` that is not `known` yet, or a reason to stop."""
-        groups = [top]
-        while groups:
-            group = groups.pop()
-            for name in self.members(group):
-                try:
-                    node = self._walk(group, [name], exact=True)
-                except MissingValue:
-                    continue
-                except NotFollowed as error:
-                    yield f"{_shown(group, name)} {error}"
-                    return
-                if (place := place_of(node)) in known:
-                    continue
-                known.add(place)
-                if len(known) > MOST_CHECKED:
-                    yield f"it holds more than {MOST_CHECKED} objects"
-                    return
-                if isinstance(node, h5g.GroupID):
-                    groups.append(node)
-                elif isinstance(node, h5d.DatasetID) and (refusal := self.storage(node).refusal):
-                    yield f"{_shown(group, name)} {refusal}"
-                    return
-                yield node
 
     def _walk(self, start: Node, elements: list[bytes], absolute: bool = False, exact: bool = False) -> Node:
         """`exact`: a link is refused unless HDF5 itself would end up at the same place."""

@@ -3,13 +3,14 @@
 Every group and field becomes an object under its name, down from the entry. A field of one element has
 `value` and `unit`; of larger ones only the `shape` is told, and of 1-D ones the values if the schema asks
 for them. Attributes stand beside. What a file can be made of has no end, so that everything is bounded:
-the JSON's size, the number of objects, the depth; what is cut is told in the notes. Facts: DESY 8.3, 8.4.
+the JSON's size, the number of objects, the depth; what is cut is told in the notes. What the schema does not
+take is not opened. Facts: DESY 8.3, 8.4.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,10 +18,12 @@ import numpy as np
 from h5py import h5a, h5d, h5g
 
 from scicat_watch.errors import MissingValue, SourceError
-from scicat_watch.pipeline import fields
-from scicat_watch.pipeline.links import HDF5_ERRORS, Links, Node, NotFollowed, Storage, place_of
+from scicat_watch.pipeline import fields, summaries, treepaths
+from scicat_watch.pipeline.links import HDF5_ERRORS, MOST_MEMBERS, Links, Node, NotFollowed, Storage, place_of
 from scicat_watch.pipeline.notes import Notes
 from scicat_watch.pipeline.schema import TreeOptions
+from scicat_watch.pipeline.sizes import json_size
+from scicat_watch.pipeline.treepaths import Way
 
 DEEPEST = 64
 """Groups deeper than this are not entered."""
@@ -30,6 +33,9 @@ LONGEST_ONE_DIMENSIONAL = 64 << 20
 """Bytes of the largest 1-D field whose values are asked for; of a larger one only the shape is told."""
 _REPLACED = {"unit", "strategy", "source", "source_name", "source_type"}
 """Attributes that are dropped: what is under these names is made from others."""
+_SPECIAL = {"units", "nexdatas_source", "nexdatas_strategy"}
+_OVERHEAD = 24
+"""Bytes of JSON that a value takes beside itself: braces, and the words value and unit."""
 
 
 def tree(links: Links, options: TreeOptions, entry: str, limit: int, notes: Notes) -> dict[str, Any]:
@@ -55,6 +61,7 @@ class _Tree:
     def __init__(self, links: Links, options: TreeOptions, limit: int, notes: Notes) -> None:
         self._links, self._options, self._notes = links, options, notes
         self._limit, self._bytes, self._objects = limit, limit, MOST_OBJECTS
+        self._full = False
 
     def entries(self, wanted: str) -> Iterator[tuple[str, Node]]:
         """Root groups of the class that the schema asks for, in name order."""
@@ -72,24 +79,46 @@ class _Tree:
         """One entry: its class is left out, its name put in."""
         members = self._attributes(group, f"/{name}")
         members.pop("NX_class", None)
-        _put(members, "name", name)
-        return self._filled(members, group, f"/{name}", frozenset({place_of(group)}))
+        if self._take(json_size(name) + 12, f"/{name}"):
+            _put(members, "name", name)
+        way = treepaths.start(self._options)
+        return self._below(members, group, f"/{name}", frozenset({place_of(group)}), way)
 
-    def _filled(self, members: dict[str, Any], group: Node, path: str, above: frozenset[Any]) -> dict[str, Any]:
+    def _below(
+        self, members: dict[str, Any], group: Node, path: str, above: frozenset[Any], way: Way
+    ) -> dict[str, Any]:
+        """`members`, the group's attributes, with what is in the group."""
         try:
             names = self._links.members(group)
         except HDF5_ERRORS:
             self._notes.add(f"{path} cannot be listed; the file is damaged there")
             return members
+        if len(names) >= MOST_MEMBERS:
+            self._notes.cut(f"{path} has too many members: only {MOST_MEMBERS} are looked at")
         for encoded in names:
             name = fields.text(encoded)
             below = f"{path}/{name}"
-            if not self._take(len(encoded) + 12, below):
+            node: list[Node | None] = []
+            further = way if way.plain else way.below(name, partial(self._class, group, encoded, below, node))
+            if further is None:
+                continue
+            if not self._take(json_size(name) + 6, below):
                 break
-            _put(members, name, self._object(self._followed(group, encoded, below), below, above))
+            child = node[0] if node else self._followed(group, encoded, below)
+            if not further.taken and not isinstance(child, h5g.GroupID):
+                continue
+            made = self._object(child, below, above, further)
+            if made or further.taken:
+                _put(members, name, made)
         return members
 
-    def _object(self, node: Node | None, path: str, above: frozenset[Any]) -> dict[str, Any]:
+    def _class(self, group: Node, name: bytes, path: str, opened: list[Node | None]) -> str:
+        """NeXus class of what is under a name; the object, once opened for that, is kept in `opened`."""
+        if not opened:
+            opened.append(self._followed(group, name, path))
+        return fields.nx_class(opened[0]) if isinstance(opened[0], h5g.GroupID) else ""
+
+    def _object(self, node: Node | None, path: str, above: frozenset[Any], way: Way) -> dict[str, Any]:
         if isinstance(node, h5d.DatasetID):
             return self._field(node, path)
         if node is None:
@@ -101,9 +130,12 @@ class _Tree:
             self._notes.add(f"{path} leads back to a group that it is in; it is not entered again")
             return {}
         if len(above) >= DEEPEST:
-            self._notes.add(f"{path} is more than {DEEPEST} groups deep; it is not entered")
+            self._notes.cut(f"{path} is more than {DEEPEST} groups deep; it is not entered")
             return {}
-        return self._filled(self._attributes(node, path), node, path, above | {here})
+        if way.taken:
+            return self._below(self._attributes(node, path), node, path, above | {here}, way)
+        found = self._below({}, node, path, above | {here}, way)
+        return self._attributes(node, path) | found if found else {}
 
     def _followed(self, group: Node, name: bytes, path: str) -> Node | None:
         """What is under a name; None for a broken link, and with a note for a forbidden one."""
@@ -124,6 +156,9 @@ class _Tree:
                 if self._options.empty_units:
                     members.setdefault("unit", "")
                 return members
+        except fields.TooLarge as error:
+            self._notes.cut(f"{path} {error}; its value is left out")
+            return members
         except SourceError as error:
             self._notes.add(f"{path} {error}; its value is left out")
             return members
@@ -134,18 +169,26 @@ class _Tree:
 
     def _array(self, members: dict[str, Any], dataset: Node, storage: Storage, path: str) -> dict[str, Any]:
         shape = storage.shape or ()
-        if "shape" in members:
-            _put(members, "shape", None)
-        members["shape"] = list(shape)
+        if "shape" in self._options.summaries:
+            _put(members, "shape", list(shape))
+            self._bytes -= json_size(list(shape)) + 11
         if storage.refusal:
             self._notes.add(f"{path} {storage.refusal}")
-        elif len(shape) == 1 and self._options.one_dimensional:
-            try:
+            return members
+        try:
+            if wanted := [name for name in self._options.summaries if name != "shape"]:
+                summary = summaries.summary(dataset, shape)
+                for name in wanted if summary else ():
+                    _put(members, name, summary[name])
+                    self._bytes -= 40
+            if len(shape) == 1 and self._options.one_dimensional:
                 members["value"] = self._checked(self._one_dimensional(dataset), path)
                 if self._options.empty_units:
                     members.setdefault("unit", "")
-            except SourceError as error:
-                self._notes.add(f"{path} {error}; its values are left out")
+        except fields.TooLarge as error:
+            self._notes.cut(f"{path} {error}; its values are left out")
+        except (SourceError, *HDF5_ERRORS) as error:
+            self._notes.add(f"{path} {error}; its values are left out")
         return members
 
     def _value(self, dataset: Node, path: str) -> Any:
@@ -168,34 +211,47 @@ class _Tree:
     def _attributes(self, node: Node, path: str) -> dict[str, Any]:
         members: dict[str, Any] = {}
         derived: dict[str, Any] = {}
+        hidden = self._options.hidden_attributes
         try:
             for number in range(h5a.get_num_attrs(node)):
                 attribute = h5a.open(node, index=number)
                 name = fields.text(attribute.name)
-                if name in _REPLACED or not self._take(len(name) + 4, f"{path}@{name}"):
+                is_special = name in _SPECIAL
+                if name in _REPLACED or not self._wanted(name):
                     continue
-                is_special = name in {"units", "nexdatas_source", "nexdatas_strategy"}
-                if name in self._options.hidden_attributes and not is_special:
-                    continue
+                if not self._take(json_size(name) + 4, f"{path}@{name}"):
+                    break
                 try:
-                    value = self._checked(fields.element(fields.read(attribute, fields.LARGEST_ATTRIBUTE)), path)
+                    limit = max(self._bytes, fields.LARGEST_ATTRIBUTE)
+                    value = self._checked(fields.element(fields.read(attribute, limit)), path)
+                except fields.TooLarge as error:
+                    self._notes.cut(f"{path}@{name} {error}; it is left out")
+                    continue
                 except SourceError as error:
                     self._notes.add(f"{path}@{name} {error}; it is left out")
                     continue
-                if name not in self._options.hidden_attributes:
+                if name not in hidden and (self._options.attributes or name == "NX_class"):
                     members[name] = value
                 if is_special:
                     derived |= _derived(name, value)
         except HDF5_ERRORS:
             self._notes.add(f"{path} has attributes that cannot be read; they are left out")
-        return members | {name: value for name, value in derived.items() if name not in self._options.hidden_attributes}
+        return members | {name: value for name, value in derived.items() if name not in hidden}
+
+    def _wanted(self, name: str) -> bool:
+        """Whether an attribute is of use for anything."""
+        if not self._options.attributes:
+            return name in {"units", "NX_class"}
+        return name in _SPECIAL or name not in self._options.hidden_attributes
 
     def _checked(self, value: Any, path: str) -> Any:
         """`value`, if there is room for it."""
-        size = _json_size(value)
+        size = json_size(value) + _OVERHEAD
         if size > self._bytes:
-            raise SourceError(f"holds {size} bytes, more than the {self._limit} of reading.metadata_limit leave")
-        self._take(size, path)
+            raise fields.TooLarge(
+                f"holds {size} bytes, for which the {self._limit} of reading.metadata_limit have no room left"
+            )
+        self._bytes -= size
         return value
 
     def _take(self, size: int, path: str) -> bool:
@@ -205,7 +261,9 @@ class _Tree:
             self._bytes -= size
             return True
         what = f"{self._limit} bytes (reading.metadata_limit)" if self._objects > 0 else f"{MOST_OBJECTS} objects"
-        self._notes.add(f"the metadata is cut at {what}: {path} and what follows in its group is left out")
+        if not self._full:
+            self._full = True  # Told once, for the first place.
+            self._notes.cut(f"the metadata is cut at {what}: {path} and what follows is left out")
         return False
 
 
@@ -252,19 +310,3 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
         known = merged.get(name)
         merged[name] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _json_size(value: Any) -> int:
-    """About how many bytes a value takes as JSON."""
-    match value:
-        case str():
-            return len(value) + 2 if value.isascii() else len(value.encode("utf-8", "replace")) + 2
-        case list():
-            return 2 + sum(_json_size(member) + 2 for member in value)
-        case dict():
-            return 2 + sum(_json_size(key) + _json_size(member) + 4 for key, member in value.items())
-        case float():
-            return len(repr(value)) if math.isfinite(value) else 4
-        case int():
-            return len(str(value))
-    return 4

@@ -12,6 +12,7 @@ class Notes:
     def __init__(self) -> None:
         self._remarks: dict[str, None] = {}
         self._more = 0
+        self._cuts: dict[str, None] = {}
 
     def add(self, remark: str) -> None:
         """Keep `remark`, unless it is known or there are too many already."""
@@ -19,6 +20,16 @@ class Notes:
             self._remarks.setdefault(remark)
         elif remark not in self._remarks:
             self._more += 1
+
+    def cut(self, remark: str) -> None:
+        """Keep the remark that some of the metadata is left out because it is too much."""
+        self.add(remark)
+        if len(self._cuts) <= MOST:
+            self._cuts.setdefault(remark)
+
+    def cuts(self) -> tuple[str, ...]:
+        """What was left out because it is too much; of many things the first ones."""
+        return tuple(self._cuts)
 
     def all(self) -> tuple[str, ...]:
         """All that were kept."""

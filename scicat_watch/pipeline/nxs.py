@@ -9,7 +9,6 @@ entry that the list names, if it names one. *New:* `path@name` is an attribute o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from h5py import h5a, h5d, h5g
@@ -17,27 +16,12 @@ from h5py import h5a, h5d, h5g
 from scicat_watch.errors import MissingValue, SourceError
 from scicat_watch.pipeline import fields
 from scicat_watch.pipeline.links import HDF5_ERRORS, Links, Node, place_of
-from scicat_watch.pipeline.reading import FieldValue, Unread
-from scicat_watch.pipeline.schema import Variable
+from scicat_watch.pipeline.reading import FieldValue
 
 MOST_ELEMENTS = 100_000
 """So many elements of one field are read."""
 MOST_MATCHES = 10_000
 """So many matches of a path with `*` are read."""
-
-
-def values(links: Links, variables: Iterable[Variable], entry: str, limit: int) -> dict[str, FieldValue | Unread]:
-    """The variables of source NXS by name; `limit` is in bytes of one value. `entry` is the scan's, if it has one."""
-    read: dict[str, FieldValue | Unread] = {}
-    for variable in variables:
-        if variable.source == "NXS":
-            try:
-                read[variable.name] = value(links, variable.path, variable.value_type, entry, limit)
-            except SourceError as error:
-                read[variable.name] = Unread(f"{variable.path} {error}")
-            except HDF5_ERRORS as error:
-                read[variable.name] = Unread(f"{variable.path} cannot be read ({type(error).__name__})")
-    return read
 
 
 def value(links: Links, path: str, value_type: str, entry: str, limit: int) -> FieldValue:
@@ -70,14 +54,24 @@ def _first_of_class(links: Links, group: Node, wanted: str, entry: str) -> Node:
         raise MissingValue("is not there")
     if wanted == "NXentry" and entry and place_of(group) == place_of(links.root):
         return links.find(entry, group)
+    if (place := place_of(group)) not in links.classes:
+        links.classes[place] = _first_members(links, group)
+    if wanted not in links.classes[place]:
+        raise MissingValue(f"is not there: no {wanted} in its place")
+    return links.child(group, links.classes[place][wanted])
+
+
+def _first_members(links: Links, group: Node) -> dict[str, bytes]:
+    """Name of the first group of each NeXus class in a group, in name order."""
+    first: dict[str, bytes] = {}
     for name in links.members(group):
         try:
             child = links.child(group, name)
-        except SourceError:
+        except (SourceError, *HDF5_ERRORS):
             continue  # A broken link elsewhere in the group does not matter to who looks for another child.
-        if isinstance(child, h5g.GroupID) and fields.nx_class(child) == wanted:
-            return child
-    raise MissingValue(f"is not there: no {wanted} in its place")
+        if isinstance(child, h5g.GroupID):
+            first.setdefault(fields.nx_class(child), name)
+    return first
 
 
 def _matches(links: Links, elements: list[str], entry: str) -> list[Node]:

@@ -38,6 +38,8 @@ class Operator:
     """Further names."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     """Keys of the variable that it looks at, with their meaning."""
+    needed: tuple[str, ...] = ()
+    """Those of them without which it does nothing, or fails for every scan."""
     forgiving: bool = False
     """Whether elements of its list that have no value are passed over; it then gets a list of quantities."""
     new: bool = True
@@ -254,6 +256,7 @@ OPERATORS: tuple[Operator, ...] = (
         "An element of a mapping, a list or a text.",
         _getitem,
         arguments={"field": "key, or position from 0, or from -1 backwards"},
+        needed=("field",),
         new=False,
     ),
     Operator(
@@ -262,6 +265,7 @@ OPERATORS: tuple[Operator, ...] = (
         _str_replace,
         spellings=("str-replace",),
         arguments={"pattern": "plain text", "replacement": "what to put instead"},
+        needed=("pattern", "replacement"),
         new=False,
     ),
     Operator(
@@ -344,6 +348,7 @@ OPERATORS: tuple[Operator, ...] = (
         _member_or_text,
         spellings=("member-or-text",),
         arguments={"field": "name of the member, or a list of names to try"},
+        needed=("field",),
     ),
     Operator(
         "regex_replace",
@@ -351,6 +356,7 @@ OPERATORS: tuple[Operator, ...] = (
         _regex_replace,
         spellings=("regex-replace",),
         arguments=_PATTERN | {"replacement": r"what to put instead; \1 is the first group"},
+        needed=("pattern",),
     ),
     Operator(
         "regex_find",
@@ -358,6 +364,7 @@ OPERATORS: tuple[Operator, ...] = (
         _regex_find,
         spellings=("regex-find",),
         arguments=_PATTERN | {"field": "group, by number or name; else the first one, or the whole match"},
+        needed=("pattern",),
     ),
     Operator(
         "substring",
@@ -370,12 +377,14 @@ OPERATORS: tuple[Operator, ...] = (
         "A number, or each of a list, times another. The result has `unit`, else the unit of the one that has one.",
         _multiply,
         arguments={"operand": "number or <variable>", "unit": "unit of the result"},
+        needed=("operand",),
     ),
     Operator(
         "add",
         "A number, or each of a list, plus another of the same unit.",
         _add,
         arguments={"operand": "number or <variable>", "unit": "unit of the result"},
+        needed=("operand",),
     ),
 )
 """All operators, in the order of the reference page."""
@@ -386,3 +395,6 @@ def _named(operators: Iterable[Operator]) -> dict[str, Operator]:
 
 
 _BY_NAME = _named(OPERATORS)
+
+NAMES: tuple[str, ...] = tuple(_BY_NAME)
+"""All names and spellings."""

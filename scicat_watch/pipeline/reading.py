@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scicat_watch.documents import DataFile
 from scicat_watch.model import Beamtime, Scan
 from scicat_watch.pipeline.schema import Schema
-from scicat_watch.settings.model import Reading as ReadingSettings
+
+if TYPE_CHECKING:
+    from scicat_watch.settings.model import Reading as ReadingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,12 @@ class Reading:
     """The one that fits the scan."""
     passed_over: Mapping[str, str] = field(default_factory=dict)
     """Ids of the schemas that were tried before, each with the reason why it does not fit."""
+    source: str = ""
+    """The source of variables that the data file was read for, e.g. "NXS"; empty if none was read."""
     values: Mapping[str, FieldValue | Unread] = field(default_factory=dict)
-    """The schema's NXS variables by name."""
+    """The schema's variables of that source by name."""
     trees: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """NeXus trees by the name of the schema item that asks for them."""
+    """Trees of the data file by the name of the schema item that asks for them."""
     files: tuple[DataFile, ...] = ()
     """The scan's files; paths relative to the scan directory."""
     picture: bytes | None = field(default=None, repr=False)
@@ -70,5 +74,7 @@ class Reading:
     """Oldest modification time of the scan's files, seconds since 1970."""
     last_time: float | None = None
     """Newest modification time."""
+    cuts: tuple[str, ...] = ()
+    """What is missing in the trees because it is too much; also in the notes. The dataset says so."""
     notes: tuple[str, ...] = ()
     """For people: what was cut, not followed, or not drawn, and why."""

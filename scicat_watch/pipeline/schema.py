@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scicat_watch.errors import ConfigError
+from scicat_watch.pipeline.words import nearest
 
 T = TypeVar("T")
 Place = tuple[str, ...]
@@ -35,11 +36,11 @@ class Variable:
 
     name: str
     source: str
-    """Where the value comes from: NXS, SC, VALUE, BT, SCAN, or the name of a plug-in's source."""
+    """Where the value comes from: NXS, FIO, SC, VALUE, BT, SCAN, or the name of another package's source or reader."""
     value_type: str
     """What it is converted to: string, string[], integer, float, date, list, dict, ..."""
     path: str = ""
-    """NXS: HDF5 path; BT, SCAN: dotted path of the field."""
+    """NXS: HDF5 path; FIO, BT, SCAN: dotted path of the field."""
     url: str = ""
     """SC: what to ask the catalogue, below its base."""
     value: Any = None
@@ -47,7 +48,8 @@ class Variable:
     operator: str = ""
     """VALUE: what is done to the value."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Further keys that the operator or source takes: `field`, `pattern`, `replacement`, ..."""
+    """Further keys that the operator or source takes: `field`, `pattern`, `replacement`, ...; and `options`, in
+    which other packages' sources and operators get what they like."""
     unit: str = ""
     default: Any = None
     """*New.* Value that is taken (rendered like a VALUE) when the source has none."""
@@ -60,7 +62,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class TreeOptions:
-    """*New.* How an item of `field_type: nexus_tree` turns NeXus groups into scientific metadata."""
+    """*New.* How an item of `field_type: nexus_tree` turns a data file's groups into scientific metadata."""
 
     entry_class: str = "NXentry"
     """NX_class of the root groups that are taken; empty for all."""
@@ -72,6 +74,14 @@ class TreeOptions:
     """Longer 1-D fields are shortened to their smallest and largest value."""
     empty_units: bool = True
     """Whether values without a unit get an empty one."""
+    attributes: bool = True
+    """Whether attributes stand beside; without them only units do."""
+    take: tuple[str, ...] = ()
+    """Patterns of paths below the entry, e.g. "instrument/**" (`pipeline.treepaths`); empty: all is taken."""
+    leave_out: tuple[str, ...] = ()
+    """Patterns of what is left out of it, e.g. "**/:NXlog"."""
+    summaries: tuple[str, ...] = ("shape",)
+    """What is told of fields with more than one element: some of shape, min, max, mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,8 @@ class Schema:
     items: tuple[Item, ...]
     file: str = ""
     """The file that it was read from, for messages."""
+    selector_line: int = 0
+    """Line of the selector in the schema file, from 1; 0 if not known."""
     sample_attachment: bool = False
     """Whether the sample is looked up in the catalogue, by the variables SAMPLE_NAME and SAMPLE_PROPOSAL."""
 
@@ -119,10 +131,22 @@ SAMPLE_PROPOSAL = "sample_attachment/proposal_id"
 
 FIELD_TYPES = ("high_level", "scientific_metadata", "nexus_tree")
 """What `field_type` may be; items of another one are left out."""
+SUMMARIES = ("shape", "min", "max", "mean")
+"""What `summaries` of a tree may ask for."""
 FORMS = ("quantity", "value_unit", "plain")
 """What `form` may be."""
+PREDEFINED: Mapping[str, str] = {
+    "ingestor_run_id": "a new UUID for every try",
+    "data_file_path": "path of the data file; the scan's place if it has none",
+    "data_file_name": "its last element",
+    "now": "the time, UTC, ISO 8601",
+    "ingestor_files_directory": "where ESS's ingestor keeps its own files",
+    "ingestor_metadata_schema_id": "the schema's id",
+}
+"""The variables that every schema may use and redefine, with their meaning."""
 NEEDED_BY_SOURCE: Mapping[str, tuple[str, ...]] = {
     "NXS": ("path",),
+    "FIO": ("path",),
     "SC": ("url",),
     "VALUE": ("value",),
     "BT": ("path",),
@@ -131,10 +155,11 @@ NEEDED_BY_SOURCE: Mapping[str, tuple[str, ...]] = {
 """The keys that a variable must have, by its source."""
 
 _TOP = {"id", "name", "instrument", "order", "selector", "variables", "schema"}
-_ARGUMENTS = {"field", "pattern", "replacement", "start", "stop", "operand", "separator", "zone"}
+_ARGUMENTS = {"field", "pattern", "replacement", "start", "stop", "operand", "separator", "zone", "options"}
 _VARIABLE = {"source", "value_type", "unit", "path", "url", "value", "operator", "default", "required"} | _ARGUMENTS
 _ITEM = {"field_type", "machine_name", "value", "type", "human_name", "unit", "form", "optional"}
 _TREE = {"entry_class", "hidden_attributes", "one_dimensional", "max_one_dimensional", "empty_units"}
+_TREE |= {"attributes", "take", "leave_out", "summaries"}
 _SAMPLE = {
     "query_sample_name": False,
     "sample_name_path": "/entry/sample/name",
@@ -184,6 +209,7 @@ class _Reader:
             variables=sample + variables,
             items=tuple(self.each(top, "schema", self.item)),
             file=self.file,
+            selector_line=self.line(("selector",)),
             sample_attachment=bool(sample),
         )
 
@@ -241,22 +267,34 @@ class _Reader:
 
     def tree(self, keys: Mapping[str, Any], place: Place) -> TreeOptions:
         standard = TreeOptions()
-        hidden = keys.get("hidden_attributes", list(standard.hidden_attributes))
-        if isinstance(hidden, str):
-            hidden = [name.strip() for name in hidden.split(",") if name.strip()]
-        if not isinstance(hidden, list) or not all(isinstance(name, str) for name in hidden):
-            self.mistake((*place, "hidden_attributes"), "must be a list of attribute names")
-            hidden = []
+        hidden = self.names(keys, (*place, "hidden_attributes"), standard.hidden_attributes, "attribute names")
+        summaries = self.names(keys, (*place, "summaries"), standard.summaries, f"some of {', '.join(SUMMARIES)}")
+        if unknown := [name for name in summaries if name not in SUMMARIES]:
+            self.mistake((*place, "summaries"), f"knows {', '.join(SUMMARIES)}, but not {', '.join(unknown)}")
         longest = keys.get("max_one_dimensional", standard.max_one_dimensional)
         if not isinstance(longest, int) or isinstance(longest, bool) or longest < 0:
             self.mistake((*place, "max_one_dimensional"), f"is {longest!r}, but must be a whole number, 0 or more")
         return TreeOptions(
             entry_class=self.text(keys, (*place, "entry_class"), standard.entry_class),
-            hidden_attributes=tuple(hidden),
+            hidden_attributes=hidden,
             one_dimensional=self.flag(keys, (*place, "one_dimensional"), standard.one_dimensional),
             max_one_dimensional=longest,
             empty_units=self.flag(keys, (*place, "empty_units"), standard.empty_units),
+            attributes=self.flag(keys, (*place, "attributes"), standard.attributes),
+            take=self.names(keys, (*place, "take"), standard.take, "patterns of paths"),
+            leave_out=self.names(keys, (*place, "leave_out"), standard.leave_out, "patterns of paths"),
+            summaries=summaries,
         )
+
+    def names(self, keys: Mapping[str, Any], place: Place, standard: tuple[str, ...], what: str) -> tuple[str, ...]:
+        """A list of texts, which may also be written as one text with commas."""
+        value = keys.get(place[-1], list(standard))
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            self.mistake(place, f"must be a list of {what}")
+            return ()
+        return tuple(value)
 
     def sample(self, definition: Any) -> tuple[Variable, ...]:
         """The variables that a `sample_attachment` section stands for; none if it is turned off."""
@@ -287,9 +325,7 @@ class _Reader:
             return None
         for key in value:
             if key not in allowed:
-                self.mistake(
-                    (*place, str(key)), f"is not a key that is known here; known: {', '.join(sorted(allowed))}"
-                )
+                self.mistake((*place, str(key)), f"is not a key that is known here{nearest(str(key), sorted(allowed))}")
         for key in sorted(needed - set(value)):
             self.mistake(place, f"the key {key!r} is missing")
         return value

@@ -11,20 +11,33 @@ A selector is one of
     {or: [selector, …], and: [selector, …]} at least one of the first list, and all of the second
 
 Sources: `filename`, or `datafile` or `nexusfile`, is the path of the data file as it was given. *New:*
-`beamline` and `facility` of the beamtime metadata, and `definition`, the application definition that
-the NeXus file names. Functions: `starts_with`, `contains`; *new:* `ends_with`, `equals`, and
-`matches`, a regular expression that is searched anywhere. Upper and lower case differ.
+`beamline` and `facility` of the beamtime metadata; `definition`, the application definition that the
+NeXus file names; and, in the written-out form, a value in the data file as `nxs:PATH` or `fio:PATH`, with
+paths as in variables of that source:
+
+    {source: "nxs:/entry/instrument/name", operator: equals, operand_2: CODA}
+
+Values that are no text are compared as JSON says them: 5, 5.0, true, [1, 2]. The file is read for a selector
+only if it is asked; one that has no such value does not fit.
+
+Functions: `starts_with`, `contains`; *new:* `ends_with`, `equals`, and `matches`, a regular expression that
+is searched anywhere. Upper and lower case differ.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scicat_watch.errors import SourceError
+from scicat_watch.errors import MissingValue, SourceError
 from scicat_watch.pipeline import patterns
 from scicat_watch.pipeline.schema import Schema
+
+
+def _no_file(source: str, path: str) -> str:
+    raise MissingValue("there is no data file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,9 @@ class Subject:
     facility: str = ""
     """`facility` of the beamtime metadata, e.g. "PETRA III"."""
     definition: str = ""
-    """Application definition of the NeXus file, e.g. "NXsaxs"; empty if it names none."""
+    """Application definition of the NeXus file, e.g. "NXsaxs"; if it is empty, the file is asked with `look`."""
+    look: Callable[[str, str], str] = _no_file
+    """The value in the data file for a source, e.g. "NXS", and a path; `SourceError` if there is none."""
 
 
 SOURCES: Mapping[str, Callable[[Subject], str]] = {
@@ -47,7 +62,7 @@ SOURCES: Mapping[str, Callable[[Subject], str]] = {
     "nexusfile": lambda subject: subject.file,
     "beamline": lambda subject: subject.beamline,
     "facility": lambda subject: subject.facility,
-    "definition": lambda subject: subject.definition,
+    "definition": lambda subject: subject.definition or _definition(subject),
 }
 """What the first word of a condition may be."""
 
@@ -60,6 +75,7 @@ FUNCTIONS: Mapping[str, Callable[[str, str], bool]] = {
 }
 """What the second word of a condition may be."""
 
+_IN_FILE = re.compile(r"([A-Za-z][\w-]*):(.+)", re.DOTALL)
 _EXPANDED = {"source", "operator", "operand_2"}
 _COMBINED = {"or", "and"}
 
@@ -90,8 +106,8 @@ class _Condition:
     argument: str
 
     def mistake(self) -> str | None:
-        if self.source not in SOURCES:
-            return f"unknown source {self.source!r}; known: {', '.join(SOURCES)}"
+        if self.source not in SOURCES and not _IN_FILE.fullmatch(self.source):
+            return f"unknown source {self.source!r}; known: {', '.join(SOURCES)}, and nxs:PATH or fio:PATH"
         if self.function not in FUNCTIONS:
             return f"unknown function {self.function!r}; known: {', '.join(FUNCTIONS)}"
         if self.function == "matches":
@@ -101,13 +117,29 @@ class _Condition:
                 return str(error)
         return None
 
-    def objection(self, subject: Subject) -> str | None:
-        text = SOURCES[self.source](subject)
+    def text(self, subject: Subject) -> str:
+        """What the condition looks at."""
+        if (in_file := _IN_FILE.fullmatch(self.source)) is None:
+            return SOURCES[self.source](subject)
         try:
+            return subject.look(in_file[1].upper(), in_file[2])
+        except SourceError as error:
+            raise SourceError(f"{self.source}: {error}") from error
+
+    def objection(self, subject: Subject) -> str | None:
+        try:
+            text = self.text(subject)
             fits = FUNCTIONS[self.function](text, self.argument)
         except SourceError as error:
             return str(error)
         return None if fits else f"{self.source} {text[:200]!r}: not {self.function} {self.argument!r}"
+
+
+def _definition(subject: Subject) -> str:
+    try:
+        return subject.look("NXS", "/:NXentry/definition")
+    except SourceError:
+        return ""
 
 
 def _objection(selector: Any, subject: Subject) -> str | None:

@@ -16,6 +16,25 @@ from scicat_watch.pipeline.convert import convert
 from scicat_watch.pipeline.render import references, render
 from scicat_watch.pipeline.schema import Schema, Variable
 from scicat_watch.pipeline.sources.source import Source
+from scicat_watch.pipeline.words import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How one variable came about."""
+
+    variable: Variable
+    found: Quantity | None = None
+    """What its source, or else its default, gave, before it was converted; None if neither gave anything."""
+    quantity: Quantity | None = None
+    """What it is; None if it has no value."""
+    reason: str = ""
+    """Why it has no value, or why its default was taken."""
+
+    @property
+    def by_default(self) -> bool:
+        """Whether its value is its default."""
+        return self.quantity is not None and bool(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,41 +45,55 @@ class Variables:
     """Those that have a value."""
     failures: Mapping[str, str]
     """Those that have none, each with the reason."""
+    made: tuple[Made, ...] = ()
+    """How those of the schema came about, in their order."""
 
     def why(self, value: object, error: SourceError) -> str:
         """What `error` says about rendering `value`, with the reasons for the variables that it lacks."""
         reasons = [f"{name}: {self.failures[name]}" for name in sorted(references(value)) if name in self.failures]
         return "; ".join([str(error), *reasons])
 
+    def demand(self, schema: Schema) -> None:
+        """`AssemblyError` if a variable of `schema` that is required has no value."""
+        for made in self.made:
+            if made.variable.required and made.quantity is None:
+                name, line = made.variable.name, made.variable.line
+                place = f"{schema.file}:{line}" if schema.file else f"schema {schema.id}"
+                raise AssemblyError(f"the required variable {name} has no value ({place}): {made.reason}")
+
 
 def evaluate(schema: Schema, sources: Mapping[str, Source], predefined: Mapping[str, Quantity]) -> Variables:
-    """All variables of `schema`. `AssemblyError` if one that is required has no value."""
+    """All variables of `schema` that can be made; `demand` says whether the required ones are among them."""
     known, failures = dict(predefined), dict[str, str]()
+    all_made: list[Made] = []
     for variable in schema.variables:
         known.pop(variable.name, None)
         failures.pop(variable.name, None)
-        try:
-            known[variable.name] = _made(variable, sources, known)
-        except SourceError as error:
-            reason = Variables(known, failures).why([variable.value, variable.url], error)
-            failures[variable.name] = reason
-            if variable.required:
-                place = f"{schema.file}:{variable.line}" if schema.file else f"schema {schema.id}"
-                raise AssemblyError(
-                    f"the required variable {variable.name} has no value ({place}): {reason}"
-                ) from error
-    return Variables(known, failures)
+        made = _made(variable, sources, Variables(known, failures))
+        all_made.append(made)
+        if made.quantity is None:
+            failures[variable.name] = made.reason
+        else:
+            known[variable.name] = made.quantity
+    return Variables(known, failures, tuple(all_made))
 
 
-def _made(variable: Variable, sources: Mapping[str, Source], known: Mapping[str, Quantity]) -> Quantity:
+def _made(variable: Variable, sources: Mapping[str, Source], before: Variables) -> Made:
+    found: Quantity | None = None
     try:
         if variable.source not in sources:
-            raise MissingValue(f"the source {variable.source!r} is not known; known: {', '.join(sources)}")
-        return _converted(sources[variable.source].read(variable, known), variable)
-    except SourceError:
-        if not variable.has_default:
-            raise
-        return _converted(render(variable.default, known), variable)
+            raise MissingValue(f"the source {variable.source!r} is not known{nearest(variable.source, sources)}")
+        found = sources[variable.source].read(variable, before.known)
+        return Made(variable, found, _converted(found, variable))
+    except SourceError as error:
+        reason = before.why([variable.value, variable.url], error)
+    if not variable.has_default:
+        return Made(variable, found, None, reason)
+    try:
+        found = render(variable.default, before.known)
+        return Made(variable, found, _converted(found, variable), reason)
+    except SourceError as error:
+        return Made(variable, found, None, f"{reason}; nor its default: {before.why(variable.default, error)}")
 
 
 def _converted(quantity: Quantity, variable: Variable) -> Quantity:

@@ -11,7 +11,7 @@ from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.observers import silent
 from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
-from scicat_watch.pipeline import library
+from scicat_watch.pipeline import library, plugins
 from scicat_watch.settings.model import Settings
 
 
@@ -38,12 +38,32 @@ def examine(settings: Settings, *, ask: bool) -> Findings:
     return findings
 
 
-def _schemas(settings: Settings, findings: Findings) -> None:
-    known = library.load(settings.schemas.directory)
+def examine_schemas(place: Path | None) -> Findings:
+    """Look at the metadata schemas of a directory, or at one file; None: at those that are shipped."""
+    findings = Findings()
+    known = library.check(place)
     findings.mistakes += [str(problem) for problem in known.problems]
-    findings.remarks += known.notes
-    if not known.schemas:
-        findings.mistakes.append(f"{settings.schemas.directory}: there is no usable metadata schema (*.imsc.yml)")
+    findings.mistakes += [str(finding) for finding in known.findings if finding.mistake]
+    findings.mistakes += [f"plug-in: {problem}" for problem in _plugins()]
+    findings.remarks += [*known.passed_over, *(str(finding) for finding in known.findings if not finding.mistake)]
+    if not known.schemas and not known.problems:
+        findings.mistakes.append(f"{place}: there is no usable metadata schema (*.imsc.yml)")
+    return findings
+
+
+def _plugins() -> list[str]:
+    """What is wrong with what other packages bring."""
+    if not plugins.names(plugins.READERS):
+        return plugins.problems()
+    from scicat_watch.pipeline.readers import choose  # Brings h5py along.
+
+    return [*plugins.problems(), *choose.problems()]
+
+
+def _schemas(settings: Settings, findings: Findings) -> None:
+    found = examine_schemas(settings.schemas.directory)
+    findings.mistakes += found.mistakes
+    findings.remarks += found.remarks
 
 
 def _directories(settings: Settings, findings: Findings) -> None:

@@ -59,6 +59,10 @@ class EmbeddedCatalogue:
         threading.Thread(target=self._keep, name="embedded catalogue", daemon=True).start()
         return self._reached()
 
+    def find(self) -> CatalogueSettings | None:
+        """How to reach the catalogue if it is running and ours; it is not started. Our account logs in to see."""
+        return self._running() if self._settings.embedded.port else None
+
     def close(self) -> None:
         """End the catalogue if it is ours."""
         self._closing.set()

@@ -1,71 +1,163 @@
-"""What would be posted for a scan: the same reading and assembly as an ingestion, and no write."""
+"""What would be posted for a scan, how it comes about, and what it would change: reading and assembly as in an
+ingestion, questions to the catalogue, and no write.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.catalogue import connect
-from scicat_watch.clock import SystemClock
+from scicat_watch.catalogue import Catalogue, connect
+from scicat_watch.catalogue.difference import Difference, State, difference
+from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.discovery.watch import BeamtimeWatch, Ledger
 from scicat_watch.documents import Bundle
-from scicat_watch.errors import BeamtimeError, ConfigError, ReadingError, Refused, ScicatWatchError
+from scicat_watch.errors import BeamtimeError, CatalogueError, ConfigError, Refused, ScicatWatchError, Unavailable
+from scicat_watch.model import Scan
 from scicat_watch.pipeline import library
-from scicat_watch.pipeline.assemble import assemble
+from scicat_watch.pipeline.assemble import Assembled, AssemblyOptions, prepare
 from scicat_watch.pipeline.reading import Reading, ReadJob
+from scicat_watch.pipeline.schema import Schema
+from scicat_watch.pipeline.sources.catalogue import Lookups
+from scicat_watch.pipeline.variables import Made
 from scicat_watch.service.executors.local import LocalExecutor
+from scicat_watch.service.hosting import EmbeddedCatalogue
 from scicat_watch.service.oneshot import Target, targets
-from scicat_watch.settings.model import Settings
+from scicat_watch.settings.model import CatalogueSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """One scan as it would be posted."""
 
-    pid: str
-    schema: str = ""
-    """Id and file of the schema that fits."""
-    passed_over: Mapping[str, str] | None = None
-    """Schemas that were tried before, with the reason why they do not fit."""
+    scan: Scan
+    schema: Schema | None = None
+    """The one that fits."""
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    """The other schemas by id, with the reason why they are not taken."""
+    variables: tuple[Made, ...] = ()
+    """Those of the schema, in order."""
     bundle: Bundle | None = None
+    """The documents; None if there can be none."""
+    difference: Difference = field(default_factory=lambda: Difference(State.UNKNOWN))
+    """What they would change in the catalogue."""
+    waiting: str = ""
+    """Why an ingestion would still wait, e.g. for the file to be quiet; empty if it would not."""
     problem: str = ""
-    """Why it cannot be ingested; empty if it can."""
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs; the picture only by its size."""
-        shown: dict[str, Any] = {"pid": self.pid, "schema": self.schema, "passed_over": dict(self.passed_over or {})}
-        if self.problem:
-            shown["problem"] = self.problem
-        if self.bundle is not None:
-            shown["dataset"] = dict(self.bundle.dataset.fields)
-            shown["origdatablocks"] = [block.as_json() for block in self.bundle.datablocks]
-            shown["pictures"] = [{"caption": one.caption, "bytes": len(one.png)} for one in self.bundle.attachments]
-            shown["notes"] = list(self.bundle.notes)
-        return shown
+    """Why the scan cannot be ingested; empty if it can."""
+    unreachable: str = ""
+    """Why the catalogue could not be asked, if it could not be."""
 
 
-def previews(path: Path, settings: Settings) -> Iterator[Preview]:
-    """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
-    schemas = library.load(settings.schemas.directory)
-    if not schemas.schemas:
-        raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
-    executor = LocalExecutor(settings.reading)
-    try:
-        for target in targets((path,), settings):
+class Previewer:
+    """Makes previews; nothing that it does changes the catalogue, the ledger or a list."""
+
+    def __init__(self, settings: Settings, options: AssemblyOptions | None = None, clock: Clock | None = None) -> None:
+        """Raises `ConfigError` if there is no usable schema."""
+        self._settings, self._options = settings, options
+        self._clock = clock or SystemClock()
+        self.library = library.load(settings.schemas.directory)
+        if not self.library.schemas:
+            raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
+        reached = _reached(settings)
+        self.catalogue_url = reached.url if reached is not None and reached.url else ""
+        """Address of the catalogue that is asked; empty if there is none."""
+        self._catalogue = None if reached is None else connect(reached, threading.Event(), self._clock)
+        self._lookups = _Questions(self._catalogue, self._clock, settings.schemas.keep_lookups)
+        self._executor = LocalExecutor(settings.reading)
+
+    def of(self, path: Path) -> Iterator[Preview]:
+        """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
+        for target in targets((path,), self._settings):
             if isinstance(target, Broken):
                 raise BeamtimeError(target.reason)
-            for ready in _scans(target, settings):
-                yield _preview(ready, target, schemas, executor, settings)
-    finally:
-        executor.close()
+            for ready, waiting in _scans(target):
+                yield replace(self._preview(ready, target), waiting=waiting)
+
+    def close(self) -> None:
+        """End the reading processes."""
+        self._executor.close()
+
+    def _preview(self, ready: Ready, target: Target) -> Preview:
+        beamtime, schemas = target.beamtime, self.library.schemas
+        job = ReadJob(ready.scan, beamtime, schemas, self._settings.reading, (beamtime.directory,))
+        try:
+            reading = self._executor.result_of(self._executor.read(job), job)
+        except ScicatWatchError as error:
+            return Preview(ready.scan, problem=str(error))
+        self._lookups.unavailable = ""
+        made = prepare(
+            reading, beamtime, self._lookups, self._clock, comment=ready.comment, options=self._options
+        )  # fmt: skip
+        return self._shown(reading, made)
+
+    def _shown(self, reading: Reading, made: Assembled) -> Preview:
+        passed_over = dict(reading.passed_over)
+        for schema in self.library.schemas:
+            if schema.id not in passed_over and schema.id != reading.schema.id:
+                passed_over[schema.id] = f"not tried: {reading.schema.id} comes before it (order {schema.order:g})"
+        bundle, problem, unreachable = made.bundle, str(made.refusal or ""), self._lookups.unavailable
+        if unreachable:
+            # With what the catalogue knows the documents would be others; an ingestion waits for it.
+            bundle, problem = None, f"the scan waits until the catalogue answers: {unreachable}"
+        found = Difference(State.UNKNOWN, unreachable)
+        if bundle is not None:
+            try:
+                found = self._difference(bundle)
+            except Unavailable as error:
+                unreachable = str(error)
+                found = Difference(State.UNKNOWN, unreachable)
+            except CatalogueError as error:
+                found = Difference(State.UNKNOWN, str(error))
+        return Preview(
+            reading.scan,
+            reading.schema,
+            passed_over,
+            made.variables.made,
+            bundle,
+            found,
+            problem=problem,
+            unreachable=unreachable,
+        )
+
+    def _difference(self, bundle: Bundle) -> Difference:
+        if self._catalogue is None:
+            return Difference(State.UNKNOWN, "no catalogue.url is set, and the embedded catalogue is not running")
+        return difference(bundle, self._catalogue)
 
 
-def _scans(target: Target, settings: Settings) -> Iterator[Ready]:
+class _Questions:
+    """Look-ups of a preview: an unavailable catalogue is noted, and the other variables are made all the same."""
+
+    def __init__(self, catalogue: Catalogue | None, clock: Clock, keep: float) -> None:
+        self.unavailable = ""
+        """Why the catalogue did not answer, if it did not."""
+        self._lookups = None if catalogue is None else Lookups(catalogue.look_up, clock, keep)
+
+    def __call__(self, url: str) -> Any:
+        if self._lookups is None:
+            raise Refused(f"{url}: a preview does not start the embedded catalogue")
+        if self.unavailable:
+            raise Refused(f"the catalogue is unavailable: {self.unavailable}")
+        try:
+            return self._lookups(url)
+        except Unavailable as error:
+            self.unavailable = str(error)
+            raise Refused(f"the catalogue is unavailable: {error}") from error
+
+
+def _reached(settings: Settings) -> CatalogueSettings | None:
+    """How to reach the configured catalogue, or the embedded one if it is running; None without."""
+    return settings.catalogue if settings.catalogue.url is not None else EmbeddedCatalogue(settings).find()
+
+
+def _scans(target: Target) -> Iterator[tuple[Ready, str]]:
+    """The scans of a target, each with the reason why it is not complete yet, if it is not."""
     clock = SystemClock()
     within = target.file.parent if target.file else None
     watch = BeamtimeWatch(
@@ -74,36 +166,7 @@ def _scans(target: Target, settings: Settings) -> Iterator[Ready]:
     ready = watch.step(clock.monotonic(), None).ready
     if not ready and target.file is not None and not target.is_list and next(watch.waiting(), None) is None:
         watch.offer(target.file, clock.monotonic())
-    yield from ready
+    for complete in ready:
+        yield complete, ""
     for waiting in list(watch.waiting()):
-        yield Ready(waiting.scan, comment=waiting.reason)
-
-
-def _preview(
-    ready: Ready, target: Target, schemas: library.Library, executor: LocalExecutor, settings: Settings
-) -> Preview:
-    beamtime = target.beamtime
-    job = ReadJob(ready.scan, beamtime, schemas.schemas, settings.reading, (beamtime.directory,))
-    reading: Reading | None = None
-    bundle, problem = None, ""
-    try:
-        reading = executor.result_of(executor.read(job), job)
-        bundle = assemble(reading, beamtime, _look_up(settings), SystemClock(), comment=ready.comment)
-    except ReadingError as error:
-        problem = str(error)
-    except ScicatWatchError as error:
-        problem = str(error)
-    if reading is None:
-        return Preview(ready.scan.pid, problem=problem)
-    schema = f"{reading.schema.id} ({reading.schema.file})"
-    return Preview(ready.scan.pid, schema, reading.passed_over, bundle, problem)
-
-
-def _look_up(settings: Settings) -> Any:
-    if settings.catalogue.url is None:
-
-        def nothing(url: str) -> Any:
-            raise Refused(f"{url}: a preview does not start the embedded catalogue")
-
-        return nothing
-    return connect(settings.catalogue, threading.Event()).look_up
+        yield Ready(waiting.scan), waiting.reason

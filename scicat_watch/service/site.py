@@ -48,7 +48,7 @@ class Site:
         self.page = self._embedded.url if self._embedded else ""
         """Address of the embedded catalogue's page; empty with another catalogue."""
         self.availability = Availability(self.catalogue.ping, reached.patience, self.clock, stopping)
-        self.lookups = Lookups(self.catalogue.look_up, self.clock)
+        self.lookups = Lookups(self.catalogue.look_up, self.clock, settings.schemas.keep_lookups)
         self.executor = LocalExecutor(settings.reading)
 
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:

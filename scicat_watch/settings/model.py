@@ -156,6 +156,8 @@ class Schemas(Section):
 
     directory: UserPath | None = None
     """Directory with metadata schema files (`*.imsc.yml`), tried in their order; None: those that are shipped."""
+    keep_lookups: float = Field(default=60.0, ge=0)
+    """Seconds that an answer of the catalogue to a schema's SC variable is used for other scans; 0 asks every time."""
 
 
 class Reading(Section):

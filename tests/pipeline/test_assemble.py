@@ -13,11 +13,11 @@ from hand_made import ENOUGH, SHARED, TestClock, beamtime, high, nobody, reading
 from scicat_watch.documents import Bundle, DataFile
 from scicat_watch.errors import AssemblyError, Refused, Unavailable
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.assemble import PREDEFINED, AssemblyOptions, assemble
+from scicat_watch.pipeline.assemble import AssemblyOptions, assemble
 from scicat_watch.pipeline.dataset import MANDATORY_AT_ESS, DatasetRules
 from scicat_watch.pipeline.library import load
 from scicat_watch.pipeline.reading import FieldValue, Reading, Unread
-from scicat_watch.pipeline.schema import SAMPLE_NAME, SAMPLE_PROPOSAL
+from scicat_watch.pipeline.schema import PREDEFINED, SAMPLE_NAME, SAMPLE_PROPOSAL
 from scicat_watch.pipeline.select import Subject, choose
 
 

@@ -16,9 +16,10 @@ from nexus_made import SHARED, group, line_plot, nexus, opened, scan
 from PIL import Image
 
 from scicat_watch.model import Scan
-from scicat_watch.pipeline import plots
+from scicat_watch.pipeline import nxplots
 from scicat_watch.pipeline.notes import Notes
-from scicat_watch.pipeline.plots import Plot, draw, find, picture
+from scicat_watch.pipeline.nxplots import find
+from scicat_watch.pipeline.plots import Plot, draw, picture
 from scicat_watch.settings.model import Reading as ReadingSettings
 
 
@@ -38,7 +39,7 @@ def _picture(made: Scan, notes: Notes | None = None) -> bytes | None:
     if made.master is None:
         return picture(made, ReadingSettings(), (root,), None, notes or Notes())
     with opened(made.master, root) as links:
-        return picture(made, ReadingSettings(), (root,), links, notes or Notes())
+        return picture(made, ReadingSettings(), (root,), lambda notes: find(links, made.entry, notes), notes or Notes())
 
 
 def _png(size: tuple[int, int] = (2, 2)) -> bytes:
@@ -177,7 +178,7 @@ def test_large_data_is_thinned_out_and_compressed_data_read(tmp_path: Path) -> N
     assert draw(plot)
     with h5py.File(path, "a") as file:
         file["entry"].attrs["default"] = "line"
-    assert len(_plot(path).values) <= plots.MOST_POINTS
+    assert len(_plot(path).values) <= nxplots.MOST_POINTS
 
 
 def test_a_file_with_a_link_out_is_not_drawn_and_says_so(tmp_path: Path) -> None:
@@ -188,6 +189,26 @@ def test_a_file_with_a_link_out_is_not_drawn_and_says_so(tmp_path: Path) -> None
     notes = Notes()
     assert _found(path, notes=notes) is None
     assert "/entry/data/out" in notes.all()[0]
+
+
+@pytest.mark.parametrize(
+    "form", [str, lambda path: np.bytes_(path.encode().ljust(2_000_000, b"\0")), lambda path: [[path]]]
+)
+@pytest.mark.parametrize("naming", ["signal", "axes", "auxiliary_signals"])
+def test_an_attribute_that_names_a_path_leads_nowhere_outside(
+    tmp_path: Path, naming: str, form: Callable[[str], object]
+) -> None:
+    nexus(tmp_path / "out.h5", lambda entry: entry.create_dataset("n", data=[1.0, 2.0, 4.0]))
+    (tmp_path / "beamtime").mkdir()
+    with h5py.File(tmp_path / "beamtime/a.nxs", "w", libver="latest") as file:
+        entry = group(file, "entry", "NXentry")
+        entry["out"] = h5py.ExternalLink("../out.h5", "/entry/n")
+        data = group(entry, "data", "NXdata", signal="n")
+        data["n"] = [5.0, 6.0, 7.0]
+        data.attrs[naming] = form("/entry/out")
+    plot = _plot(tmp_path / "beamtime/a.nxs")
+    assert plot.values.tolist() == [5.0, 6.0, 7.0]
+    assert plot.x is None
 
 
 def test_a_ready_picture_beside_the_master_wins(tmp_path: Path) -> None:

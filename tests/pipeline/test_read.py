@@ -48,6 +48,33 @@ def test_the_schema_is_chosen_by_what_the_scan_is(tmp_path: Path) -> None:
         read(job(scan(tmp_path, "scan_1"), chosen[0]))
 
 
+@pytest.mark.parametrize(
+    ("path", "argument", "fits"),
+    [
+        ("/entry/number", "5", True),
+        ("/entry/half", "0.5", True),
+        ("/entry/flag", "true", True),
+        ("/entry/list", "[1, 2]", True),
+        ("/entry/text", "CODA", True),
+        ("/entry/text", "coda", False),
+        ("/entry/gone", "", False),
+        ("/entry", "", False),
+    ],
+)
+def test_a_value_in_the_file_selects_the_schema(tmp_path: Path, path: str, argument: str, fits: bool) -> None:
+    def fill(entry: h5py.Group) -> None:
+        for name, value in {"number": 5, "half": 0.5, "flag": True, "list": [1, 2], "text": "CODA"}.items():
+            entry[name] = value
+
+    nexus(tmp_path / "scan_1.nxs", fill)
+    wanted = schema(selector={"source": f"nxs:{path}", "operator": "equals", "operand_2": argument})
+    if fits:
+        assert read(job(scan(tmp_path, "scan_1"), wanted)).schema is wanted
+        return
+    with pytest.raises(AssemblyError, match=f"nxs:{path}"):
+        read(job(scan(tmp_path, "scan_1"), wanted))
+
+
 def test_what_is_missing_or_broken_in_one_part_does_not_stop_the_others(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         line_plot(entry)
@@ -72,7 +99,7 @@ def test_a_scan_without_nexus_file_has_its_file_list(tmp_path: Path, name: str |
     if name:
         (tmp_path / name).write_text("! a text file")
     reading = read(job(scan(tmp_path, "scan_1", name), schema([Variable("a", "NXS", "string", path="/a")])))
-    assert (reading.values, reading.trees, reading.picture) == ({}, {}, None)
+    assert (reading.values, reading.trees, reading.picture) == ({}, {"tree": {}} if name else {}, None)
     assert [file.path for file in reading.files] == ([name] if name else []) + ["scan_1/a.tif"]
 
 

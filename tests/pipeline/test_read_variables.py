@@ -7,10 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from nexus_made import group, nexus, opened
+from nexus_made import group, nexus, opened, schema
 
 from scicat_watch.errors import SourceError
-from scicat_watch.pipeline.nxs import value, values
+from scicat_watch.pipeline.nxs import value
+from scicat_watch.pipeline.read import file_values
+from scicat_watch.pipeline.readers.nexus import NexusFile
 from scicat_watch.pipeline.reading import FieldValue, Unread
 from scicat_watch.pipeline.schema import Variable
 
@@ -95,7 +97,7 @@ def test_one_match_that_is_no_text_spoils_the_variable(path: Path, at: str) -> N
 )
 def test_what_cannot_be_read_says_why(path: Path, at: str, reason: str) -> None:
     with opened(path) as links:
-        read = values(links, [Variable("v", "NXS", "string", path=at)], "", 1 << 20)["v"]
+        read = file_values(NexusFile(links), "NXS", schema([Variable("v", "NXS", "string", path=at)]), 1 << 20)["v"]
     assert isinstance(read, Unread)
     assert read.reason.startswith(at)
     assert reason in read.reason
@@ -110,7 +112,9 @@ def test_too_much_is_not_read(tmp_path: Path) -> None:
     at = nexus(tmp_path / "a.nxs", fill)
     with opened(at) as links:
         variables = [Variable(name, "NXS", "string", path=f"/entry/{name}") for name in ("many", "wide", "long")]
-        assert all(isinstance(read, Unread) for read in values(links, variables, "", 1000).values())
+        assert all(
+            isinstance(read, Unread) for read in file_values(NexusFile(links), "NXS", schema(variables), 1000).values()
+        )
 
 
 def test_data_outside_of_the_beamtime_is_not_read(tmp_path: Path) -> None:

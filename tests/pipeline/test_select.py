@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hand_made import schema
 
+from scicat_watch.errors import MissingValue
 from scicat_watch.pipeline.select import Subject, choose, mistakes
 
 SUBJECT = Subject("/data/raw/coda_1.nxs", beamline="p99", facility="PETRA III", definition="NXsaxs")
@@ -107,3 +108,62 @@ def test_mistakes_are_found_without_a_scan(selector: Any) -> None:
 @pytest.mark.parametrize("selector", ["*", YES, {"or": [YES, {"and": ["*"]}]}, {}])
 def test_a_selector_without_mistakes(selector: Any) -> None:
     assert mistakes(selector) == ()
+
+
+def _looking(subject_value: str, asked: list[tuple[str, str]]) -> Subject:
+    def look(source: str, path: str) -> str:
+        asked.append((source, path))
+        if path != "/entry/instrument/name":
+            raise MissingValue("is not there")
+        return subject_value
+
+    return Subject("/data/a.nxs", look=look)
+
+
+def in_file(path: str, operator: str, argument: str) -> dict[str, str]:
+    return {"source": path, "operator": operator, "operand_2": argument}
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        (in_file("nxs:/entry/instrument/name", "equals", "CODA"), True),
+        (in_file("NXS:/entry/instrument/name", "starts_with", "CO"), True),
+        (in_file("nxs:/entry/instrument/name", "equals", "coda"), False),
+        (in_file("nxs:/entry/other", "contains", ""), False),
+        (
+            {
+                "or": [
+                    in_file("nxs:/entry/other", "equals", "x"),
+                    in_file("nxs:/entry/instrument/name", "matches", "^C"),
+                ]
+            },
+            True,
+        ),
+        (in_file("nxs:", "equals", "x"), False),
+        (in_file(":x", "equals", "x"), False),
+        ("nxs:/entry/instrument/name:equals:CODA", False),
+    ],
+)
+def test_a_value_in_the_file_can_select(selector: Any, expected: bool) -> None:
+    assert fits(selector, _looking("CODA", [])) is expected
+
+
+def test_the_file_is_looked_at_only_if_it_is_asked() -> None:
+    asked: list[tuple[str, str]] = []
+    subject = _looking("CODA", asked)
+    assert fits("filename:contains:a.nxs", subject)
+    assert asked == []
+    assert fits({"and": [in_file("nxs:/entry/instrument/name", "equals", "CODA")]}, subject)
+    assert not fits("definition:equals:NXsaxs", subject)
+    assert asked == [("NXS", "/entry/instrument/name"), ("NXS", "/:NXentry/definition")]
+
+
+def test_why_a_value_does_not_fit_names_its_path() -> None:
+    schemas = [replace(schema(), selector=in_file("nxs:/entry/other", "equals", "x"))]
+    _, passed_over = choose(schemas, _looking("CODA", []))
+    assert passed_over["test"] == "nxs:/entry/other: is not there"
+    _, passed_over = choose(schemas, Subject("/data/a.nxs"))
+    assert "no data file" in passed_over["test"]
+    assert mistakes(schemas[0].selector) == ()
+    assert "unknown source 'nxs'" in mistakes(in_file("nxs", "equals", "x"))[0]

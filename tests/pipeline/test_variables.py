@@ -338,8 +338,32 @@ def test_a_default_that_fails_is_a_failure() -> None:
 
 
 def test_a_required_variable_refuses_the_scan_and_says_why() -> None:
+    wanted = {
+        "owner": {"source": "BT", "path": "pi.email", "value_type": "email", "required": True},
+        "after": literal("x"),
+    }
+    result = made(wanted)
+    assert "after" in result.known
     with pytest.raises(AssemblyError, match=r"owner has no value .*no 'pi.email'"):
-        made({"owner": {"source": "BT", "path": "pi.email", "value_type": "email", "required": True}})
+        result.demand(schema(wanted))
+    made({"owner": wanted["owner"] | {"default": "nobody"}}).demand(schema(wanted))
+
+
+def test_how_each_variable_came_about_is_kept() -> None:
+    whole, converted, replaced, failed = made(
+        {
+            "whole": literal("x"),
+            "converted": literal("12", "integer"),
+            "replaced": {"source": "BT", "path": "gone", "value_type": "float", "default": 1.5},
+            "failed": literal("x", "integer"),
+        }
+    ).made
+    assert (whole.found, whole.quantity, whole.reason, whole.by_default) == (Quantity("x"), Quantity("x"), "", False)
+    assert (converted.found, converted.quantity) == (Quantity("12"), Quantity(12))
+    assert (replaced.found, replaced.quantity, replaced.by_default) == (Quantity("1.5"), Quantity(1.5), True)
+    assert "gone" in replaced.reason
+    assert (failed.found, failed.quantity, failed.by_default) == (Quantity("x"), None, False)
+    assert "integer" in failed.reason
 
 
 def test_all_sources_meet_in_one_schema() -> None:

@@ -1,4 +1,4 @@
-"""NXS: fields of the scan's NeXus file. Pure: the file was read before, by another process."""
+"""NXS, FIO: values of the scan's data file. Pure: the file was read before, by another process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scicat_watch.pipeline.schema import Variable
 
 @dataclass(frozen=True)
 class NexusSource:
-    """NXS: what `pipeline.read` found for the schema's variables.
+    """NXS, FIO, and the sources of other packages' readers: what `pipeline.read` found for the schema's variables.
 
     `string` wants text, and types with [] want an array, as in ESS's ingestor: a path that leads to
     something else than the curator thought is noticed.
@@ -26,7 +26,7 @@ class NexusSource:
         """The field's value; the file's unit wins over the definition's."""
         found = self.values.get(variable.name)
         if found is None:
-            raise MissingValue("the scan has no data file that was read")
+            raise MissingValue(f"the scan has no data file that is read by {variable.source}")
         if isinstance(found, Unread):
             raise MissingValue(found.reason)
         value = decoded(found.value)

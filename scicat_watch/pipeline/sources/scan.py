@@ -1,21 +1,4 @@
-"""SCAN (*new*): what is known of the scan itself, whatever its files say. Pure.
-
-name             within the scan directory, e.g. "sub/scan_00012"
-dataset_name     its last component
-pid              "<beamtime>/<name>"
-beamtime         beamtime id
-made_up          whether the beamtime has no metadata file
-directory        the scan directory on this host
-relative_path    the scan directory relative to the beamtime directory, e.g. "raw"; "" if they are the same
-core_path        where the catalogue says that the beamtime's data is
-source_folder    the scan directory there
-master_file      path of the data file; no value without one
-master_name      its name
-entry            the NXentry that is meant; no value if it is all of the file
-extras           beginnings of further file names
-first_time       time of the oldest of the scan's files, ISO 8601 in UTC
-last_time        time of the newest
-"""
+"""SCAN (*new*): what is known of the scan itself, whatever its files say. Pure."""
 
 from __future__ import annotations
 
@@ -28,9 +11,28 @@ from scicat_watch.pipeline.reading import Reading
 from scicat_watch.pipeline.schema import Variable
 from scicat_watch.pipeline.sources.source import descend
 
+FACTS: Mapping[str, str] = {
+    "name": 'within the scan directory, e.g. "sub/scan_00012"',
+    "dataset_name": "its last component",
+    "pid": '"<beamtime>/<name>"',
+    "beamtime": "beamtime id",
+    "made_up": "whether the beamtime has no metadata file",
+    "directory": "the scan directory on this host",
+    "relative_path": 'the scan directory relative to the beamtime directory, e.g. "raw"; "" if they are the same',
+    "core_path": "where the catalogue says that the beamtime's data is",
+    "source_folder": "the scan directory there",
+    "master_file": "path of the data file; no value without one",
+    "master_name": "its name",
+    "entry": "the NXentry that is meant; no value if it is all of the file",
+    "extras": "beginnings of further file names",
+    "first_time": "time of the oldest of the scan's files, ISO 8601 in UTC",
+    "last_time": "time of the newest",
+}
+"""What a SCAN variable may ask for, with its meaning."""
+
 
 class ScanSource:
-    """SCAN: what is known of the scan, by the names above."""
+    """SCAN: what is known of the scan, by the names of `FACTS`."""
 
     def __init__(self, reading: Reading, beamtime: Beamtime) -> None:
         scan = reading.scan

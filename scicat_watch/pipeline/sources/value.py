@@ -1,4 +1,7 @@
-"""VALUE: a literal with references to other variables, and what an operator makes of it. Pure."""
+"""VALUE: a literal with references to other variables, and what an operator makes of it.
+
+Pure but for operators of other packages, which are loaded when they are first wanted.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 from scicat_watch.errors import SourceError
 from scicat_watch.model import Quantity
-from scicat_watch.pipeline import operators
+from scicat_watch.pipeline import operators, plugins
 from scicat_watch.pipeline.render import candidates, render
 from scicat_watch.pipeline.schema import Variable
 
@@ -21,7 +24,7 @@ class ValueSource:
 
     def read(self, variable: Variable, known: Mapping[str, Quantity]) -> Quantity:
         """The rendered value after the operator."""
-        operator = operators.find(variable.operator)
+        operator = operators.find(variable.operator) or plugins.operator(variable.operator)
         if operator is None:
             return render(variable.value, known)
         arguments = dict(variable.arguments) | {"unit": variable.unit}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scicat_watch.errors import ReadingError, ScicatWatchError
 from scicat_watch.pipeline.reading import Reading, ReadJob
-from scicat_watch.settings.model import Reading as ReadingSettings
+
+if TYPE_CHECKING:
+    from scicat_watch.settings.model import Reading as ReadingSettings
 
 
 def prepare(settings: ReadingSettings) -> None:

@@ -1,0 +1,160 @@
+"""A preview for people: plain text, or with colours and fitted columns on a terminal.
+
+What comes from files and servers is shown with its control characters written out: a title must not
+be able to move the cursor of who looks at it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_LONGEST = 72
+"""Characters of a cell; `--json` has all."""
+_FILES = 20
+"""Files of a list that are shown."""
+
+Shown = Mapping[str, Any]
+"""A preview, or a part of it, as `service.previewjson` makes it."""
+Row = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the page: a heading and what stands below it."""
+
+    heading: str
+    columns: Row = ()
+    """Headings of the columns; without any the rows are lines of text."""
+    rows: tuple[Row, ...] = ()
+    bad: bool = False
+    """Whether it tells what is wrong."""
+
+
+def parts(preview: Shown, catalogue_url: str) -> Iterator[Part]:
+    """The page of one scan."""
+    yield Part(f"scan {_safe(preview['pid'])}", ("", ""), tuple(_head(preview)))
+    values = tuple(_value_row(made) for made in preview["variables"] if "value" in made)
+    if values:
+        yield Part("variables", ("name", "value", "unit", "source", "type"), values)
+    failed = tuple(_failed_row(made) for made in preview["variables"] if "problem" in made)
+    if failed:
+        yield Part("variables without a value", ("name", "line", "source", "reason"), failed, bad=True)
+    if preview["problem"]:
+        yield Part("cannot be ingested", (), ((_safe(preview["problem"]),),), bad=True)
+    if "dataset" in preview:
+        yield from _documents(preview)
+    yield _catalogue(preview["catalogue"], catalogue_url)
+
+
+def plain(page: Sequence[Part]) -> str:
+    """The page as text of aligned columns."""
+    lines: list[str] = []
+    for part in page:
+        lines += ["", part.heading] if lines else [part.heading]
+        lines += [f"  {line}".rstrip() for line in _aligned(part)]
+    return "\n".join(lines)
+
+
+def print_coloured(page: Sequence[Part]) -> None:
+    """Print the page on the terminal that is standard output."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for part in page:
+        console.print(Text(part.heading, style="bold red" if part.bad else "bold"))
+        table = Table(box=box.SIMPLE_HEAD if any(part.columns) else None, show_header=any(part.columns), pad_edge=True)
+        for name in part.columns or ("",):
+            table.add_column(Text(name), overflow="fold")
+        for row in part.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table)
+
+
+def _head(preview: Shown) -> Iterator[Row]:
+    if preview["file"] is not None:
+        yield "file", _safe(preview["file"])
+    if preview["waiting"]:
+        yield "waits", _safe(preview["waiting"])
+    schema = preview["schema"]
+    yield "schema", "none" if schema is None else _safe(f"{schema['id']}: {schema['name']} ({schema['file']})")
+    for name, reason in preview["passed_over"].items():
+        yield f"not {_safe(name)}", _safe(reason)
+
+
+def _value_row(made: Shown) -> Row:
+    kind = f"{made['type']}, from {_cell(made['found'])}" if made["converted"] else made["type"]
+    source = "default" if "by_default" in made else _cell(f"{made['source']} {made['from']}".rstrip(), quoted=False)
+    return _safe(made["name"]), _cell(made["value"]), _safe(made["unit"]), source, kind
+
+
+def _failed_row(made: Shown) -> Row:
+    name = _safe(made["name"]) + (" (required)" if made["required"] else "")
+    return name, str(made["line"] or ""), _safe(made["source"]), _safe(made["problem"])
+
+
+def _documents(preview: Shown) -> Iterator[Part]:
+    text = json.dumps(preview["dataset"], indent=2, ensure_ascii=False)
+    yield Part("dataset", (), tuple((_safe(line),) for line in text.splitlines()))
+    for block in preview["origdatablocks"]:
+        files = block["dataFileList"]
+        rows = [(_safe(file["path"]), str(file.get("size", "")), str(file.get("time", ""))) for file in files[:_FILES]]
+        more = [(f"… and {len(files) - _FILES} more", "", "")] if len(files) > _FILES else []
+        yield Part(f"files: {len(files)}, {block['size']} bytes", ("path", "bytes", "time"), (*rows, *more))
+    for picture in preview["pictures"]:
+        yield Part("picture", (), ((f"{picture['bytes']} bytes {_safe(picture['caption'])}".rstrip(),),))
+    if preview["notes"]:
+        yield Part("notes", (), tuple((_safe(note),) for note in preview["notes"]))
+
+
+_STATES = {
+    "new": "new: the dataset would be created",
+    "equal": "equal: nothing would be written",
+    "different": "different: the dataset would be brought up to date",
+    "conflict": "conflict: it would be refused",
+}
+
+
+def _catalogue(difference: Shown, url: str) -> Part:
+    heading = f"in the catalogue at {url}" if url else "in the catalogue"
+    state = difference["state"]
+    about = _safe(": ".join(filter(None, [_STATES.get(state, state), difference["reason"]])))
+    rows: list[Row] = [
+        (_safe(change["field"]), _cell(change["stored"]), _cell(change["wanted"])) for change in difference["changes"]
+    ]
+    blocks, pictures = difference["origdatablocks"], difference["pictures"]
+    if any(blocks.values()):
+        told = f"{blocks['replace']} replaced, {blocks['add']} added, {blocks['remove']} removed"
+        rows.append(("file lists", "", told))
+    if any(pictures.values()):
+        rows.append(("pictures", "all removed" if pictures["clear"] else "", f"{pictures['add']} added"))
+    if not rows:
+        return Part(heading, (), ((about,),), state == "conflict")
+    return Part(f"{heading}: {about}", ("field", "stored", "wanted"), tuple(rows))
+
+
+def _aligned(part: Part) -> Iterator[str]:
+    header = [part.columns] if any(part.columns) else []
+    rows = [*header, *part.rows]
+    for row in rows:
+        widths = [max(len(other[column]) for other in rows) for column in range(len(row))]
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+
+
+def _cell(value: Any, *, quoted: bool = True) -> str:
+    """A value in one line of limited length: text in quotes, so that blanks and emptiness are seen."""
+    if value is None:
+        return "null"
+    text = json.dumps(value, ensure_ascii=False, default=str) if quoted or not isinstance(value, str) else value
+    text = _safe(text[: _LONGEST + 1])
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _safe(text: str) -> str:
+    """`text` with what a terminal would obey written out."""
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)

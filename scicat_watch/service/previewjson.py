@@ -1,0 +1,89 @@
+"""A preview for programs: one JSON object, whose shape the schema language's page documents. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scicat_watch.catalogue.difference import Difference
+from scicat_watch.documents import strict
+from scicat_watch.errors import AssemblyError
+from scicat_watch.pipeline.schema import Variable
+from scicat_watch.pipeline.variables import Made
+from scicat_watch.service.preview import Preview
+
+
+def as_json(preview: Preview) -> dict[str, Any]:
+    """The preview; pictures only by their size."""
+    scan, schema = preview.scan, preview.schema
+    shown: dict[str, Any] = {
+        "pid": scan.pid,
+        "file": str(scan.master) if scan.master else None,
+        "schema": None if schema is None else {"id": schema.id, "name": schema.name, "file": schema.file},
+        "passed_over": dict(preview.passed_over),
+        "variables": [_variable(made) for made in preview.variables],
+        "waiting": preview.waiting,
+        "problem": preview.problem,
+        "catalogue": _difference(preview.difference),
+    }
+    bundle = preview.bundle
+    if bundle is not None:
+        shown["dataset"] = dict(bundle.dataset.fields)
+        shown["origdatablocks"] = [block.as_json() for block in bundle.datablocks]
+        shown["pictures"] = [{"caption": one.caption, "bytes": len(one.png)} for one in bundle.attachments]
+        shown["notes"] = list(bundle.notes)
+    return shown
+
+
+def place(variable: Variable) -> str:
+    """Where a source looks for the value, as the schema says it."""
+    if variable.source == "VALUE":
+        value = variable.value if isinstance(variable.value, str) else str(strict(variable.value))
+        return f"{variable.operator} of {value}" if variable.operator else value
+    return variable.path or variable.url or str(variable.arguments.get("field", ""))
+
+
+def _variable(made: Made) -> dict[str, Any]:
+    variable = made.variable
+    shown: dict[str, Any] = {
+        "name": variable.name,
+        "line": variable.line,
+        "source": variable.source,
+        "from": place(variable),
+        "type": variable.value_type,
+        "found": None if made.found is None else _sayable(made.found.value),
+        "converted": converted(made),
+        "required": variable.required,
+    }
+    if made.quantity is None:
+        return shown | {"problem": made.reason}
+    shown |= {"value": _sayable(made.quantity.value), "unit": made.quantity.unit}
+    return shown | {"by_default": made.reason} if made.by_default else shown
+
+
+def converted(made: Made) -> bool:
+    """Whether the value is another than its source gave."""
+    if made.found is None or made.quantity is None:
+        return False
+    found, value = made.found.value, made.quantity.value
+    return type(found) is not type(value) or bool(found != value)
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    blocks, pictures = difference.blocks, difference.pictures
+    return {
+        "state": difference.state.value,
+        "reason": difference.reason,
+        "pid": difference.pid,
+        "changes": [
+            {"field": change.field, "stored": change.stored, "wanted": change.wanted} for change in difference.changes
+        ],
+        "origdatablocks": {"replace": len(blocks.replace), "add": len(blocks.add), "remove": len(blocks.remove)},
+        "pictures": {"clear": pictures.clear, "add": len(pictures.add)},
+    }
+
+
+def _sayable(value: Any) -> Any:
+    try:
+        return strict(value)
+    except AssemblyError:
+        return str(value)

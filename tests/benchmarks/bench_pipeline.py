@@ -1,0 +1,192 @@
+"""How fast scans are read and described, without catalogue and processes: prints rows like `bench.py`.
+
+Nothing here is a test. The first rows compare with one pass of h5py over the same values; the others
+show that a file of 100,000 datasets costs what is asked of it, and not what it holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scicat_watch.errors import Refused
+from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.assemble import assemble
+from scicat_watch.pipeline.library import load
+from scicat_watch.pipeline.read import read
+from scicat_watch.pipeline.reading import ReadJob
+from scicat_watch.pipeline.schema import Item, Schema, TreeOptions, Variable
+from scicat_watch.settings.model import Reading as ReadingSettings
+
+ROWS: list[tuple[str, str]] = []
+ASKED = ("instrument/detector",)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--memory", type=Path, help="only read this file, and say how much memory that took")
+    given = parser.parse_args()
+    if given.memory:
+        print(peak_of_reading(given.memory))
+        return
+    print(
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, h5py {h5py.__version__}\n"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        hundred_groups(Path(place), given.rounds)
+        many_datasets(Path(place), given.rounds)
+    print("\n| what | figure |\n| --- | --- |")
+    for what, figure in ROWS:
+        print(f"| {what} | {figure} |")
+
+
+def hundred_groups(place: Path, rounds: int) -> None:
+    path = nexus_file(place / "hundred.nxs", groups=100, fields=10)
+    job = job_of(path, nexus_schema())
+
+    def ours() -> None:
+        assemble(read(job), job.beamtime, nobody, Clock())
+
+    theirs, mine = interleaved(rounds, lambda: h5py_pass(path), ours)
+    note("100 groups, 1,000 fields: one h5py pass over values and attributes", milliseconds(theirs))
+    note("the same: `read` + `assemble` with the shipped schema, no picture", milliseconds(mine))
+    note("ratio (target: under 2)", f"{statistics.median(mine) / statistics.median(theirs):.2f}")
+    plotted = job_of(path, job.schemas[0], pictures=True)
+    note("the same: `read` with pictures on, nothing to draw", readings(plotted, rounds))
+
+
+def many_datasets(place: Path, rounds: int) -> None:
+    """What is asked is the same of both files: three values, and the tree of one group."""
+    small = nexus_file(place / "small.nxs", groups=1, fields=100)
+    large = nexus_file(place / "large.nxs", groups=1000, fields=100)
+    flat = nexus_file(place / "flat.nxs", groups=1, fields=100_000)
+    files = {"100 datasets": small, "100,000 datasets in 1,000 groups": large, "100,000 datasets in one group": flat}
+    for what, path in files.items():
+        note(f"{what}: three values and the tree of one group", readings(job_of(path, asking()), rounds))
+        note(f"{what}: and looking for a picture", readings(job_of(path, asking(), pictures=True), rounds))
+        peak = subprocess.run([sys.executable, __file__, "--memory", path], check=True, capture_output=True, text=True)
+        note(f"{what}: most memory of the process that reads it", f"{int(peak.stdout) / 1024:.1f} MB")
+    note("100,000 datasets: all of the tree, as far as the limit goes", readings(job_of(large, nexus_schema()), 3))
+
+
+def peak_of_reading(path: Path) -> int:
+    """Kilobytes of this process at its largest, after it read the file."""
+    import resource
+
+    read(job_of(path, asking()))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def nexus_file(path: Path, groups: int, fields: int) -> Path:
+    with h5py.File(path, "w", libver="latest") as file:
+        entry = group(file, "entry", "NXentry")
+        entry["title"] = "a scan"
+        entry["start_time"], entry["end_time"] = "2026-06-01T10:00:00Z", "2026-06-01T10:05:00Z"
+        group(group(entry, "instrument", "NXinstrument"), "detector", "NXdetector")["count_time"] = 0.1
+        for number in range(groups):
+            made = group(entry, f"positioner_{number:04d}", "NXpositioner")
+            for field in range(fields):
+                made[f"value_{field:06d}"] = float(field)
+                if fields < 1000:
+                    made[f"value_{field:06d}"].attrs["units"] = "mm"
+    return path
+
+
+def group(parent: Any, name: str, nx_class: str) -> Any:
+    made = parent.create_group(name)
+    made.attrs["NX_class"] = nx_class
+    return made
+
+
+def h5py_pass(path: Path) -> dict[str, Any]:
+    """Values and attributes of all that is in a file, as one would write it with h5py."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, thing: Any) -> None:
+        found[name] = dict(thing.attrs)
+        if isinstance(thing, h5py.Dataset) and thing.shape == ():
+            found[name]["value"] = thing[()]
+
+    with h5py.File(path, "r", locking=False) as file:
+        file.visititems(visit)
+    return found
+
+
+def nexus_schema() -> Schema:
+    return next(schema for schema in load().schemas if schema.id == "nexus")
+
+
+def asking() -> Schema:
+    names = ("title", "start_time", "instrument/detector/count_time")
+    variables = tuple(Variable(name, "NXS", "string", path=f"/entry/{name}") for name in names)
+    tree = Item("tree", "nexus_tree", "", tree=TreeOptions(take=ASKED))
+    return Schema("bench", "Bench", "", 1.0, "*", variables, (tree,))
+
+
+def job_of(path: Path, schema: Schema, pictures: bool = False) -> ReadJob:
+    directory = path.parent
+    scan = Scan("bench", directory / path.stem, directory, path.stem, path.stem, path)
+    beamtime = Beamtime("bench", directory, {"title": "bench"}, None)
+    return ReadJob(scan, beamtime, (schema,), ReadingSettings(pictures=pictures), (directory,))
+
+
+class Clock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wait(self, seconds: float, stopping: threading.Event) -> bool:
+        return stopping.wait(seconds)
+
+
+def nobody(url: str) -> Any:
+    raise Refused(f"404: {url}", 404)
+
+
+def interleaved(rounds: int, *actions: Callable[[], object]) -> list[list[float]]:
+    """Times of each action, taken in turns so that what else the machine does meets all alike."""
+    for action in actions:
+        action()
+    times = np.array([[timed(action) for action in actions] for _ in range(rounds)])
+    return [list(column) for column in times.T]
+
+
+def note(what: str, figure: str) -> None:
+    ROWS.append((what, figure))
+    print(f"{what:75} {figure}", flush=True)
+
+
+def timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def readings(job: ReadJob, rounds: int) -> str:
+    return milliseconds([timed(lambda: read(job)) for _ in range(rounds)])
+
+
+def milliseconds(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    return f"{1000 * statistics.median(ordered):.1f} ms ({1000 * ordered[0]:.1f} to {1000 * ordered[-1]:.1f})"
+
+
+if __name__ == "__main__":
+    main()
