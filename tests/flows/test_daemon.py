@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -224,6 +225,43 @@ def test_a_file_that_kills_its_reader_costs_one_attempt_and_nothing_else(site: S
         write_nexus(beamtime / "raw" / "good_2.nxs")
         append(beamtime / "raw" / LIST, "good_2")
         eventually(lambda: len(daemon.catalogue().pids()) == 2, "the next scan in spite of dead readers")
+
+
+def test_a_changed_beamtime_file_counts_for_new_scans_and_a_removed_one_ends_the_watch(
+    site: Site, tmp_path: Path
+) -> None:
+    beamtime = make_beamtime(tmp_path / "bt")
+    file = beamtime / "beamtime-metadata-11018765.json"
+    write_nexus(beamtime / "raw" / "run_1.nxs")
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["11018765/raw/run_1"], "the first scan")
+        text = file.read_text()
+        file.write_text(text.replace("Example", "Changed"))
+        eventually(lambda: "new scans get it" in site.log.read_text(), "the change is noticed")
+        write_nexus(beamtime / "raw" / "run_2.nxs")
+        eventually(lambda: "11018765/raw/run_2" in catalogue.pids(), "the second scan")
+        assert "Changed" in catalogue.dataset("11018765/raw/run_2")["owner"]
+        assert "Example" in catalogue.dataset("11018765/raw/run_1")["owner"]
+        file.unlink()
+        eventually(lambda: "no longer watched" in site.log.read_text(), "the end of the beamtime is noticed")
+        write_nexus(beamtime / "raw" / "run_3.nxs")
+        file.write_text(text)
+        eventually(lambda: "11018765/raw/run_3" in catalogue.pids(), "it is watched again")
+        assert len(catalogue.pids()) == 3
+
+
+def test_a_catalogue_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    beamtime = make_beamtime(tmp_path / "bt")
+    write_nexus(beamtime / "raw" / "run_1.nxs")
+    (tmp_path / "secret").write_text("password")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/api/v3"
+        site = Site(tmp_path, catalogue={"url": url, "credential_file": str(tmp_path / "secret")})
+        with site.daemon(beamtime) as daemon:
+            silent.accept()  # The request is there, and gets no answer.
+            assert daemon.stop() == 0
+    assert not (beamtime / "scicat-ingested-datasets-11018765.lst").exists()
 
 
 def test_the_demo_fills_its_catalogue(tmp_path: Path) -> None:
