@@ -78,8 +78,8 @@ def pictures(session: Session, pid: str) -> Iterator[tuple[str, Picture]]:
 
 def _line(row: tuple[Any, ...]) -> Line:
     pid, name, time, group, size, count, published, description, shown = row
-    title = str(description or "")
-    return Line(pid, str(name or pid), str(time or ""), str(group), size or 0, count or 0, bool(published), title, shown)
+    name, time, title = str(name or pid), str(time or ""), str(description or "")
+    return Line(pid, name, time, str(group), size or 0, count or 0, bool(published), title, shown)
 
 
 def _plain(word: str) -> str:
