@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -82,6 +84,8 @@ class Pending:
         self._by_base: dict[Path, set[ScanKey]] = {}
         """Where the data file begins, or the scan's folder is, of each."""
         self._settling: Settling[ScanKey] = Settling(settings.ingestion_delay)
+        self._names: dict[Path, list[str]] = {}
+        """Names in directories, sorted; only as long as one look lasts."""
 
     def __contains__(self, key: ScanKey) -> bool:
         return key in self._entries
@@ -112,6 +116,7 @@ class Pending:
 
     def take_ready(self, now: float) -> Iterator[Ready]:
         """The scans that are due and complete; they are pending no longer."""
+        self._names.clear()
         for key, entry in [(key, entry) for key, entry in self._entries.items() if entry.due <= now]:
             try:
                 state = self._check(key, entry, now)
@@ -139,7 +144,7 @@ class Pending:
         if master is None and not (scan.directory / self._list_name).exists():
             return _Held("its directory or list is not there", now + self._later(0.0), stuck=True)
         if master is None:
-            return Ready(scan) if now >= line_due else _Held("was named only just now", line_due)
+            return self._check_folder(entry, now)
         try:
             look = complete.look_at(master)
             folder = complete.signature(scan.place.stat()) if not scan.listed and scan.place.is_dir() else ()
@@ -155,6 +160,32 @@ class Pending:
         if look.obstacle:
             return self._obstructed(found, look, self._settling.quiet_for(key, now), now)
         return found if not scan.listed or now >= line_due else _Held("was named only just now", line_due)
+
+    def _check_folder(self, entry: _Entry, now: float) -> Ready | _Held:
+        """A listed scan without a data file: it has detector files, or files that are to come, or none."""
+        line_due, waited = entry.since + self._settings.ingestion_delay, now - entry.since
+        if now < line_due:
+            return _Held("was named only just now", line_due)
+        if self._has_files(entry.scan):
+            return Ready(entry.scan)
+        if waited < self._settings.without_files_after:
+            return _Held("no file or folder of its name is there", now + self._later(waited), stuck=True)
+        return Ready(entry.scan, comment="No files of this scan were found.")
+
+    def _has_files(self, scan: Scan) -> bool:
+        for stem in (scan.stem, *scan.extras):
+            beginning = scan.directory / stem
+            if beginning.parent not in self._names:
+                try:
+                    self._names[beginning.parent] = sorted(os.listdir(beginning.parent))  # noqa: PTH208 - fast
+                except OSError:
+                    self._names[beginning.parent] = []
+            names = self._names[beginning.parent]
+            if beginning.name == _from(names, beginning.name):
+                return True
+            if any(_from(names, goes_on := beginning.name + after).startswith(goes_on) for after in "._"):
+                return True
+        return False
 
     def _obstructed(self, found: Ready, look: FileLook, quiet: float, now: float) -> Ready | _Held:
         name = found.scan.master.name if found.scan.master else ""
@@ -188,6 +219,12 @@ def find_master(scan: Scan, extensions: tuple[str, ...]) -> Path | None:
             if (path := base.with_name(f"{base.name}.{extension}")).is_file():
                 return path
     return None
+
+
+def _from(names: list[str], name: str) -> str:
+    """The first of the sorted `names` that is not before `name`; empty if there is none."""
+    nearest = bisect.bisect_left(names, name)
+    return names[nearest] if nearest < len(names) else ""
 
 
 def _is_text(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.ledger.ingested import IngestedList, ListLock
@@ -114,6 +115,19 @@ class BeamtimeLedger:
             self._write(scan, outcome.stamps)
         self._journal.note(outcome, attempt, now, signature)
         return attempt.next_try if attempt else None
+
+    def as_known(self, scan: Scan) -> Scan:
+        """The scan under the name that it has in the catalogue.
+
+        That is its own, but for a scan that was found under the beamtime directory before a list named it: it keeps
+        the dataset that it was given then.
+        """
+        if not self._is_elsewhere(scan) or not (self._root_done(scan) or self._root_begun(scan)):
+            return scan
+        root = self._beamtime.directory
+        folder = scan.directory.relative_to(root).as_posix()
+        extras = tuple(f"{folder}/{extra}" for extra in scan.extras)
+        return replace(scan, directory=root, stem=f"{folder}/{scan.stem}", extras=extras)
 
     def note_found(self, scan: Scan) -> None:
         """Write down a listed scan whose file was ingested before, under the beamtime directory."""

@@ -106,4 +106,3 @@ def _remarks(variable: Variable) -> Iterator[str]:
         yield f"the operator {variable.operator!r} is not known; the value stays as it is"
     if variable.value_type not in CONVERSIONS:
         yield f"the type {variable.value_type!r} is not known; the variable will have no value"
-

@@ -75,6 +75,9 @@ class Watching(Section):
     """Seconds between looks at everything, for what file events did not say."""
     silent_rescan_interval: float = Field(default=10.0, gt=0)
     """The same where the file system sends no events, such as NFS, GPFS, Lustre or FUSE mounts."""
+    without_files_after: float = Field(default=3600.0, ge=0)
+    """Seconds for which a listed scan may have no file at all, before its dataset is made from the beamtime metadata
+    alone. Files that come later than the list line are thus waited for."""
     abandoned_after: float = Field(default=3600.0, gt=0)
     """Seconds after which an unchanged file that is still marked as being written counts as left by its writer."""
     abandoned: Literal["ingest", "hold"] = "ingest"

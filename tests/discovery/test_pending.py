@@ -59,11 +59,28 @@ def test_a_listed_scan_waits_for_its_own_line_and_for_its_file(tmp_path: Path) -
     _nexus(tmp_path / "a.nxs")
     pending = _pending(tmp_path)
     pending.admit(_listed(tmp_path, "a"), 0.0)
+    (tmp_path / "only_detector_files_0001.tif").touch()
     pending.admit(_listed(tmp_path, "only_detector_files"), 2.0)
     _ready(pending, 0.0)
     assert [one.scan.name for one in _ready(pending, 5.0)] == ["a"]
     (ready,) = _ready(pending, 7.0)
     assert (ready.scan.name, ready.scan.master, ready.signature) == ("only_detector_files", None, ())
+
+
+@pytest.mark.parametrize("stranger", ["scan_10", "scan_10.tif", "other", "scan"])
+@pytest.mark.parametrize("own", ["scan_1", "scan_1.tif", "scan_1_0001.tif", "lambda", "lambda_2"])
+def test_a_listed_scan_without_files_is_waited_for(tmp_path: Path, own: str, stranger: str) -> None:
+    (tmp_path / stranger).touch()
+    pending = _pending(tmp_path, without_files_after=100.0)
+    pending.admit(_listed(tmp_path, "scan_1", extras=("lambda",)), 0.0)
+    pending.admit(_listed(tmp_path, "never_2"), 0.0)
+    for now in (0.0, 5.0, 50.0):
+        assert _ready(pending, now) == []
+    assert {one.reason for one in pending.waiting()} == {"no file or folder of its name is there"}
+    (tmp_path / own).touch()
+    assert [one.scan.name for one in _ready(pending, 90.0)] == ["scan_1"]
+    (given_up,) = _ready(pending, 150.0)
+    assert (given_up.scan.name, given_up.comment) == ("never_2", "No files of this scan were found.")
 
 
 def test_a_file_that_is_still_open_is_waited_for_until_it_counts_as_left(tmp_path: Path) -> None:

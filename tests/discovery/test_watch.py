@@ -26,7 +26,7 @@ class Beamline:
         self.root = root / "bt"
         self.root.mkdir(exist_ok=True)
         self._state = root / "state"
-        self._watching = Watching(**watching)
+        self._watching = Watching(**({"without_files_after": 0.0} | watching))
         self.now = 0.0
         self.datasets: list[str] = []
         self.start()
