@@ -96,7 +96,7 @@ class Door:
             return self.ask(method, *segments, json=json, params=params, token=renewed, limit=limit)
         except Refused as refused:
             if refused.status in (401, 403) and self._account.replaced(renewed, refused.status, self._account.moment()):
-                raise Unavailable(f"the catalogue forgets our logins: {refused}", refused.status) from None
+                raise Unavailable(f"the catalogue forgets our logins: {refused}") from None
             raise
 
     def ask(
