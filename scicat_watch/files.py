@@ -18,8 +18,9 @@ from pathlib import Path
 def append_line(path: Path, line: str) -> None:
     """Append one line in a single write, and return when it is on the disk. OSError if it cannot be.
 
-    Only to an ordinary file: a link could lead the line anywhere, a pipe would never end. A file that is new is made together with its directory entry. A last line that an earlier crash tore
-    is the caller's to repair (`ledger.ingested`).
+    Only to an ordinary file: a link could lead the line anywhere, a pipe would hold us up for ever. A file
+    that is new is made together with its directory entry. A last line that an earlier crash tore is the
+    caller's to repair (`ledger.ingested`).
     """
     new = not path.exists()
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

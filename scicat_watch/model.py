@@ -34,7 +34,8 @@ class Beamtime:
     def core_path(self) -> str:
         """Where the catalogue says that the data is: `corePath` of the metadata file, else the directory itself."""
         core = self.metadata.get("corePath")
-        return core.rstrip("/") if isinstance(core, str) and core.strip("/") else str(self.directory)
+        path = core.strip().rstrip("/") if isinstance(core, str) else ""
+        return path or str(self.directory)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -41,7 +41,10 @@ def parse(text: str, file: Path, *, repeated_keys: bool = False) -> Located:
     """
     if text.lstrip().startswith(("{", "[")):
         text = "\n".join(_untabbed(line) for line in text.splitlines())
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"not readable as YAML: {error}", file) from error
     try:
         node = loader.get_single_node()
         marks = _Marks(file, repeated_keys)

@@ -98,7 +98,13 @@ class Door:
         else:
             if not sure or answer or not self._account.replaced(token, None, self._account.moment()):
                 return answer
-        return self.ask(method, *segments, json=json, params=params, token=self._account.token(), limit=limit)
+        renewed = self._account.token()
+        try:
+            return self.ask(method, *segments, json=json, params=params, token=renewed, limit=limit)
+        except Refused as refused:
+            if refused.status in (401, 403) and self._account.replaced(renewed, refused.status, self._account.moment()):
+                raise Unavailable(f"the catalogue forgets our logins: {refused}") from None
+            raise
 
     def ask(
         self,

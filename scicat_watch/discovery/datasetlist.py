@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scicat_watch.discovery import complete
@@ -13,16 +15,29 @@ from scicat_watch.model import BadLine, Command, ListEntry
 _LARGEST = 256 << 20
 
 
+@dataclass(slots=True)
+class _Whole:
+    """What is known of the lines of a list that have their newline: appending does not change them."""
+
+    length: int = 0
+    """In bytes."""
+    digest: bytes = b""
+    number: int = 0
+    """How many lines they are."""
+    lines: list[ListLine] = field(default_factory=list)
+    seen: set[bytes | str] = field(default_factory=set)
+
+
 class DatasetList:
     """What a list said when it was last read."""
 
     def __init__(self, path: Path, longest_line: int) -> None:
         self.path = path
         self.entries: list[ListEntry] = []
-        self.claims: frozenset[Path] = frozenset()
+        self.claims: set[Path] = set()
         """Where files begin that the list speaks for: they are no scans of their own."""
         self.open: list[ListEntry] = []
-        """Those that were still to be ingested at the last look."""
+        """Those that were still to be ingested at the last look, and those that are new."""
         self.bad: list[BadLine] = []
         self.problem = ""
         """Why the list cannot be read, for people; empty if it can."""
@@ -30,6 +45,7 @@ class DatasetList:
         """Wall-clock time of its last change, as the file system says."""
         self._longest = longest_line
         self._signature: Signature = ()
+        self._whole = _Whole()
 
     def refresh(self, root: Path) -> bool:
         """Read the list if it changed; whether it did. It must be an ordinary file below `root`."""
@@ -43,16 +59,40 @@ class DatasetList:
         except OSError as error:
             self.unread(f"the list cannot be read: {error.strerror}")
             return False
+        if self._signature[3:] != complete.signature(status)[3:] or len(data) <= self._whole.length:
+            self._whole = _Whole()  # Another file, or not a longer one: what was done of it is asked anew.
         # The signature is from before reading: what is appended meanwhile makes it differ at the next look.
         self._signature, self.changed_at, self.problem = complete.signature(status), status.st_ctime, ""
-        self._take(parse_list(data, self._longest))
+        self._take(data)
         return True
 
     def unread(self, problem: str) -> None:
         """Have the list read again at the next look, because of `problem`; what it said last still holds."""
         self._signature, self.problem = (), f"{self.path}: {problem}"
 
-    def _take(self, lines: list[ListLine]) -> None:
+    def _take(self, data: bytes) -> None:
+        """Read only what was appended if the rest is as it was: a list of a long beamtime grows line by line."""
+        known = self._whole
+        if not known.length or _digest(data[: known.length]) != known.digest:
+            known = _Whole()
+            self.entries, self.claims, self.open = [], set(), []
+        length = data.rfind(b"\n") + 1
+        appended = parse_list(data[known.length : length], self._longest, known.number + 1, known.seen)
+        number = known.number + data.count(b"\n", known.length, length)
+        self._whole = _Whole(length, _digest(data[:length]), number, known.lines + appended, known.seen)
+        # The last line may go on at the next look.
+        last = parse_list(data[length:], self._longest, number + 1, set(known.seen))
+        before = {entry.line for entry in self.entries}
+        self._sort(self._whole.lines + last)
+        new = [entry for entry in self.entries if entry.line not in before]
+        still = {entry.line for entry in self.entries}
+        self.open = [entry for entry in self.open if entry.line in still] + new
+        if before <= still:
+            self.claims |= {self.path.parent / entry.stem for entry in new}
+        else:  # A last line that went on speaks for another file now.
+            self.claims = {self.path.parent / entry.stem for entry in self.entries}
+
+    def _sort(self, lines: list[ListLine]) -> None:
         measurements = {line.measurement for line in lines if isinstance(line, Command) and line.measurement}
         self.entries, self.bad = [], [line for line in lines if isinstance(line, BadLine)]
         for entry in (line for line in lines if isinstance(line, ListEntry)):
@@ -60,4 +100,7 @@ class DatasetList:
                 self.bad.append(BadLine(entry.line, 0, "asks for the dataset of a measurement; these are not made yet"))
             else:
                 self.entries.append(entry)
-        self.claims = frozenset(self.path.parent / entry.stem for entry in self.entries)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

@@ -21,6 +21,7 @@ line suffers.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from scicat_watch.model import BadLine, Command, ListEntry
@@ -28,15 +29,22 @@ from scicat_watch.model import BadLine, Command, ListEntry
 COMMAND = "__command__"
 ListLine = ListEntry | Command | BadLine
 
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f]")
 
-def parse_list(data: bytes, longest: int = 4096) -> list[ListLine]:
+
+def parse_list(
+    data: bytes, longest: int = 4096, first: int = 1, seen: set[bytes | str] | None = None
+) -> list[ListLine]:
     """The lines of a list in their order; a line that stands twice counts once, at its first place.
 
-    `longest` is the number of characters above which a line is no scan any more.
+    `longest` is the number of characters above which a line is no scan any more. To go on where an earlier
+    call ended, give the number of the `first` line, and the lines `seen` so far, which is added to.
     """
     found: list[ListLine] = []
-    seen: set[bytes | str] = set()
-    for number, raw in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+    seen = set() if seen is None else seen
+    if first == 1:
+        data = data.removeprefix(codecs.BOM_UTF8)
+    for number, raw in enumerate(data.split(b"\n"), first):
         line = _stripped(raw)
         if not line or line in seen or line[:1] in ("#", b"#"):
             continue
@@ -108,7 +116,7 @@ def _path(word: str) -> str:
         raise ValueError("has no scan name")
     if word.startswith("/"):
         raise ValueError("holds an absolute path; names are relative to the directory of the list")
-    if any(ord(character) < 32 or ord(character) == 127 for character in word):
+    if _CONTROL.search(word):
         raise ValueError("holds a control character, such as NUL")
     if any(part in ("", ".", "..") for part in word.split("/")):
         raise ValueError("holds '..', '.' or an empty part: it could lead out of the directory of the list")

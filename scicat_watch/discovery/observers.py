@@ -96,6 +96,8 @@ class Observer:
         if self._notify is not None:
             self._thread.join(timeout=5)
             self._notify.close()
+        os.close(self._stop_writer)
+        os.close(self._stop_reader)
 
     def _not_watched(self, path: Path, error: OSError) -> None:
         if error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE) and not self._full:
@@ -116,7 +118,10 @@ class Observer:
             if any(descriptor == self._stop_reader for descriptor, _ in poll.poll()):
                 return
             for event in notify.read(timeout=0):
-                self._pass_on(event)
+                try:
+                    self._pass_on(event)
+                except Exception:
+                    log.exception("a file event could not be passed on; the periodic look finds what it was about")
 
     def _pass_on(self, event: inotify_simple.Event) -> None:
         if event.mask & flags.Q_OVERFLOW:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,11 +70,22 @@ class _Entry:
 class Pending:
     """The scans of one beamtime that wait to be complete, in the order in which they came."""
 
-    def __init__(self, settings: Watching, roots: tuple[Path, ...], *, patient: bool = True) -> None:
-        """`roots`: where data files may be. Not `patient`: file times older than the delay are believed at once."""
+    def __init__(
+        self, settings: Watching, roots: tuple[Path, ...], list_name: str = "", *, patient: bool = True
+    ) -> None:
+        """`roots`: where data files may be. Not `patient`: file times older than the delay are believed at once.
+
+        `list_name`: name of the dataset lists. That a listed scan has no data file is believed only where its list
+        is there: a file system that is away looks like an empty directory.
+        """
         self._settings, self._roots, self._patient = settings, roots, patient
+        self._list_name = list_name
         self._entries: dict[ScanKey, _Entry] = {}
+        self._by_base: dict[Path, set[ScanKey]] = {}
+        """Where the data file begins, or the scan's folder is, of each."""
         self._settling: Settling[ScanKey] = Settling(settings.ingestion_delay)
+        self._names: dict[Path, list[str]] = {}
+        """Names in directories, sorted; only as long as one look lasts."""
 
     def __contains__(self, key: ScanKey) -> bool:
         return key in self._entries
@@ -80,7 +93,9 @@ class Pending:
     def admit(self, scan: Scan, now: float, changed_at: float | None = None, *, due: float | None = None) -> None:
         """Take a scan in. `changed_at`: wall-clock time of the last change of the list that names it."""
         since = now - self._age(changed_at)
-        self._entries[key_of(scan)] = _Entry(scan, since, now if due is None else due)
+        key = key_of(scan)
+        self._entries[key] = _Entry(scan, since, now if due is None else due)
+        self._by_base.setdefault(scan.directory / scan.stem, set()).add(key)
 
     def keep_listed(self, directory: Path, lines: set[str], claimed: Callable[[Scan], bool]) -> None:
         """Drop what the list of `directory` says no longer: lines that grew since, found files that it names now."""
@@ -90,8 +105,9 @@ class Pending:
 
     def hurry(self, file: Path, now: float) -> None:
         """An event told that `file` was closed: look at its scan now."""
-        for entry in self._entries.values():
-            if entry.scan.master == file or file.parent == entry.scan.place.parent:
+        for base in (file.with_name(file.name.rpartition(".")[0] or file.name), file.parent):
+            for key in self._by_base.get(base, ()):
+                entry = self._entries[key]
                 entry.due = min(entry.due, now)
 
     def next_due(self) -> float | None:
@@ -100,8 +116,13 @@ class Pending:
 
     def take_ready(self, now: float) -> Iterator[Ready]:
         """The scans that are due and complete; they are pending no longer."""
+        self._names.clear()
         for key, entry in [(key, entry) for key, entry in self._entries.items() if entry.due <= now]:
-            match self._check(key, entry, now):
+            try:
+                state = self._check(key, entry, now)
+            except OSError as error:  # One scan that cannot be looked at must not hold up the others.
+                state = _Held(f"cannot be looked at: {error.strerror}", now + _LONGEST, stuck=True)
+            match state:
                 case Ready() as ready:
                     self._drop(key)
                     yield ready
@@ -120,8 +141,10 @@ class Pending:
         if not _is_text(scan.name):
             return _Held("its name is not UTF-8 text; rename it", now + _LONGEST, stuck=True)
         master = find_master(scan, self._settings.master_extensions) if scan.listed else scan.master
+        if master is None and not (scan.directory / self._list_name).exists():
+            return _Held("its directory or list is not there", now + self._later(0.0), stuck=True)
         if master is None:
-            return Ready(scan) if now >= line_due else _Held("was named only just now", line_due)
+            return self._check_folder(entry, now)
         try:
             look = complete.look_at(master)
             folder = complete.signature(scan.place.stat()) if not scan.listed and scan.place.is_dir() else ()
@@ -138,6 +161,32 @@ class Pending:
             return self._obstructed(found, look, self._settling.quiet_for(key, now), now)
         return found if not scan.listed or now >= line_due else _Held("was named only just now", line_due)
 
+    def _check_folder(self, entry: _Entry, now: float) -> Ready | _Held:
+        """A listed scan without a data file: it has detector files, or files that are to come, or none."""
+        line_due, waited = entry.since + self._settings.ingestion_delay, now - entry.since
+        if now < line_due:
+            return _Held("was named only just now", line_due)
+        if self._has_files(entry.scan):
+            return Ready(entry.scan)
+        if waited < self._settings.without_files_after:
+            return _Held("no file or folder of its name is there", now + self._later(waited), stuck=True)
+        return Ready(entry.scan, comment="No files of this scan were found.")
+
+    def _has_files(self, scan: Scan) -> bool:
+        for stem in (scan.stem, *scan.extras):
+            beginning = scan.directory / stem
+            if beginning.parent not in self._names:
+                try:
+                    self._names[beginning.parent] = sorted(os.listdir(beginning.parent))  # noqa: PTH208 - fast
+                except OSError:
+                    self._names[beginning.parent] = []
+            names = self._names[beginning.parent]
+            if beginning.name == _from(names, beginning.name):
+                return True
+            if any(_from(names, goes_on := beginning.name + after).startswith(goes_on) for after in "._"):
+                return True
+        return False
+
     def _obstructed(self, found: Ready, look: FileLook, quiet: float, now: float) -> Ready | _Held:
         name = found.scan.master.name if found.scan.master else ""
         if look.writing and quiet >= self._settings.abandoned_after and self._settings.abandoned == "ingest":
@@ -152,18 +201,30 @@ class Pending:
         return 0.0 if self._patient or changed_at is None else max(0.0, time.time() - changed_at)
 
     def _drop(self, key: ScanKey) -> None:
-        self._entries.pop(key, None)
+        entry = self._entries.pop(key, None)
         self._settling.forget(key)
+        if entry is None:
+            return
+        base = entry.scan.directory / entry.scan.stem
+        self._by_base[base].discard(key)
+        if not self._by_base[base]:
+            del self._by_base[base]
 
 
 def find_master(scan: Scan, extensions: tuple[str, ...]) -> Path | None:
     """The file that describes a listed scan: beside its folder, or else in it; None if there is none."""
     beside = scan.directory / scan.stem
-    for base in (beside, beside / beside.name):
+    for base in (beside, beside / beside.name) if beside.is_dir() else (beside,):
         for extension in extensions:
             if (path := base.with_name(f"{base.name}.{extension}")).is_file():
                 return path
     return None
+
+
+def _from(names: list[str], name: str) -> str:
+    """The first of the sorted `names` that is not before `name`; empty if there is none."""
+    nearest = bisect.bisect_left(names, name)
+    return names[nearest] if nearest < len(names) else ""
 
 
 def _is_text(name: str) -> bool:

@@ -68,35 +68,49 @@ class Tree:
         listed: list[Node] = []
         for path in todo:
             if (node := self.nodes.get(path)) is not None:
-                listed += self._look(node, now, entered, hinted=dirty is not None)
+                listed += self._look_below(node, now, entered, hinted=dirty is not None)
         return listed
 
-    def _look(self, node: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> Iterator[Node]:
+    def look_again(self, path: Path) -> None:
+        """Have a directory listed at the next look, changed or not."""
+        if (node := self.nodes.get(path)) is not None:
+            node.signature, node.steady_since, node.settled = (), None, False
+
+    def _look_below(self, top: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> Iterator[Node]:
+        """Look at a directory and at what is new in it, however deep: a stack of our own, not the interpreter's."""
+        todo = [top]
+        while todo:
+            node = todo.pop()
+            if not self._look(node, now, entered, hinted=hinted or node is not top):
+                continue
+            yield node
+            new = sorted(child for child in node.children if child not in self.nodes)
+            self.nodes |= {child: Node(child, node.depth + 1) for child in new}
+            todo += [self.nodes[child] for child in reversed(new)]
+
+    def _look(self, node: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
+        """List one directory if it may have changed; whether it was listed."""
         try:
             found = signature(node.path.stat())
         except OSError as error:
             self._missing(node, error)
-            return
+            return False
         if found != node.signature:
             node.signature, node.steady_since, node.settled = found, now, False
         elif node.settled and not hinted and not node.problem:
-            return
+            return False
         node.settled = node.steady_since is not None and now - node.steady_since > _TICK
         entered(node.path)
         try:
             children = self._list(node)
         except OSError as error:
             self._missing(node, error)
-            return
+            return False
         node.problem = ""
-        yield node
         for gone in node.children - children:
             self._drop(gone)
         node.children = children
-        for child in sorted(children):
-            if child not in self.nodes:
-                self.nodes[child] = Node(child, node.depth + 1)
-                yield from self._look(self.nodes[child], now, entered, hinted=True)
+        return True
 
     def _list(self, node: Node) -> set[Path]:
         folders: list[str] = []
@@ -143,11 +157,12 @@ class Tree:
         node.signature, node.steady_since, node.settled = (), None, False
 
     def _drop(self, path: Path) -> None:
-        node = self.nodes.pop(path, None)
-        for child in node.children if node else ():
-            self._drop(child)
-        if node and (parent := self.nodes.get(path.parent)) is not None:
+        if (parent := self.nodes.get(path.parent)) is not None:
             parent.children.discard(path)
+        todo = [path]
+        while todo:
+            node = self.nodes.pop(todo.pop(), None)
+            todo += node.children if node else ()
 
     def scan_directory(self, directory: Path) -> Path:
         """The directory that names the scans of `directory`: the nearest one above with a list, or the root."""

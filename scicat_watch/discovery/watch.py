@@ -16,7 +16,7 @@ from scicat_watch.discovery.complete import Signature
 from scicat_watch.discovery.datasetlist import DatasetList
 from scicat_watch.discovery.pending import Pending, Ready, ScanKey, Waiting, key_of
 from scicat_watch.discovery.scandirs import Node, Tree
-from scicat_watch.model import BadLine, Beamtime, ListEntry, Scan
+from scicat_watch.model import BadLine, Beamtime, ListEntry, Scan, line_of_found
 from scicat_watch.settings.model import Lists, Watching
 
 
@@ -47,7 +47,7 @@ class Ledger:
     wanted: Callable[[Scan], bool]
     """Whether a scan is still to be ingested."""
     begun: Callable[[Scan], bool] = lambda scan: False
-    """Whether the ingestion of a found scan has begun and not ended, perhaps in a process that was killed."""
+    """Whether a scan has begun to be ingested as a found one of the beamtime directory, or was: it stays one."""
     changed: Callable[[Scan, Signature], bool] = lambda scan, signature: False
     """Whether a found file that was ingested looks different from then."""
 
@@ -74,20 +74,23 @@ class BeamtimeWatch:
         self._watching, self._ledger, self._entered = watching, ledger, entered
         self._longest_line = lists.max_line
         self._lists: dict[Path, DatasetList] = {}
-        self._pending = Pending(watching, (beamtime.directory,), patient=patient)
+        self._pending = Pending(watching, (beamtime.directory,), self.list_name, patient=patient)
         self._handed: set[ScanKey] = set()
+        self._found_as: dict[Path, Scan] = {}
         self._listed_before: set[Path] = set()
+        self._troubled: dict[Path, str] = {}
 
     def step(self, now: float, hints: Hints | None) -> Findings:
         """Look where `hints` say, or everywhere (None), and at the pending scans that are due at `now`."""
         known = {path: node.signature for path, node in self.tree.nodes.items()} if hints is None else {}
         listed = self.tree.refresh(now, None if hints is None else hints.directories, self._entered)
         if self._watching.trigger != "files":
+            self._forget_lists()
             for path in self._list_paths(hints):
                 self._look_at_list(path, now, everywhere=hints is None)
         if self._watching.trigger != "lists":
             for node in listed:
-                self._look_at_files(node, now)
+                self._look_at_files_of(node, now)
         for file in hints.files if hints else ():
             self._look_at_closed(file, now)
         ready = tuple(self._pending.take_ready(now))
@@ -107,6 +110,8 @@ class BeamtimeWatch:
     def forget(self, scan: Scan) -> None:
         """A scan that was handed out is done with."""
         self._handed.discard(key_of(scan))
+        if not scan.listed:
+            self._found_as.pop(scan.place, None)
 
     def next_look(self) -> float | None:
         """Monotonic time at which a pending scan may have become ready; None if none is pending."""
@@ -128,7 +133,14 @@ class BeamtimeWatch:
     def problems(self) -> list[str]:
         """Directories and lists that cannot be read, for people."""
         nodes = [node.problem for node in self.tree.nodes.values() if node.problem]
-        return nodes + [known.problem for known in self._lists.values() if known.problem]
+        lists = [known.problem for known in self._lists.values() if known.problem]
+        return nodes + lists + list(self._troubled.values())
+
+    def _forget_lists(self) -> None:
+        """A list that went is read from the start when it comes back: it may be another one."""
+        nodes = self.tree.nodes
+        for path in [path for path in self._lists if path.parent not in nodes or not nodes[path.parent].has_list]:
+            del self._lists[path]
 
     def _list_paths(self, hints: Hints | None) -> list[Path]:
         nodes = self.tree.nodes
@@ -146,21 +158,32 @@ class BeamtimeWatch:
             self._pending.keep_listed(
                 path.parent, {entry.line for entry in known.entries}, lambda scan: self._claimed(scan, claims)
             )
-            known.open = known.entries
         elif not everywhere:
             return
         # What was open at the last look is offered again, so that nothing depends on a scan's being handed on.
         offered = [(entry, self._scan_of(path.parent, entry)) for entry in known.open]
-        known.open = [entry for entry, scan in offered if self._offer(scan, now, known.changed_at)]
+        try:
+            known.open = [entry for entry, scan in offered if self._offer(scan, now, known.changed_at)]
+        except OSError as error:
+            known.unread(f"what was ingested cannot be told: {error}")
+
+    def _look_at_files_of(self, node: Node, now: float) -> None:
+        """As `_look_at_files`; if the ledger cannot be read there, the directory is looked at again next time."""
+        self._troubled.pop(node.path, None)
+        try:
+            self._look_at_files(node, now)
+        except OSError as error:
+            self._troubled[node.path] = f"{node.path}: what was ingested cannot be told: {error}"
+            self.tree.look_again(node.path)
 
     def _look_at_files(self, node: Node, now: float) -> None:
         first = node.path not in self._listed_before
-        self._listed_before.add(node.path)
         claims = self._claims_on(node.path)
         for file in node.data:
             scan = self._found(file)
             if not self._claimed(scan, claims) and not self._offer(scan, now, None) and first:
                 self._offer_if_changed(scan, file, now)
+        self._listed_before.add(node.path)
 
     def _look_at_closed(self, file: Path, now: float) -> None:
         self._pending.hurry(file, now)
@@ -180,7 +203,10 @@ class BeamtimeWatch:
         return scan.place in claims and not self._ledger.begun(scan)
 
     def _found(self, file: Path) -> Scan:
-        """The scan of a file that no list names; under the beamtime directory if its ingestion has begun there."""
+        """The scan of a file that no list names; as it is under way already, if a list came or went meanwhile."""
+        known = self._found_as.get(file.with_name(file.name.rpartition(".")[0]))
+        if known is not None and self._is_under_way(known):
+            return known
         scan = scan_of_file(self.beamtime.id, self.tree.scan_directory(file.parent), file)
         if scan.directory != self.beamtime.directory and self._ledger.begun(scan):
             return scan_of_file(self.beamtime.id, self.beamtime.directory, file)
@@ -188,17 +214,21 @@ class BeamtimeWatch:
 
     def _offer(self, scan: Scan, now: float, changed_at: float | None) -> bool:
         """Make a scan pending if it is wanted; whether it is under way."""
-        key = key_of(scan)
-        if key in self._handed or key in self._pending:
+        if self._is_under_way(scan):
             return True
         if not self._ledger.wanted(scan):
             return False
+        if not scan.listed:
+            self._found_as[scan.place] = scan
         self._pending.admit(scan, now, changed_at)
         return True
 
-    def _offer_if_changed(self, scan: Scan, file: Path, now: float) -> None:
+    def _is_under_way(self, scan: Scan) -> bool:
         key = key_of(scan)
-        if key in self._handed or key in self._pending:
+        return key in self._handed or key in self._pending
+
+    def _offer_if_changed(self, scan: Scan, file: Path, now: float) -> None:
+        if self._is_under_way(scan):
             return
         try:
             looks = complete.signature(file.stat())
@@ -224,6 +254,4 @@ def scan_of_file(beamtime: str, directory: Path, file: Path) -> Scan:
     """The scan of a data file that no list names, in the scan directory `directory`."""
     place = file.with_name(file.name.rpartition(".")[0])
     name = place.relative_to(directory).as_posix()
-    # In the ingested list a plain name stands for itself; one that reads like another line's grammar is quoted.
-    plain = name.isprintable() and not any(character in name for character in " :;#'\"")
-    return Scan(beamtime, place, directory, name if plain else ascii(name), name, master=file, listed=False)
+    return Scan(beamtime, place, directory, line_of_found(name), name, master=file, listed=False)

@@ -15,6 +15,7 @@ from scicat_watch.embedded.tables import ATTACHMENTS
 _NO_LIMIT = 1 << 31
 _LINE = (
     'SELECT pid, "datasetName", "creationTime", "ownerGroup", size, "numberOfFiles", "isPublished",'
+    " substr(json_extract(doc, '$.description'), 1, 200),"
     ' (SELECT _id FROM attachments WHERE "datasetId" = datasets.pid AND picture ORDER BY "createdAt" DESC LIMIT 1)'
 )
 
@@ -32,6 +33,8 @@ class Line:
     """In bytes."""
     files: int
     published: bool
+    description: str
+    """Its beginning; mostly the title of the scan."""
     picture: str | None
     """Id of the attachment to show, if there is one."""
 
@@ -74,8 +77,9 @@ def pictures(session: Session, pid: str) -> Iterator[tuple[str, Picture]]:
 
 
 def _line(row: tuple[Any, ...]) -> Line:
-    pid, name, time, group, size, count, published, shown = row
-    return Line(pid, str(name or pid), str(time or ""), str(group), size or 0, count or 0, bool(published), shown)
+    pid, name, time, group, size, count, published, description, shown = row
+    name, time, title = str(name or pid), str(time or ""), str(description or "")
+    return Line(pid, name, time, str(group), size or 0, count or 0, bool(published), title, shown)
 
 
 def _plain(word: str) -> str:

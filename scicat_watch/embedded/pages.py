@@ -204,8 +204,15 @@ def _shows(dataset: Document, everything: bool) -> bool:
     return everything or bool(dataset.get("isPublished"))
 
 
+_FIRST = ("description", "creationTime", "owner", "principalInvestigators", "proposalIds", "sampleIds", "techniques",
+          "creationLocation", "instrumentIds", "sourceFolder")  # fmt: skip
+"""What a person looks for first."""
+
+
 def _fields(dataset: Document) -> Iterator[tuple[str, str]]:
-    for name, value in dataset.items():
+    first = [name for name in _FIRST if name in dataset]
+    for name in [*first, *(name for name in dataset if name not in first)]:
+        value = dataset[name]
         if name in _HIDDEN or value in (None, "", [], {}, [None]):
             continue
         yield name, moment(value) if name.endswith(("Time", "At")) else _text(value)

@@ -10,18 +10,22 @@ are appended and flushed to the disk; a last line that a crash tore is repaired 
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import filelock
 
-from scicat_watch.files import append_line
+from scicat_watch.files import append_line, read_ordinary
 from scicat_watch.model import Stamps
 
 log = logging.getLogger(__name__)
+
+_LARGEST = 1 << 30
+_FIRST_STAMP = 1e8  # Stamps are seconds since 1970; before 1973 nobody ingested.
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +62,47 @@ def parse_record(text: str) -> Record | None:
         return None
 
 
+def parse_unfinished(text: str) -> Record | None:
+    """The record of a last line without a newline; None if it may have been cut.
+
+    A cut line can look like a whole one, e.g. "scan_1 5 1795223410.1 1795223410.2" of the line "scan_1 5": it
+    counts only if each of its stamps is one that is written, so that nothing is taken for done that is not.
+    """
+    record = parse_record(text) if len(text.split()) > 3 else None
+    if record is None:
+        return None
+    stamps = (record.stamps.dataset, record.stamps.datablock, record.stamps.attachment)
+    return record if all(stamp in (0, -1) or stamp > _FIRST_STAMP for stamp in stamps) else None
+
+
 class IngestedList:
-    """The ingested list of one scan directory; missing is the same as empty."""
+    """The ingested list of one scan directory; missing is the same as empty. Used by several threads."""
 
     def __init__(self, path: Path, older: tuple[Path, ...] = ()) -> None:
         """`older`: further places where records of the same scans may stand, which are only read."""
         self.path = path
         self._older = older
         self._done: dict[str, Stamps] = {}
+        self._names: set[str] = set()
         self._sound = False
+        self._identity: tuple[int, int] | None = None
+        self._size = 0
+        self._lock = threading.Lock()
 
     def load(self) -> None:
         """Read what is on disk; OSError if a list is there and cannot be read."""
-        self._done = {}
-        for path in (*self._older, self.path):
-            for record in _records(path):
-                if record.done:
-                    self._done[record.line] = record.stamps
+        with self._lock:
+            self._load()
 
     def done(self, line: str) -> bool:
-        """Whether a line of the dataset list needs nothing more."""
+        """Whether a line of the dataset list needs nothing more; OSError as `load`."""
+        self._follow()
         return line in self._done
+
+    def done_name(self, name: str) -> bool:
+        """Whether some line that asks for the dataset of this name is done."""
+        self._follow()
+        return name in self._names
 
     def stamps(self, line: str) -> Stamps | None:
         """When a line that is done was done."""
@@ -92,14 +116,40 @@ class IngestedList:
     def note(self, line: str, stamps: Stamps) -> None:
         """Append an outcome; it is on the disk when this returns. OSError if it cannot be written."""
         record = Record(line, stamps)
-        if record.done:
-            self._done[line] = stamps  # True even if it cannot be written down: a restart would find it unchanged.
-        if not self._sound:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            repair(self.path)
-        self._sound = False
-        append_line(self.path, str(record))
-        self._sound = True
+        with self._lock:
+            if record.done:
+                self._take(record)  # True even if it cannot be written down: a restart would find it unchanged.
+            if not self._sound:
+                repair(self.path)
+            self._sound = False
+            append_line(self.path, str(record))
+            self._sound = True
+            self._look()
+
+    def _load(self) -> None:
+        self._look()
+        self._done, self._names, self._sound = {}, set(), False
+        for path in (*self._older, self.path):
+            for record in _records(path):
+                if record.done:
+                    self._take(record)
+
+    def _take(self, record: Record) -> None:
+        self._done[record.line] = record.stamps
+        first = record.line.split(None, 1)[0]
+        if "::" not in first:
+            self._names.add(first.partition(":")[0])
+
+    def _follow(self) -> None:
+        """Read again if it is another file than it was, or a shorter one: somebody removed or edited it."""
+        identity, size = _seen(self.path)
+        if identity == self._identity and size >= self._size:
+            return
+        with self._lock:
+            self._load()
+
+    def _look(self) -> None:
+        self._identity, self._size = _seen(self.path)
 
 
 def repair(path: Path) -> None:
@@ -107,23 +157,35 @@ def repair(path: Path) -> None:
 
     What goes is logged, and costs nothing but one more look: its scan counts as not yet ingested.
     """
-    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    with os.fdopen(descriptor, "r+b") as file:
+        begin, torn = _last_line(file)
+        if not torn:
             return
-        file.seek(max(0, size - 65536))
-        tail = file.read()
-        if tail.endswith(b"\n"):
-            return
-        torn = tail.rpartition(b"\n")[2]
-        record = parse_record(torn.decode("utf-8", "replace")) if len(torn.split()) > 3 else None
-        if record is not None:
+        if parse_unfinished(_text(torn)) is not None:
             file.write(b"\n")
         else:
             log.warning("%s: removed a torn last line %r; its scan will be looked at again", path, torn[:200])
-            file.truncate(size - len(torn))
+            file.truncate(begin)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _last_line(file: BinaryIO) -> tuple[int, bytes]:
+    """Where the last line begins, and what it holds if it has no newline; leaves the file at its end."""
+    size = file.seek(0, os.SEEK_END)
+    length, tail = min(size, 65536), b""
+    while length:
+        file.seek(size - length)
+        tail = file.read()
+        if b"\n" in tail or length == size:
+            break
+        length = min(size, length * 16)  # After a power cut there may be any amount of NUL.
+    torn = tail.rpartition(b"\n")[2]
+    return size - len(torn), torn
 
 
 class ListLock:
@@ -131,7 +193,9 @@ class ListLock:
 
     def __init__(self, path: Path) -> None:
         """`path`: the ingested list; the lock is a hidden file beside it."""
-        self._lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
+        self._path = path.with_name(f".{path.name}.lock")
+        self._lock = filelock.FileLock(self._path, thread_local=False)
+        self._identity: tuple[int, int] | None = None
 
     def acquire(self) -> bool:
         """Take the lock; false if somebody else has it. OSError if there can be no lock file."""
@@ -143,7 +207,13 @@ class ListLock:
             log.warning(
                 "%s: this file system has no locks; make sure that one scicat-watch runs here", self._lock.lock_file
             )
+        self._identity = _seen(self._path)[0]
         return True
+
+    @property
+    def holds(self) -> bool:
+        """Whether the lock that was taken still is the one beside the list: a directory may go and come anew."""
+        return _seen(self._path)[0] == self._identity
 
     def release(self) -> None:
         """Give it back; the end of the process does so too, however it ends."""
@@ -152,15 +222,28 @@ class ListLock:
 
 def _records(path: Path) -> list[Record]:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        data = read_ordinary(path, _LARGEST)
     except FileNotFoundError:
         return []
-    lines = text.split("\n")
-    torn = lines.pop()  # Without a newline: it counts only as a whole record.
-    records = [parse_record(line.replace("\0", "")) for line in lines if line.strip()]
-    if len(torn.split()) > 3:
-        records.append(parse_record(torn))
+    lines = data.split(b"\n")
+    torn = lines.pop()
+    # A line with NUL lost a part of itself in a power cut: what is left could be another scan's.
+    records = [parse_record(_text(line)) for line in lines if line.strip() and b"\0" not in line]
+    records.append(parse_unfinished(_text(torn)))
     return [record for record in records if record is not None]
+
+
+def _seen(path: Path) -> tuple[tuple[int, int] | None, int]:
+    """Which file is there, and its size."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # Asked for each line of a list: Path.stat takes twice as long.
+    except FileNotFoundError:
+        return None, 0
+    return (status.st_dev, status.st_ino), status.st_size
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace")
 
 
 def _stamp(seconds: float) -> str:

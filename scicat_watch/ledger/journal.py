@@ -26,11 +26,13 @@ log = logging.getLogger(__name__)
 BEGUN = "begun"
 """Status of a scan whose first ingestion is under way, or was when its process ended."""
 
+_VERSION = 2
 _SCHEMA = """
 create table if not exists scans (
     directory text not null, line text not null, beamtime text not null, pid text not null,
     status text not null, tries integer not null, reason text not null, next_try real,
     last_try real not null, seconds real not null, signature text not null, notes text not null,
+    found integer not null,
     primary key (directory, line)
 ) without rowid;
 create index if not exists scans_by_status on scans (status);
@@ -41,7 +43,7 @@ create table if not exists daemon (
     one integer primary key check (one = 1), pid integer not null, host text not null,
     started real not null, pulse real not null, catalogue text not null
 );
-pragma user_version = 1;
+pragma user_version = 2;
 """
 
 
@@ -78,28 +80,32 @@ class Journal:
         except sqlite3.DatabaseError as error:
             self._set_aside(error)
             self._connection = self._opened()
+        rows = self._all("select directory, line from scans where found and status in ('begun', 'failed')")
+        self._begun = {(directory, line) for directory, line in rows}
 
     def note(self, outcome: Outcome, attempt: Attempt | None, now: float, signature: tuple[int, ...]) -> None:
         """Remember how a scan's ingestion ended; `attempt` if it failed. `now`: seconds since 1970."""
         scan = outcome.scan
         row = (
-            *_key(scan), scan.beamtime, scan.pid, outcome.status.value, attempt.tries if attempt else 0,
-            outcome.reason, attempt.next_try if attempt else None, now, outcome.seconds,
-            json.dumps(signature), json.dumps(outcome.notes),
+            *_key(scan), scan.beamtime, _text(scan.pid), outcome.status.value, attempt.tries if attempt else 0,
+            _text(outcome.reason), attempt.next_try if attempt else None, now, outcome.seconds,
+            json.dumps(signature), json.dumps(outcome.notes), not scan.listed,
         )  # fmt: skip
+        if outcome.done:
+            self._begun.discard(_key(scan))
         with self._writing() as connection:
-            connection.execute("insert or replace into scans values (?,?,?,?,?,?,?,?,?,?,?,?)", row)
+            connection.execute("insert or replace into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
     def begin(self, scan: Scan, now: float) -> None:
         """Remember that a scan's ingestion begins, unless there is something better to remember of it."""
-        row = (*_key(scan), scan.beamtime, scan.pid, BEGUN, 0, "", None, now, 0.0, "[]", "[]")
+        row = (*_key(scan), scan.beamtime, _text(scan.pid), BEGUN, 0, "", None, now, 0.0, "[]", "[]", not scan.listed)
+        self._begun.add(_key(scan))
         with self._writing() as connection:
-            connection.execute("insert or ignore into scans values (?,?,?,?,?,?,?,?,?,?,?,?)", row)
+            connection.execute("insert or ignore into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
     def begun(self, directory: Path, line: str) -> bool:
-        """Whether a scan's first ingestion has begun and not ended."""
-        row = self._one("select status from scans where directory=? and line=?", (_directory(directory), line))
-        return row is not None and row[0] == BEGUN
+        """Whether a found scan's ingestion has begun and not come to a good end: it is under way, or failed so far."""
+        return (_text(os.fspath(directory)), line) in self._begun
 
     def attempt(self, scan: Scan) -> Attempt | None:
         """The failures of a scan since it last succeeded."""
@@ -120,7 +126,7 @@ class Journal:
     def show(self, directory: Path, beamtime: str, state: Mapping[str, Any]) -> None:
         """Leave the state of a beamtime for `status`, in place of the one before."""
         with self._writing() as connection:
-            values = (os.fspath(directory), beamtime, json.dumps(state))
+            values = (_text(os.fspath(directory)), _text(beamtime), json.dumps(state))
             connection.execute("insert or replace into beamtimes values (?,?,?)", values)
 
     def hide(self, directory: Path | None = None) -> None:
@@ -129,7 +135,7 @@ class Journal:
             if directory is None:
                 connection.execute("delete from beamtimes")
             else:
-                connection.execute("delete from beamtimes where directory=?", (os.fspath(directory),))
+                connection.execute("delete from beamtimes where directory=?", (_text(os.fspath(directory)),))
 
     def shown(self) -> list[dict[str, Any]]:
         """What `show` left, by directory."""
@@ -159,6 +165,8 @@ class Journal:
             connection.execute("pragma synchronous=normal")
             if (told := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
                 raise sqlite3.DatabaseError(told)
+            if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, _VERSION):
+                raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
             connection.executescript(_SCHEMA)
         except sqlite3.Error:
             connection.close()
@@ -194,8 +202,9 @@ class Journal:
 
 
 def _key(scan: Scan) -> tuple[str, str]:
-    return _directory(scan.directory), scan.line
+    return _text(os.fspath(scan.directory)), scan.line
 
 
-def _directory(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "replace")
+def _text(text: str) -> str:
+    """Text that SQLite can hold: the bytes of a file name that are no UTF-8 are shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -38,7 +38,7 @@ class BeamtimeThread(threading.Thread):
     def __init__(self, site: Site, beamtime: Beamtime, lanes: Lanes, observer: Observer) -> None:
         super().__init__(name=f"beamtime {beamtime.id}", daemon=True)
         self.beamtime = beamtime
-        self._site, self._observer = site, observer
+        self._site, self._observer, self._lanes = site, observer, lanes
         self._leaving = threading.Event()
         watching = site.settings.watching
         self.work = BeamtimeWork(site, beamtime, lanes, entered=self._entered, finished=lambda outcome: self.box.wake())
@@ -53,9 +53,12 @@ class BeamtimeThread(threading.Thread):
             )  # fmt: skip
 
     def leave(self) -> None:
-        """Let the beamtime alone."""
+        """Let the beamtime alone; its lists are free for others once nothing of them is under way."""
         self._leaving.set()
         self.box.wake()
+        self.join(END_WITHIN)
+        self._lanes.drop(self.beamtime.directory, END_WITHIN)
+        self.work.ledger.release()
 
     def run(self) -> None:
         """Step after step, whatever happens in one."""
@@ -87,7 +90,6 @@ class BeamtimeThread(threading.Thread):
                 self._site.clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
             self._rest(min(rescan_at, show_at, due if due is not None else math.inf))
         self._show("")
-        self.work.ledger.release()
 
     def _rest(self, until: float) -> None:
         if not self._over() and self.box.filled.wait(max(0.0, until - time.monotonic())):
@@ -188,14 +190,18 @@ class Daemon:
         if self._broken.pop(directory, None) is not None:
             self._site.journal.hide(directory)
         for key, thread in list(self._threads.items()):
-            if key[0] == directory and not _same(thread.beamtime, real.get(key[1])) and not broken:
-                log.info("%s: beamtime %s is no longer as it was; watching anew", directory, key[1])
+            if key[0] == directory and key[1] not in real and not broken:
+                log.info("%s: beamtime %s is here no longer; no longer watched", directory, key[1])
                 thread.leave()
-                thread.join(END_WITHIN)
+                self._site.journal.hide(directory)
                 del self._threads[key]
         for beamtime in real.values():
-            if (directory, beamtime.id) not in self._threads:
+            known = self._threads.get((directory, beamtime.id))
+            if known is None:
                 self._watch(beamtime)
+            elif not beamtime.made_up and known.work.beamtime.metadata != beamtime.metadata:
+                log.info("%s: the metadata of beamtime %s changed; new scans get it", directory, beamtime.id)
+                known.work.beamtime = beamtime
 
     def _watch(self, beamtime: Beamtime) -> None:
         if beamtime.made_up:
@@ -217,17 +223,14 @@ class Daemon:
         until = time.monotonic() + END_WITHIN
         for thread in self._threads.values():
             thread.box.wake()
-        if not self._lanes.join(until - time.monotonic()):
-            log.warning("cut short what was under way; it will be done again")
+        ended = self._lanes.join(until)
         for thread in self._threads.values():
             thread.join(max(0.5, until - time.monotonic()))
+            if ended:  # Otherwise the locks end with the process, which is when nothing writes any more.
+                thread.work.ledger.release()
+        if not ended:
+            log.warning("cut short what was under way; it will be done again")
         self._observer.close()
-
-
-def _same(known: Beamtime, now: Beamtime | None) -> bool:
-    if now is None:
-        return False
-    return (known.made_up and now.made_up) or (known == now and known.metadata == now.metadata)
 
 
 def run(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -58,12 +59,22 @@ class Lanes:
         with self._changed:
             self._changed.wait(seconds)
 
-    def join(self, seconds: float) -> bool:
-        """After `stopping` is set: whether all threads ended in time."""
+    def drop(self, root: Path, seconds: float) -> None:
+        """Forget what waits for directories below `root`, and wait for what is under way there, at most so long."""
+        with self._changed:
+            for directory in [directory for directory in self._waiting if directory.is_relative_to(root)]:
+                del self._waiting[directory]
+            for directory, items in self._busy.items():
+                if directory.is_relative_to(root):
+                    items.clear()
+            self._changed.wait_for(lambda: not any(busy.is_relative_to(root) for busy in self._busy), seconds)
+
+    def join(self, until: float) -> bool:
+        """After `stopping` is set: whether all threads ended by the monotonic time `until`."""
         with self._changed:
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join(seconds)
+            thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
@@ -115,6 +126,7 @@ class Lanes:
         with self._changed:
             if not items:
                 del self._busy[directory]
+                self._changed.notify_all()
             return not items
 
     def _pop(self, items: deque[Item]) -> Item | None:

@@ -37,5 +37,6 @@ def set_up(settings: Logging, level: str | None = None) -> None:
     for handler in handlers:
         handler.setFormatter(_OneLine(_FORMAT, _TIMES))
     logging.basicConfig(level=(level or settings.level).upper(), handlers=handlers, force=True)
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    for chatty in ("urllib3", "filelock", "matplotlib", "PIL"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)

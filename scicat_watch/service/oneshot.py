@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,7 +193,7 @@ class OneShot:
 
     def _end(self, works: list[BeamtimeWork]) -> Summary:
         self._stopping.set()
-        self._lanes.join(10.0)
+        self._lanes.join(time.monotonic() + 10.0)
         for work in works:
             work.take_results()
             work.show()

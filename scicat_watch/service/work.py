@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 import queue
 from collections.abc import Callable
@@ -108,7 +110,8 @@ class BeamtimeWork:
         match decision.action:
             case Action.INGEST:
                 self.ledger.begin(scan, now)
-                self._lanes.put(scan.directory, (ready, self.beamtime, self._finished))
+                known = dataclasses.replace(ready, scan=self.ledger.as_known(scan))
+                self._lanes.put(scan.directory, (known, self.beamtime, functools.partial(self._finished, ready)))
             case Action.WAIT:
                 self._put_off(scan, decision.until - now)
             case Action.NOTE:
@@ -117,8 +120,10 @@ class BeamtimeWork:
             case Action.NOTHING:
                 self.watch.forget(scan)
 
-    def _finished(self, ready: Ready, outcome: Outcome) -> None:
-        """Note an outcome; called by a lane's thread."""
+    def _finished(self, ready: Ready, known: Ready, outcome: Outcome) -> None:
+        """Note the outcome of `ready`, which was ingested as `known`; called by a lane's thread."""
+        _report(outcome)
+        outcome = dataclasses.replace(outcome, scan=ready.scan)
         now = self._site.clock.now().timestamp()
         try:
             again = self.ledger.note(outcome, ready.signature, now)
@@ -127,7 +132,6 @@ class BeamtimeWork:
             log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.scan.pid)
             again = now + self._site.settings.retrying.first
         self._results.put((outcome.scan, None if again is None else again - now))
-        _report(outcome)
         self._told(outcome)
 
     def take_results(self) -> None:

@@ -51,7 +51,8 @@ def _validated(data: dict[str, Any], located: yamltext.Located, path: Path | Non
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise ConfigErrors([_mistake(detail, located, path) for detail in error.errors()]) from None
+        mistakes = [_mistake(detail, located, path) for detail in error.errors()]
+        raise ConfigErrors(sorted(mistakes, key=lambda mistake: mistake.line or 0)) from None
 
 
 def _mistake(detail: ErrorDetails, located: yamltext.Located, path: Path | None) -> ConfigError:

@@ -8,10 +8,11 @@ beamtime directory and no SciCat: the embedded catalogue. Reading a file: `setti
 from __future__ import annotations
 
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 def _expanded(value: object) -> object:
@@ -74,6 +75,9 @@ class Watching(Section):
     """Seconds between looks at everything, for what file events did not say."""
     silent_rescan_interval: float = Field(default=10.0, gt=0)
     """The same where the file system sends no events, such as NFS, GPFS, Lustre or FUSE mounts."""
+    without_files_after: float = Field(default=3600.0, ge=0)
+    """Seconds for which a listed scan may have no file at all, before its dataset is made from the beamtime metadata
+    alone. Files that come later than the list line are thus waited for."""
     abandoned_after: float = Field(default=3600.0, gt=0)
     """Seconds after which an unchanged file that is still marked as being written counts as left by its writer."""
     abandoned: Literal["ingest", "hold"] = "ingest"
@@ -91,6 +95,19 @@ class Lists(Section):
     """Directory below which the ingested lists are kept instead, under the path of their scan directory."""
     max_line: int = Field(default=4096, ge=80)
     """Longest line, in characters, that is taken for a scan."""
+
+    @field_validator("dataset_list", "ingested_list")
+    @classmethod
+    def _plain_name(cls, pattern: str) -> str:
+        try:
+            fields = {field for _, field, _, _ in Formatter().parse(pattern) if field is not None}
+        except ValueError as error:
+            raise ValueError(f"{pattern!r} is not a pattern: {error}; a brace of the name itself is doubled") from None
+        if unknown := fields - {"beamtime", "host"}:
+            raise ValueError(f"{pattern!r} holds {{{min(unknown)}}}; only {{beamtime}} and {{host}} are known")
+        if not pattern or "/" in pattern or "\0" in pattern:
+            raise ValueError(f"{pattern!r} is not the name of a file; the list is in the scan directory")
+        return pattern
 
     @model_validator(mode="after")
     def _two_files(self) -> Self:

@@ -292,3 +292,10 @@ def test_documents_of_a_real_beamline_are_created_and_recognised(site: Site) -> 
         assert publish(made, catalogue).status is Status.CREATED
         assert publish(made, catalogue).status is Status.UNCHANGED
     assert len(datasets) > 3
+
+
+def test_tokens_that_die_again_and_again_are_a_matter_of_time(site: Site, spoiled: Spoiled, pid: str) -> None:
+    for deaths in range(1, 8):
+        proxy = spoiled(*[Fault.EXPIRED] * deaths)
+        until_done(bundle(pid), site, proxy)
+    assert state(site, pid) == complete(bundle(pid))

@@ -128,7 +128,8 @@ def test_directories_may_vanish_come_back_and_be_renamed(site: Site, beamtime: P
         assert daemon.process.poll() is None
 
 
-def test_a_list_of_100_000_lines_is_worked_on_from_its_first_line(site: Site, beamtime: Path) -> None:
+def test_a_list_of_100_000_lines_is_worked_on_from_its_first_line(tmp_path: Path, beamtime: Path) -> None:
+    site = Site(tmp_path, watching={"ingestion_delay": 0.3, "without_files_after": 0.5})
     with (beamtime / "raw" / LIST).open("a") as dataset_list:
         dataset_list.writelines(f"\nscan_{number:06d}" for number in range(100_000))
     ingested = beamtime / "raw" / INGESTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -213,6 +214,40 @@ def test_a_found_file_that_grows_after_its_ingestion_is_brought_up_to_date(site:
         assert len(catalogue.blocks(pid)) == 1
 
 
+def test_files_that_come_later_than_their_line_are_waited_for(site: Site, tmp_path: Path) -> None:
+    beamtime = make_beamtime(tmp_path / "bt")
+    append(beamtime / "raw" / LIST, "late_1", "frames_2", "never_3")
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: site.status()["totals"]["waiting"] == 3, "three scans without files")
+        write_nexus(beamtime / "raw" / "late_1.nxs")
+        (beamtime / "raw" / "frames_2").mkdir()
+        (beamtime / "raw" / "frames_2" / "a.tif").write_bytes(b"x")
+        eventually(lambda: catalogue.pids() == ["11018765/frames_2", "11018765/late_1"], "the two that have files")
+        assert catalogue.files("11018765/frames_2") == ["frames_2/a.tif"]
+        assert "no file or folder" in site.status()["beamtimes"][0]["waiting_scans"][0]["reason"]
+
+
+def test_a_scan_that_was_found_before_a_list_named_it_stays_one_dataset(site: Site, tmp_path: Path) -> None:
+    beamtime = make_beamtime(tmp_path / "bt")
+    raw = beamtime / "raw"
+    for name in ("run_1", "run_2", "run_3"):
+        write_nexus(raw / f"{name}.nxs")
+    expected = [f"11018765/raw/run_{number}" for number in (1, 2, 3)]
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: daemon.catalogue().pids() == expected, "three found files")
+        (raw / "lambda").mkdir()
+        (raw / "lambda" / "a.tif").write_bytes(b"x")
+        append(raw / LIST, "run_1", "run_2 lambda", "run_3:17.5")
+        eventually(lambda: _lines(raw / INGESTED) == 3, "all three lines are noted")
+        assert daemon.catalogue().pids() == expected
+        assert daemon.catalogue().files("11018765/raw/run_2") == ["raw/lambda/a.tif", "raw/run_2.nxs"]
+        assert daemon.stop() == 0
+    assert "0 created" in site.ingest(beamtime).stdout
+    with site.catalogue() as catalogue:
+        assert catalogue.pids() == expected
+
+
 def test_a_file_that_kills_its_reader_costs_one_attempt_and_nothing_else(site: Site, tmp_path: Path) -> None:
     beamtime = make_beamtime(tmp_path / "bt")
     write_nexus(beamtime / "raw" / "good_1.nxs")
@@ -224,6 +259,43 @@ def test_a_file_that_kills_its_reader_costs_one_attempt_and_nothing_else(site: S
         write_nexus(beamtime / "raw" / "good_2.nxs")
         append(beamtime / "raw" / LIST, "good_2")
         eventually(lambda: len(daemon.catalogue().pids()) == 2, "the next scan in spite of dead readers")
+
+
+def test_a_changed_beamtime_file_counts_for_new_scans_and_a_removed_one_ends_the_watch(
+    site: Site, tmp_path: Path
+) -> None:
+    beamtime = make_beamtime(tmp_path / "bt")
+    file = beamtime / "beamtime-metadata-11018765.json"
+    write_nexus(beamtime / "raw" / "run_1.nxs")
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["11018765/raw/run_1"], "the first scan")
+        text = file.read_text()
+        file.write_text(text.replace("Example", "Changed"))
+        eventually(lambda: "new scans get it" in site.log.read_text(), "the change is noticed")
+        write_nexus(beamtime / "raw" / "run_2.nxs")
+        eventually(lambda: "11018765/raw/run_2" in catalogue.pids(), "the second scan")
+        assert "Changed" in catalogue.dataset("11018765/raw/run_2")["owner"]
+        assert "Example" in catalogue.dataset("11018765/raw/run_1")["owner"]
+        file.unlink()
+        eventually(lambda: "no longer watched" in site.log.read_text(), "the end of the beamtime is noticed")
+        write_nexus(beamtime / "raw" / "run_3.nxs")
+        file.write_text(text)
+        eventually(lambda: "11018765/raw/run_3" in catalogue.pids(), "it is watched again")
+        assert len(catalogue.pids()) == 3
+
+
+def test_a_catalogue_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    beamtime = make_beamtime(tmp_path / "bt")
+    write_nexus(beamtime / "raw" / "run_1.nxs")
+    (tmp_path / "secret").write_text("password")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/api/v3"
+        site = Site(tmp_path, catalogue={"url": url, "credential_file": str(tmp_path / "secret")})
+        with site.daemon(beamtime) as daemon:
+            silent.accept()  # The request is there, and gets no answer.
+            assert daemon.stop() == 0
+    assert not (beamtime / "scicat-ingested-datasets-11018765.lst").exists()
 
 
 def test_the_demo_fills_its_catalogue(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+# Sets everything up in .venv and runs it. `make help` says what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+DIR ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+TESTS ?= tests
+SCANS ?= 200
+HOURS ?= 1
+export DIR
+
+.PHONY: help run demo test lint docs bench soak clean
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+run: $(VENV)/.ready ## Watch the beamtime directory DIR; without DIR run the demo.
+	@if [ -n "$$DIR" ]; then exec $(BIN)/scicat-watch run "$$DIR"; else exec $(BIN)/scicat-watch demo; fi
+
+demo: $(VENV)/.ready ## A simulated beamtime, the daemon and the catalogue's page.
+	@exec $(BIN)/scicat-watch demo
+
+test: $(VENV)/.ready-dev ## Run the tests; TESTS=tests/pipeline runs a part.
+	@$(BIN)/python -m pytest -n 2 $(TESTS)
+
+lint: $(VENV)/.ready-dev ## Check style and types.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+docs: $(VENV)/.ready-dev ## Make the reference pages, and build the documentation into site/.
+	@$(BIN)/python docs/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/.ready-dev ## Measure; SCANS=200 is how many scans.
+	@$(BIN)/python -m tests.benchmarks.bench --scans $(SCANS)
+
+soak: $(VENV)/.ready-dev ## Run the long tests; HOURS=1 is for how long.
+	@SCICAT_WATCH_SOAK_HOURS=$(HOURS) $(BIN)/python -m pytest -m soak --timeout 0 -n 0 $(TESTS)
+
+clean: ## Remove what was made: .venv, caches, site, dist. No data.
+	@rm -rf $(VENV) site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "scicat-watch needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: pyproject.toml | $(BIN)/python
+	@echo "setting up $(VENV) ..."
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml | $(BIN)/python
+	@echo "setting up $(VENV) for tests ..."
+	@$(PIP) install -e '.[dev]'
+	@touch $@ $(VENV)/.ready

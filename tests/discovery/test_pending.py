@@ -1,0 +1,254 @@
+"""Scans that wait to be complete: quiet, whole, closed, and inside the beamtime."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from scicat_watch.discovery.pending import Pending, Ready, find_master
+from scicat_watch.discovery.watch import scan_of_file
+from scicat_watch.model import Scan
+from scicat_watch.settings.model import Watching
+from tests.discovery.child import run_as_nobody
+
+EXTENSIONS = Watching().master_extensions
+
+
+def _listed(directory: Path, name: str, **more: Any) -> Scan:
+    return Scan("1", directory / name, directory, name, name, **more)
+
+
+def _found(file: Path) -> Scan:
+    return scan_of_file("1", file.parent, file)
+
+
+def _pending(root: Path, *, patient: bool = True, **settings: Any) -> Pending:
+    (root / "the.lst").touch()
+    return Pending(Watching(**settings), (root,), "the.lst", patient=patient)
+
+
+def _ready(pending: Pending, now: float) -> list[Ready]:
+    return list(pending.take_ready(now))
+
+
+def _nexus(path: Path) -> Path:
+    with h5py.File(path, "w") as file:
+        file["x"] = 1
+    return path
+
+
+def test_a_file_is_ready_once_it_has_been_quiet(tmp_path: Path) -> None:
+    file = _nexus(tmp_path / "a.nxs")
+    pending = _pending(tmp_path)
+    pending.admit(_found(file), 0.0)
+    assert _ready(pending, 0.0) == []
+    assert pending.next_due() == 5.0
+    assert _ready(pending, 4.9) == []
+    file.write_bytes(file.read_bytes() + b"more")
+    assert _ready(pending, 5.0) == []
+    (ready,) = _ready(pending, 10.0)
+    assert ready.scan.master == file
+    assert (list(pending.waiting()), pending.next_due(), len(pending._settling)) == ([], None, 0)
+
+
+def test_a_listed_scan_waits_for_its_own_line_and_for_its_file(tmp_path: Path) -> None:
+    _nexus(tmp_path / "a.nxs")
+    pending = _pending(tmp_path)
+    pending.admit(_listed(tmp_path, "a"), 0.0)
+    (tmp_path / "only_detector_files_0001.tif").touch()
+    pending.admit(_listed(tmp_path, "only_detector_files"), 2.0)
+    _ready(pending, 0.0)
+    assert [one.scan.name for one in _ready(pending, 5.0)] == ["a"]
+    (ready,) = _ready(pending, 7.0)
+    assert (ready.scan.name, ready.scan.master, ready.signature) == ("only_detector_files", None, ())
+
+
+@pytest.mark.parametrize("stranger", ["scan_10", "scan_10.tif", "other", "scan"])
+@pytest.mark.parametrize("own", ["scan_1", "scan_1.tif", "scan_1_0001.tif", "lambda", "lambda_2"])
+def test_a_listed_scan_without_files_is_waited_for(tmp_path: Path, own: str, stranger: str) -> None:
+    (tmp_path / stranger).touch()
+    pending = _pending(tmp_path, without_files_after=100.0)
+    pending.admit(_listed(tmp_path, "scan_1", extras=("lambda",)), 0.0)
+    pending.admit(_listed(tmp_path, "never_2"), 0.0)
+    for now in (0.0, 5.0, 50.0):
+        assert _ready(pending, now) == []
+    assert {one.reason for one in pending.waiting()} == {"no file or folder of its name is there"}
+    (tmp_path / own).touch()
+    assert [one.scan.name for one in _ready(pending, 90.0)] == ["scan_1"]
+    (given_up,) = _ready(pending, 150.0)
+    assert (given_up.scan.name, given_up.comment) == ("never_2", "No files of this scan were found.")
+
+
+def test_a_file_that_is_still_open_is_waited_for_until_it_counts_as_left(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nxs", "w", libver="earliest") as file:
+        file["x"] = range(10)
+        file.flush()
+        open_bytes = (tmp_path / "a.nxs").read_bytes()
+    (tmp_path / "b.nxs").write_bytes(open_bytes + b"\0" * 10000)
+    ingest = _pending(tmp_path, abandoned_after=100.0)
+    hold = _pending(tmp_path, abandoned_after=100.0, abandoned="hold")
+    for pending in (ingest, hold):
+        pending.admit(_found(tmp_path / "b.nxs"), 0.0)
+        for now in (0.0, 5.0, 10.0, 99.0):
+            assert _ready(pending, now) == []
+        assert [one.stuck for one in pending.waiting()] == [True]
+    (ready,) = _ready(ingest, 200.0)
+    assert "left open by its writer" in ready.comment
+    assert _ready(hold, 200.0) == []
+    assert "being written" in next(hold.waiting()).reason
+
+
+def test_a_copy_that_stopped_half_way_is_never_taken_for_a_left_file(tmp_path: Path) -> None:
+    whole = _nexus(tmp_path / "a.nxs").read_bytes()
+    (tmp_path / "b.nxs").write_bytes(whole[:-10])
+    pending = _pending(tmp_path, abandoned_after=10.0)
+    pending.admit(_found(tmp_path / "b.nxs"), 0.0)
+    for now in (0.0, 5.0, 50.0, 500.0, 50000.0):
+        assert _ready(pending, now) == []
+    assert "bytes that it should have" in next(pending.waiting()).reason
+    (tmp_path / "b.nxs").write_bytes(whole)
+    _ready(pending, 50100.0)
+    assert len(_ready(pending, 50200.0)) == 1
+
+
+def test_old_files_are_believed_at_once_by_a_one_shot(tmp_path: Path) -> None:
+    _nexus(tmp_path / "a.nxs")
+    pending = _pending(tmp_path, patient=False, ingestion_delay=0.0)
+    pending.admit(_listed(tmp_path, "a"), 0.0, changed_at=1.0)
+    assert len(_ready(pending, 0.0)) == 1
+    patient = _pending(tmp_path, patient=True)
+    patient.admit(_listed(tmp_path, "a"), 0.0, changed_at=1.0)
+    assert _ready(patient, 0.0) == []
+
+
+def test_a_found_file_that_is_gone_is_dropped_and_a_listed_one_is_waited_for(tmp_path: Path) -> None:
+    file = _nexus(tmp_path / "a.nxs")
+    pending = _pending(tmp_path)
+    pending.admit(_found(file), 0.0)
+    file.unlink()
+    assert _ready(pending, 0.0) == []
+    assert list(pending.waiting()) == []
+
+
+def test_a_scan_without_a_file_is_not_believed_while_its_list_is_away(tmp_path: Path) -> None:
+    """A file system that is away looks like an empty directory."""
+    (tmp_path / "raw").mkdir()
+    _nexus(tmp_path / "raw/a.nxs")
+    pending = _pending(tmp_path / "raw")
+    pending.admit(_listed(tmp_path / "raw", "a"), 0.0)
+    (tmp_path / "raw").rename(tmp_path / "away")
+    assert _ready(pending, 6.0) == []
+    (tmp_path / "raw").mkdir()
+    assert _ready(pending, 20.0) == []
+    assert "not there" in next(pending.waiting()).reason
+    (tmp_path / "raw").rmdir()
+    (tmp_path / "away").rename(tmp_path / "raw")
+    _ready(pending, 30.0)
+    (ready,) = _ready(pending, 40.0)
+    assert ready.scan.master == tmp_path / "raw/a.nxs"
+
+
+def test_files_that_lead_out_of_the_beamtime_or_are_none_are_held(tmp_path: Path) -> None:
+    (tmp_path / "bt").mkdir()
+    _nexus(tmp_path / "secret.nxs")
+    (tmp_path / "bt/a.nxs").symlink_to(tmp_path / "secret.nxs")
+    os.mkfifo(tmp_path / "bt/p.nxs")
+    pending = _pending(tmp_path / "bt")
+    for name in ("a.nxs", "p.nxs"):
+        pending.admit(_found(tmp_path / "bt" / name), 0.0)
+    for now in (0.0, 10.0, 100.0):
+        assert _ready(pending, now) == []
+    reasons = " ".join(one.reason for one in pending.waiting())
+    assert "leads out" in reasons
+    assert "not a regular file" in reasons
+
+
+def test_a_name_that_is_too_long_for_the_system_holds_up_no_other(tmp_path: Path) -> None:
+    _nexus(tmp_path / "a.nxs")
+    pending = _pending(tmp_path)
+    pending.admit(_listed(tmp_path, "/".join(["x" * 200] * 25)), 0.0)
+    pending.admit(_listed(tmp_path, "a"), 0.0)
+    _ready(pending, 0.0)
+    assert [one.scan.name for one in _ready(pending, 5.0)] == ["a"]
+    assert [one.stuck for one in pending.waiting()] == [True]
+
+
+def test_a_folder_that_may_not_be_entered_holds_up_no_other(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    _nexus(tmp_path / "a.nxs")
+    (tmp_path / "the.lst").touch()
+    (tmp_path / "sub").chmod(0)
+    program = """
+        import sys
+        from pathlib import Path
+        from scicat_watch.discovery.pending import Pending
+        from scicat_watch.model import Scan
+        from scicat_watch.settings.model import Watching
+        become_nobody()
+        root = Path(sys.argv[1])
+        pending = Pending(Watching(), (root,), "the.lst")
+        for name in ("sub/b", "a"):
+            pending.admit(Scan("1", root / name, root, name, name), 0.0)
+        list(pending.take_ready(0.0))
+        print(*[ready.scan.name for ready in pending.take_ready(5.0)])
+        print(*[waiting.scan.name for waiting in pending.waiting()])
+    """
+    try:
+        assert run_as_nobody(program, tmp_path) == ["a", "sub/b"]
+    finally:
+        (tmp_path / "sub").chmod(0o755)
+
+
+def test_a_name_that_is_no_text_is_held_with_a_reason(tmp_path: Path) -> None:
+    name = os.fsdecode(b"sc\xffan.nxs")
+    (tmp_path / name).write_bytes(b"x")
+    pending = _pending(tmp_path)
+    pending.admit(_found(tmp_path / name), 0.0)
+    _ready(pending, 10.0)
+    assert "UTF-8" in next(pending.waiting()).reason
+
+
+def test_a_closed_file_hurries_its_own_scan_and_no_other(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _nexus(tmp_path / f"{name}.nxs")
+    pending = _pending(tmp_path, ingestion_delay=1.0)
+    for name in ("a", "b"):
+        pending.admit(_listed(tmp_path, name), 0.0, due=100.0)
+    pending.hurry(tmp_path / "a.nxs", 3.0)
+    _ready(pending, 3.0)
+    assert [one.scan.name for one in _ready(pending, 4.0)] == ["a"]
+    pending.hurry(tmp_path / "b/b.nxs", 5.0)
+    assert pending.next_due() == 5.0
+
+
+def test_the_detector_folder_must_be_quiet_as_well(tmp_path: Path) -> None:
+    file = _nexus(tmp_path / "a.nxs")
+    (tmp_path / "a").mkdir()
+    pending = _pending(tmp_path)
+    pending.admit(_found(file), 0.0)
+    _ready(pending, 0.0)
+    (tmp_path / "a/det_1.h5").touch()
+    assert _ready(pending, 5.0) == []
+    assert len(_ready(pending, 10.0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "master"),
+    [
+        (["a.h5", "a.nxs", "a.fio"], "a.nxs"),
+        (["a.fio"], "a.fio"),
+        (["a/a.nxs"], "a/a.nxs"),
+        (["a/a.nxs", "a.fio"], "a.fio"),
+        (["ab.nxs", "a/b.nxs"], None),
+    ],
+)
+def test_the_master_file_is_beside_the_folder_or_in_it(tmp_path: Path, files: list[str], master: str | None) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_master(_listed(tmp_path, "a"), EXTENSIONS)
+    assert found == (tmp_path / master if master else None)

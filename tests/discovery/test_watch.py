@@ -1,0 +1,299 @@
+"""One beamtime under watch: each scan is handed out once, whatever names it and whatever happens on the disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scicat_watch.discovery.watch import BeamtimeWatch, Hints, Ledger, scan_of_file
+from scicat_watch.ledger.journal import Journal
+from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.ledger.plan import Action
+from scicat_watch.model import Beamtime, Outcome, Scan, Stamps, Status
+from scicat_watch.settings.model import Lists, Retrying, Watching
+
+LIST = "scicat-datasets-1.lst"
+STAMPS = Stamps(1.7e9, 1.7e9, 0.0)
+
+
+class Beamline:
+    """A beamtime, its watch and its ledger, wired as the service wires them; the time is ours."""
+
+    def __init__(self, root: Path, **watching: Any) -> None:
+        self.root = root / "bt"
+        self.root.mkdir(exist_ok=True)
+        self._state = root / "state"
+        self._watching = Watching(**({"without_files_after": 0.0} | watching))
+        self.now = 0.0
+        self.datasets: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        """Begin, or begin anew after a kill: what was in memory is lost."""
+        beamtime = Beamtime("1", self.root, {})
+        journal = Journal(self._state / "journal.sqlite")
+        self.ledger = BeamtimeLedger(beamtime, Lists(), Retrying(), journal, "host", self._state / "fallback")
+        asked = Ledger(self.ledger.wanted, self.ledger.begun, self.ledger.changed)
+        self.watch = BeamtimeWatch(beamtime, self._watching, Lists(), "host", asked)
+
+    def make(self, *names: str) -> None:
+        for name in names:
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text(name)
+
+    def append(self, directory: str, *lines: str) -> None:
+        (self.root / directory).mkdir(parents=True, exist_ok=True)
+        with (self.root / directory / LIST).open("a") as file:
+            file.write("".join(f"\n{line}" for line in lines))
+
+    def look(self, hints: Hints | None = None) -> list[Scan]:
+        """The scans that a look hands out."""
+        self.now += 10.0
+        return [ready.scan for ready in self.watch.step(self.now, hints).ready]
+
+    def work(self, looks: int = 3, *, fail: bool = False) -> list[str]:
+        """Do what the service does for some looks; the names of the datasets that were published."""
+        before = len(self.datasets)
+        for _ in range(looks):
+            for scan in self.look():
+                self._treat(scan, fail=fail)
+        return self.datasets[before:]
+
+    def _treat(self, scan: Scan, *, fail: bool) -> None:
+        time = 1.7e9 + self.now
+        match self.ledger.decide(scan, (), time):
+            case decision if decision.action is Action.INGEST:
+                self.ledger.begin(scan, time)
+                status = Status.FAILED if fail else Status.CREATED
+                stamps = Stamps() if fail else STAMPS
+                at = self.ledger.note(Outcome(scan, status, stamps=stamps), (), time)
+                if at is None:
+                    self.datasets.append(scan.pid)
+                    self.watch.forget(scan)
+                else:
+                    self.watch.again(scan, self.now + at - time)
+            case decision if decision.action is Action.WAIT:
+                self.watch.again(scan, self.now + decision.until - time)
+            case decision:
+                if decision.action is Action.NOTE:
+                    self.ledger.note_found(scan)
+                self.watch.forget(scan)
+
+
+@pytest.fixture
+def beamline(tmp_path: Path) -> Beamline:
+    return Beamline(tmp_path)
+
+
+def test_listed_scans_come_once_in_the_order_of_their_list(beamline: Beamline) -> None:
+    beamline.make("raw/b.nxs", "raw/a.nxs")
+    beamline.append("raw", "b", "a", "none pilatus")
+    assert beamline.work() == ["1/b", "1/a", "1/none"]
+    assert beamline.work() == []
+    beamline.start()
+    assert beamline.work() == []
+
+
+def test_a_list_in_the_beamtime_directory_itself_names_its_files(beamline: Beamline) -> None:
+    beamline.make("a.nxs", "b.nxs")
+    beamline.append(".", "a")
+    assert sorted(beamline.work()) == ["1/a", "1/b"]
+
+
+def test_several_lists_have_a_say_over_their_own_directories(beamline: Beamline) -> None:
+    beamline.make("x/a.nxs", "y/a.nxs", "z/a.nxs")
+    beamline.append("x", "a")
+    beamline.append("y", "a")
+    assert [scan.place.parent.name for scan in (*beamline.look(), *beamline.look())] == ["x", "y", "z"]
+
+
+def test_the_file_of_a_line_for_one_entry_is_no_scan_of_its_own(beamline: Beamline) -> None:
+    beamline.make("raw/multi.nxs")
+    beamline.append("raw", "multi::/scan_1;multi_1", "multi::/scan_2;multi_2")
+    assert beamline.work() == ["1/multi_1", "1/multi_2"]
+
+
+def test_a_half_written_line_makes_no_dataset(beamline: Beamline) -> None:
+    beamline.make("raw/scan_00003.nxs")
+    beamline.append("raw", "scan_0000")
+    beamline.now = -7.0
+    beamline.look()
+    with (beamline.root / "raw" / LIST).open("a") as file:
+        file.write("3")
+    beamline.now = -6.0
+    assert beamline.work() == ["1/scan_00003"]
+
+
+def test_an_event_is_enough_and_none_is_needed(beamline: Beamline) -> None:
+    beamline.make("raw/x.txt")
+    beamline.look()
+    beamline.append("raw", "a")
+    assert beamline.look(Hints(directories=frozenset({beamline.root / "raw"}))) == []
+    assert [scan.name for scan in beamline.look(Hints())] == ["a"]
+    beamline.append("raw", "b")
+    beamline.look()
+    assert [scan.name for scan in beamline.look(Hints())] == ["b"]
+
+
+@pytest.mark.parametrize("trigger", ["lists", "files", "both"])
+def test_what_makes_a_scan_is_a_setting(tmp_path: Path, trigger: str) -> None:
+    beamline = Beamline(tmp_path, trigger=trigger)
+    beamline.make("raw/a.nxs", "raw/b.nxs")
+    beamline.append("raw", "a", "c")
+    expected = {"lists": ["1/a", "1/c"], "files": ["1/a", "1/b"], "both": ["1/a", "1/b", "1/c"]}
+    assert sorted(beamline.work()) == expected[trigger]
+
+
+def test_a_found_file_that_a_list_names_later_stays_one_dataset(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs")
+    assert beamline.work() == ["1/raw/a"]
+    beamline.append("raw", "a")
+    assert beamline.work() == []
+    beamline.start()
+    assert beamline.work() == []
+
+
+@pytest.mark.parametrize("directory", ["raw", "raw data", "#1:2;3", "d\u00e9tecteur"])
+def test_so_it_does_in_a_directory_of_any_name(beamline: Beamline, directory: str) -> None:
+    beamline.make(f"{directory}/a.nxs")
+    assert len(beamline.work()) == 1
+    beamline.append(directory, "a")
+    assert beamline.work() == []
+
+
+def test_found_files_stay_what_they_were_when_a_list_comes_that_names_others(beamline: Beamline) -> None:
+    beamline.make("raw/done.nxs")
+    assert beamline.work() == ["1/raw/done"]
+    beamline.make("raw/waits.nxs")
+    beamline.look()
+    beamline.append("raw", "other")
+    assert sorted(beamline.work()) == ["1/other", "1/raw/waits"]
+    beamline.start()
+    assert beamline.work() == []
+
+
+def test_a_found_file_that_waits_is_taken_over_by_the_list_that_names_it(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs")
+    beamline.look()
+    beamline.append("raw", "a")
+    assert beamline.work() == ["1/a"]
+
+
+def test_listed_scans_are_not_found_again_when_their_list_is_gone(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs", "raw/b.nxs")
+    beamline.append("raw", "a pilatus", "b:17")
+    assert beamline.work() == ["1/a", "1/b"]
+    (beamline.root / "raw" / LIST).unlink()
+    assert beamline.work() == []
+    beamline.start()
+    assert beamline.work() == []
+
+
+def test_what_began_as_found_ends_so_after_a_kill(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs")
+    beamline.look()
+    (scan,) = beamline.look()
+    beamline.ledger.begin(scan, 1.7e9)
+    beamline.append("raw", "a")
+    beamline.start()
+    assert beamline.work(8) == ["1/raw/a"]
+
+
+def test_what_failed_as_found_is_not_made_a_second_time_by_a_list(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs")
+    beamline.work(2, fail=True)
+    beamline.append("raw", "a")
+    assert beamline.work(20) == ["1/raw/a"]
+    assert beamline.work(20) == []
+
+
+def test_a_listed_scan_is_not_lost_to_a_found_one_that_never_ends(tmp_path: Path) -> None:
+    beamline = Beamline(tmp_path)
+    beamline.make("raw/a.nxs")
+    beamline.look()
+    (scan,) = beamline.look()
+    beamline.ledger.begin(scan, 1.7e9)
+    again = Beamline(tmp_path, trigger="lists")
+    again.append("raw", "a")
+    assert again.work(100) == ["1/a"]
+
+
+def test_a_listed_scan_is_not_lost_to_a_found_one_whose_file_is_gone(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs")
+    beamline.look()
+    (scan,) = beamline.look()
+    beamline.ledger.begin(scan, 1.7e9)
+    (beamline.root / "raw/a.nxs").unlink()
+    beamline.append("raw", "a")
+    beamline.start()
+    assert beamline.work(5) == ["1/a"]
+
+
+def test_failed_scans_come_again_and_the_others_do_not_wait_for_them(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs")
+    beamline.append("raw", "a")
+    assert beamline.work(2, fail=True) == []
+    beamline.append("raw", "b")
+    assert beamline.work(2) == ["1/b"]
+    assert beamline.work(10) == ["1/a"]
+
+
+def test_a_directory_that_is_made_anew_with_the_same_names_is_ingested_anew(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs")
+    beamline.append("raw", "a")
+    assert beamline.work() == ["1/a"]
+    shutil.rmtree(beamline.root / "raw")
+    beamline.work(1)
+    beamline.make("raw/a.nxs")
+    beamline.append("raw", "a")
+    assert beamline.work() == ["1/a"]
+
+
+def test_a_beamtime_that_was_away_for_a_while_is_not_ingested_anew(beamline: Beamline) -> None:
+    beamline.make("raw/a.nxs", "found/b.nxs")
+    beamline.append("raw", "a")
+    assert len(beamline.work()) == 2
+    beamline.root.rename(beamline.root.with_name("away"))
+    assert beamline.work() == []
+    beamline.root.with_name("away").rename(beamline.root)
+    assert beamline.work() == []
+
+
+@pytest.mark.parametrize("where", ["raw", "."])
+def test_an_ingested_list_that_cannot_be_read_puts_its_scans_off_and_loses_none(beamline: Beamline, where: str) -> None:
+    beamline.make("raw/a.nxs", "zoo/c.nxs", "found/d.nxs")
+    beamline.append("raw", "a")
+    beamline.append("zoo", "c")
+    blocked = beamline.root / where / "scicat-ingested-datasets-1.lst"
+    blocked.mkdir()
+    first = beamline.work(4)
+    assert ("1/a" in first, "1/c" in first) == ((False, True) if where == "raw" else (False, False))
+    assert any("cannot be told" in problem for problem in beamline.watch.problems())
+    blocked.rmdir()
+    assert sorted(first + beamline.work(8)) == ["1/a", "1/c", "1/found/d"]
+
+
+def test_bad_lines_and_unreadable_lists_are_told(beamline: Beamline) -> None:
+    beamline.append("raw", "../out", "a")
+    (beamline.root / "zoo" / LIST).mkdir(parents=True)
+    assert beamline.work() == ["1/a"]
+    assert [(path.parent.name, line.number) for path, line in beamline.watch.bad_lines()] == [("raw", 2)]
+    assert any("zoo" in problem for problem in beamline.watch.problems())
+    assert beamline.watch.scan_directories() == [beamline.root, beamline.root / "raw", beamline.root / "zoo"]
+
+
+def test_changes_that_no_event_told_are_noticed(beamline: Beamline) -> None:
+    beamline.make("raw/x.txt")
+    beamline.watch.step(0.0, None)
+    beamline.make("raw/y.txt")
+    assert beamline.watch.step(10.0, None).untold == (beamline.root / "raw",)
+    assert beamline.watch.step(20.0, None).untold == ()
+
+
+def test_the_line_of_a_found_file_reads_like_no_other_line() -> None:
+    root = Path("/bt")
+    for name, line in [("raw/a", "raw/a"), ("a b", "'a b'"), ("a:1", "'a:1'"), ("#a", "'#a'"), ("m::x;y", "'m::x;y'")]:
+        assert scan_of_file("1", root, root / f"{name}.nxs").line == line

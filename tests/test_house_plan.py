@@ -1,0 +1,253 @@
+"""The plan of the house: who may import whom, which rooms are pure, and what the daemon never loads.
+
+Imports are read from the source, those for types only and those inside functions included. A
+violation is told with file, line and rule; the last tests make sure that one would be.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import scicat_watch
+
+PACKAGE = "scicat_watch"
+SOURCE = Path(scicat_watch.__file__).parent
+
+BASE = frozenset({"model", "documents", "errors", "clock", "files", "yamltext"})
+SETTINGS = frozenset({"settings.model"})
+ROOMS = ("discovery", "ledger", "pipeline", "catalogue", "embedded")
+SHARED_BY_COMMANDS = frozenset({"cli", "cli.options"})  # The file of a verb is loaded when the verb is called.
+HEAVY = frozenset({"h5py", "hdf5plugin", "matplotlib", "silx", "fastapi", "uvicorn", "starlette", "numpy", "PIL"})
+
+# Modules that are functions of values: what they must not import. Others that say "Pure" in their first
+# paragraph are held to the same.
+PURE = frozenset(
+    {"discovery.listfile", "discovery.settle", "ledger.plan", "pipeline.schema", "pipeline.select",
+     "pipeline.operators", "pipeline.convert", "pipeline.dataset", "embedded.query"}
+)  # fmt: skip
+IMPURE = frozenset(
+    {"os", "h5py", "requests", "sqlite3", "threading", "time", "socket", "subprocess", "shutil", "tempfile",
+     "random", "multiprocessing", "asyncio"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of a module, by its place."""
+
+    module: str
+    """The module that imports, without the package's name, e.g. "ledger.plan"."""
+    file: str
+    line: int
+    target: str
+    """What is imported, e.g. "os.path" or "scicat_watch.model"."""
+    names: tuple[str, ...]
+    lazy: bool
+    """Whether only a call of some function imports it."""
+
+    @property
+    def ours(self) -> str | None:
+        """The module of ours that is imported; None for another's."""
+        return self.target.removeprefix(f"{PACKAGE}.") if self.target.startswith(f"{PACKAGE}.") else None
+
+    def breaks(self, rule: str) -> str:
+        return f"{self.file}:{self.line}: {self.module} imports {self.target}: {rule}"
+
+
+def modules(source: Path) -> dict[str, Path]:
+    """All modules below a package's directory; a package itself by the name of its directory."""
+    found = {}
+    for file in sorted(source.rglob("*.py")):
+        parts = file.relative_to(source).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imports(module: str, file: Path, known: frozenset[str]) -> Iterator[Import]:
+    """The imports of one module; `known`: the modules of the package, to tell a module from a name in it."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), file)
+    functions = [
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    ]
+    lazy = {id(inner) for function in functions for inner in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(module, str(file), node.lineno, alias.name, (), id(node) in lazy)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            origin = _absolute(module, file, node)
+            submodules = [name for name in names if f"{origin}.{name}".removeprefix(f"{PACKAGE}.") in known]
+            for name in submodules:
+                yield Import(module, str(file), node.lineno, f"{origin}.{name}", (), id(node) in lazy)
+            if rest := tuple(name for name in names if name not in submodules):
+                yield Import(module, str(file), node.lineno, origin, rest, id(node) in lazy)
+
+
+def _absolute(module: str, file: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = [PACKAGE, *module.split(".")]
+    above = parts[: len(parts) - node.level + (file.name == "__init__.py")]
+    return ".".join([*above, node.module] if node.module else above)
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def broken_import_rules(found: Import) -> Iterator[str]:
+    """What is wrong with one import."""
+    ours = found.ours
+    if ours is None:
+        return
+    home, target = room(found.module), room(ours)
+    allowed, rule = _table(home)
+    if target != home and ours not in allowed and target not in allowed:
+        yield found.breaks(rule)
+    if found.module in SHARED_BY_COMMANDS and target == "service" and not found.lazy:
+        yield found.breaks("commands load the service only when they run")
+    if target != home:
+        for name in found.names:
+            if name.startswith("_") and not name.startswith("__"):
+                yield found.breaks(f"{name} is private to {target}")
+
+
+def _table(home: str) -> tuple[frozenset[str], str]:
+    if home in ("model", "errors", "clock"):
+        return frozenset({"errors"}) if home == "clock" else frozenset(), f"{home} imports nothing of ours"
+    if home in BASE:
+        return BASE, f"{home} imports only the base: {', '.join(sorted(BASE))}"
+    if home == "settings":
+        return BASE, "settings imports only the base"
+    if home in ROOMS:
+        return BASE | SETTINGS, f"{home} imports only the base and settings.model, and no other room"
+    if home == "service":
+        return BASE | {"settings", "schemas", *ROOMS}, "service imports rooms, settings and the base, not the commands"
+    if home == "cli":
+        return BASE | {"settings", "service", ""}, "cli imports only service, settings and the base"
+    if home == "__main__":
+        return frozenset({"cli"}), "__main__ only runs the commands"
+    return frozenset(), f"{home} is no room of the plan"
+
+
+def broken_purity(found: Import, pure: frozenset[str]) -> Iterator[str]:
+    """Whether a pure module imports what touches the world."""
+    if found.module in pure and found.target.partition(".")[0] in IMPURE:
+        yield found.breaks("pure modules touch no files, sockets, clocks, threads or data bases")
+
+
+def says_pure(file: Path) -> bool:
+    """Whether the first paragraph of the module's docstring ends with the word."""
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    first = text.partition("\n\n")[0]
+    return "Pure." in first or "Pure:" in first
+
+
+def violations(source: Path) -> list[str]:
+    """Everything in a package that breaks the plan."""
+    known = modules(source)
+    pure = PURE | {module for module, file in known.items() if says_pure(file)}
+    names = frozenset(known)
+    found = [one for module, file in known.items() for one in imports(module, file, names)]
+    return [text for one in found for text in (*broken_import_rules(one), *broken_purity(one, pure))]
+
+
+def test_the_plan_is_kept() -> None:
+    assert violations(SOURCE) == []
+
+
+def test_every_pure_module_of_the_plan_is_there() -> None:
+    assert modules(SOURCE).keys() >= PURE
+
+
+def test_only_the_site_wires_the_rooms() -> None:
+    """Who makes a catalogue, an embedded catalogue or readers from settings."""
+    wiring = {"scicat_watch.catalogue.connect", "scicat_watch.pipeline.library"}
+    known = modules(SOURCE)
+    makers = {
+        one.module
+        for module, file in known.items()
+        for one in imports(module, file, frozenset(known))
+        if room(one.module) in ("service", "cli")
+        and (one.target in wiring or (one.target == "scicat_watch.catalogue" and "connect" in one.names))
+    }
+    assert "service.site" in makers
+    assert {maker for maker in makers if room(maker) == "cli"} == set()
+
+
+@pytest.mark.parametrize("module", ["service.daemon", "service.site", "service.work", "service.oneshot", "cli"])
+def test_the_daemon_loads_no_reader_no_plotter_and_no_server(module: str) -> None:
+    program = f"import sys, {PACKAGE}.{module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(told.stdout.split()) & HEAVY == set()
+
+
+def test_the_help_of_the_commands_loads_no_room() -> None:
+    program = (
+        f"import sys, {PACKAGE}.cli as cli; cli.cli.list_commands(None)\n"
+        f"print(*[name for name in sys.modules if name.startswith(('{PACKAGE}.service', '{PACKAGE}.pipeline'))])"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []
+
+
+def _package(directory: Path, **sources: str) -> Path:
+    for name, text in sources.items():
+        file = directory.joinpath(*name.split("__")).with_suffix(".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("ledger__x", "from scicat_watch.discovery import watch", "no other room"),
+        ("ledger__x", "import scicat_watch.discovery.watch", "no other room"),
+        ("ledger__x", "from ..discovery import watch", "no other room"),
+        ("ledger__x", "def f():\n    from scicat_watch.catalogue.http import Http", "no other room"),
+        (
+            "ledger__x",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import scicat_watch.embedded.app",
+            "no other room",
+        ),
+        ("ledger__x", "from scicat_watch.settings.load import load", "settings.model"),
+        ("discovery__x", "from scicat_watch.service.site import Site", "no other room"),
+        ("model", "from scicat_watch.errors import ConfigError", "nothing of ours"),
+        ("files", "from scicat_watch.settings.model import Settings", "only the base"),
+        ("settings__x", "from scicat_watch.ledger import plan", "only the base"),
+        ("service__x", "from scicat_watch.cli import main", "not the commands"),
+        ("cli__x", "def f():\n    from scicat_watch.ledger.journal import Journal", "only service"),
+        ("cli__options", "from scicat_watch.service.daemon import run", "only when they run"),
+        ("service__x", "from scicat_watch.ledger.plan import _FURTHEST", "private"),
+        ("ledger__plan", "import os", "pure"),
+        ("embedded__query", "def f():\n    import sqlite3", "pure"),
+        ("pipeline__new", '"""Sums. Pure: no I/O."""\nfrom time import sleep', "pure"),
+        ("attic__x", "from scicat_watch.model import Scan", "no room of the plan"),
+    ],
+)
+def test_a_violation_is_told_with_file_line_and_rule(tmp_path: Path, name: str, text: str, rule: str) -> None:
+    source = _package(tmp_path, **{name: text})
+    (told,) = violations(source)
+    line = next(number for number, code in enumerate(text.splitlines(), 1) if "import " in code and "TYPE" not in code)
+    assert told.startswith(f"{source.joinpath(*name.split('__'))}.py:{line}: ")
+    assert rule in told
+
+
+def test_what_the_plan_allows_is_not_told(tmp_path: Path) -> None:
+    source = _package(
+        tmp_path,
+        ledger__x="import os\nfrom scicat_watch.model import Scan\nfrom scicat_watch.settings.model import Lists\n"
+        "from scicat_watch.ledger.plan import _private",
+        cli__x="from scicat_watch.settings.model import Lists\ndef f():\n    import scicat_watch.service.daemon",
+        service__x="from scicat_watch.ledger.plan import plan",
+    )
+    assert violations(source) == []
