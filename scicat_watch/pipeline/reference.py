@@ -1,7 +1,6 @@
 """The tables of the schema language's page, made from what schemas are evaluated with. Pure: text from tables.
 
-The page is in the developer's documentation; `docs/schema_language.py` puts the tables into it, and a test
-compares the two.
+The page is `docs/reference/schemas.md`; `docs/generate.py` puts the tables into it, and a test compares the two.
 """
 
 from __future__ import annotations

@@ -12,10 +12,6 @@ import pytest
 import yaml
 
 from scicat_watch.cli import VERBS, cli
-from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline import assemble, convert, operators, schema, select
-from scicat_watch.pipeline.reading import Reading
-from scicat_watch.pipeline.sources import scan as scan_source
 from scicat_watch.settings import reference
 from scicat_watch.settings.load import load
 from scicat_watch.settings.model import Settings
@@ -97,37 +93,3 @@ def test_every_verb_and_option_is_documented(generate: ModuleType) -> None:
             assert words.replace("|", r"\|") in page
     for verb in VERBS:
         assert f"## `scicat-watch {verb}" in page
-
-
-def test_every_word_of_the_schema_language_is_documented(generate: ModuleType) -> None:
-    assert set(generate.SOURCES) == set(schema.NEEDED_BY_SOURCE)
-    assert set(generate.TOP_KEYS) == schema._TOP | {"sample_attachment"}
-    assert set(generate.VARIABLE_KEYS) == schema._VARIABLE
-    assert set(generate.ITEM_KEYS) == schema._ITEM
-    assert set(generate.SELECTOR_SOURCES) == set(select.SOURCES)
-    assert set(generate.SELECTOR_FUNCTIONS) == set(select.FUNCTIONS)
-    assert set(generate.attribute_docstrings(schema.TreeOptions)) == schema._TREE
-    page = generate.language_page()
-    for kind in schema.FIELD_TYPES + schema.FORMS:
-        assert f"`{kind}`" in page
-
-
-def test_every_operator_is_documented_with_its_arguments(generate: ModuleType) -> None:
-    page = generate.language_page()
-    for operator in operators.OPERATORS:
-        assert operator.effect
-        assert all(f"`{name}`" in page for name in (operator.name, *operator.spellings))
-        assert set(operator.arguments) <= set(generate.VARIABLE_KEYS)
-        assert all(operator.arguments.values())
-
-
-def test_every_value_type_and_every_name_of_a_scan_is_documented(generate: ModuleType, tmp_path: Path) -> None:
-    types = {name.strip() for names, _ in generate.listed(convert.__doc__ or "") for name in names.split(",")}
-    assert {name for name in convert.CONVERSIONS if not name.endswith("[]")} <= types
-    assert "string[]" in types
-    scan = Scan("1", tmp_path / "scan_1", tmp_path, "scan_1", "scan_1")
-    facts = scan_source.ScanSource(
-        Reading(scan, schema.Schema("s", "s", "*", 1, "*", (), ())), Beamtime("1", tmp_path, {})
-    ).facts
-    assert {name for name, _ in generate.listed(scan_source.__doc__ or "")} == set(facts)
-    assert all(assemble.PREDEFINED.values())

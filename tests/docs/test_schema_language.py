@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scicat_watch.pipeline import schema
+from scicat_watch.pipeline.convert import CONVERSIONS
 from scicat_watch.pipeline.lint import examine
+from scicat_watch.pipeline.operators import OPERATORS
 from scicat_watch.pipeline.reference import TABLES, filled_in
 from scicat_watch.pipeline.schema import FIELD_TYPES, FORMS, NEEDED_BY_SOURCE, TreeOptions, parse
 from scicat_watch.pipeline.select import FUNCTIONS, SOURCES
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/developer/schema-language.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/schemas.md"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def page() -> str:
 
 
 def test_the_generated_tables_are_those_of_the_program(page: str) -> None:
-    assert filled_in(page) == page, "run: python docs/schema_language.py"
+    assert filled_in(page) == page, "run: make docs"
     assert all(f"<!-- table: {name} -->" in page for name in TABLES)
 
 
@@ -30,8 +33,18 @@ def test_every_key_and_word_is_described(page: str) -> None:
     words = [*NEEDED_BY_SOURCE, *FIELD_TYPES, *FORMS, *SOURCES, *FUNCTIONS]
     words += [field.name for field in dataclasses.fields(TreeOptions)]
     words += ["id", "name", "instrument", "order", "selector", "variables", "schema", "sample_attachment"]
+    words += [*schema._TOP, *schema._VARIABLE, *schema._ITEM, *schema._TREE]
+    words += [name for name in CONVERSIONS if not name.endswith("[]")]
     words += ["default", "required", "unit", "optional", "human_name", "machine_name", "field_type", "options"]
     assert [word for word in words if f"`{word}`" not in page] == []
+
+
+def test_every_operator_is_described_with_its_spellings_and_keys(page: str) -> None:
+    for operator in OPERATORS:
+        assert operator.effect
+        assert all(operator.arguments.values())
+        words = (operator.name, *operator.spellings, *operator.arguments)
+        assert [word for word in words if f"`{word}`" not in page] == []
 
 
 def test_the_first_example_is_a_schema_without_fault(page: str) -> None:
