@@ -38,6 +38,8 @@ docs: $(VENV)/.ready-dev ## Make the reference pages, and build the documentatio
 
 bench: $(VENV)/.ready-dev ## Measure; SCANS=200 is how many scans.
 	@$(BIN)/python -m tests.benchmarks.bench --scans $(SCANS)
+	@$(BIN)/python -m tests.benchmarks.bench_pipeline
+	@$(BIN)/python -m tests.benchmarks.bench_offline
 
 soak: $(VENV)/.ready-dev ## Run the long tests; HOURS=1 is for how long.
 	@SCICAT_WATCH_SOAK_HOURS=$(HOURS) $(BIN)/python -m pytest -m soak --timeout 0 -n 0 $(TESTS)

@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.table import head, milliseconds, note, show, timed
 from tests.flows.beamline import ID, LIST, append, make_beamtime, write_nexus
 from tests.flows.program import Site, eventually
-
-ROWS: list[tuple[str, str]] = []
-
-
-def note(what: str, figure: str) -> None:
-    ROWS.append((what, figure))
-    print(f"{what:70} {figure}", flush=True)
 
 
 def main() -> None:
@@ -32,15 +24,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--idle", type=float, default=30.0, help="seconds of idling that are measured")
     given = parser.parse_args()
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    head()
     with tempfile.TemporaryDirectory() as place:
         for number, measure in enumerate((ingest_rate, latency_and_idling, idle_rescan)):
             room = Path(place) / str(number)
             room.mkdir()
             measure(room, given)
-    print("\n| what | figure |\n| --- | --- |")
-    for what, figure in ROWS:
-        print(f"| {what} | {figure} |")
+    show()
 
 
 def ingest_rate(place: Path, given: argparse.Namespace) -> None:
@@ -133,17 +123,6 @@ def idle_rescan(place: Path, given: argparse.Namespace) -> None:
         hints = Hints(frozenset({place / "bt"}))
         appended.append(timed(lambda: watch.step(1.0, hints)))  # noqa: B023
     note("a list of 100,000 lines, one line appended: reading it again", milliseconds(appended))
-
-
-def timed(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
-
-
-def milliseconds(seconds: list[float]) -> str:
-    ordered = sorted(seconds)
-    return f"{1000 * statistics.median(ordered):.1f} ms ({1000 * ordered[0]:.1f} to {1000 * ordered[-1]:.1f})"
 
 
 def family(pid: int) -> Iterator[tuple[int, str]]:

@@ -7,21 +7,17 @@ show that a file of 100,000 datasets costs what is asked of it, and not what it 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from scicat_watch.errors import Refused
 from scicat_watch.model import Beamtime, Scan
@@ -31,8 +27,8 @@ from scicat_watch.pipeline.read import read
 from scicat_watch.pipeline.reading import ReadJob
 from scicat_watch.pipeline.schema import Item, Schema, TreeOptions, Variable
 from scicat_watch.settings.model import Reading as ReadingSettings
+from tests.benchmarks.table import head, interleaved, milliseconds, note, show, timed
 
-ROWS: list[tuple[str, str]] = []
 ASKED = ("instrument/detector",)
 
 
@@ -44,15 +40,11 @@ def main() -> None:
     if given.memory:
         print(peak_of_reading(given.memory))
         return
-    print(
-        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, h5py {h5py.__version__}\n"
-    )
+    head()
     with tempfile.TemporaryDirectory() as place:
         hundred_groups(Path(place), given.rounds)
         many_datasets(Path(place), given.rounds)
-    print("\n| what | figure |\n| --- | --- |")
-    for what, figure in ROWS:
-        print(f"| {what} | {figure} |")
+    show()
 
 
 def hundred_groups(place: Path, rounds: int) -> None:
@@ -79,7 +71,12 @@ def many_datasets(place: Path, rounds: int) -> None:
     for what, path in files.items():
         note(f"{what}: three values and the tree of one group", readings(job_of(path, asking()), rounds))
         note(f"{what}: and looking for a picture", readings(job_of(path, asking(), pictures=True), rounds))
-        peak = subprocess.run([sys.executable, __file__, "--memory", path], check=True, capture_output=True, text=True)
+        peak = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.bench_pipeline", "--memory", path],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         note(f"{what}: most memory of the process that reads it", f"{int(peak.stdout) / 1024:.1f} MB")
     note("100,000 datasets: all of the tree, as far as the limit goes", readings(job_of(large, nexus_schema()), 3))
 
@@ -160,32 +157,8 @@ def nobody(url: str) -> Any:
     raise Refused(f"404: {url}", 404)
 
 
-def interleaved(rounds: int, *actions: Callable[[], object]) -> list[list[float]]:
-    """Times of each action, taken in turns so that what else the machine does meets all alike."""
-    for action in actions:
-        action()
-    times = np.array([[timed(action) for action in actions] for _ in range(rounds)])
-    return [list(column) for column in times.T]
-
-
-def note(what: str, figure: str) -> None:
-    ROWS.append((what, figure))
-    print(f"{what:75} {figure}", flush=True)
-
-
-def timed(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
-
-
 def readings(job: ReadJob, rounds: int) -> str:
     return milliseconds([timed(lambda: read(job)) for _ in range(rounds)])
-
-
-def milliseconds(seconds: list[float]) -> str:
-    ordered = sorted(seconds)
-    return f"{1000 * statistics.median(ordered):.1f} ms ({1000 * ordered[0]:.1f} to {1000 * ordered[-1]:.1f})"
 
 
 if __name__ == "__main__":
