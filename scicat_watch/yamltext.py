@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,13 @@ from scicat_watch.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
 """Where something is in a document, e.g. ("beamtimes", "directories", 0)."""
+
+DEEPEST = 100
+"""How many levels a document may have: what walks through one calls itself for each."""
+MOST_PARTS = 200_000
+"""How many keys, elements and values a document may have, those behind aliases counted wherever they stand."""
+LONGEST_NUMBER = 200
+"""Longest whole number, in characters."""
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -36,15 +44,32 @@ def parse(text: str, file: Path, *, repeated_keys: bool = False) -> Located:
     """Read one document; `ConfigError` with file and line for broken text or a key that stands twice.
 
     With `repeated_keys` such a key is no mistake, and its last value counts, as YAML programs mostly do.
-    JSON is read as the YAML that it nearly is; tabs, which YAML forbids as indentation, are made blanks
-    at the beginning of lines.
+    Text that is JSON is read as JSON, and any other as YAML. A document that holds itself, or grows
+    beyond measure by its aliases, is refused.
     """
-    if text.lstrip().startswith(("{", "[")):
-        text = "\n".join(_untabbed(line) for line in text.splitlines())
+    if not text.lstrip().startswith(("{", "[")):
+        return _yaml(text, file, repeated_keys)
+    # Tabs, which YAML forbids as indentation, are made blanks at the beginning of lines.
+    untabbed = "\n".join(_untabbed(line) for line in text.split("\n"))
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return _yaml(untabbed, file, repeated_keys)
+    try:
+        return Located(data, _yaml(untabbed, file, repeated_keys).lines)
+    except _Unreadable:
+        return Located(data, {})  # JSON that is no YAML, such as an escaped emoji: only the lines are lost.
+
+
+class _Unreadable(ConfigError):
+    """The text is no YAML."""
+
+
+def _yaml(text: str, file: Path, repeated_keys: bool) -> Located:
     try:
         loader = _Loader(text)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"not readable as YAML: {error}", file) from error
+        raise _Unreadable(f"not readable as YAML: {error}", file) from error
     try:
         node = loader.get_single_node()
         marks = _Marks(file, repeated_keys)
@@ -52,9 +77,9 @@ def parse(text: str, file: Path, *, repeated_keys: bool = False) -> Located:
         data = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ConfigError(f"not readable as YAML: {error.problem}", file, mark.line + 1 if mark else None) from error
+        raise _Unreadable(f"not readable as YAML: {error.problem}", file, mark.line + 1 if mark else None) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"not readable as YAML: {error}", file) from error
+        raise _Unreadable(f"not readable as YAML: {error}", file) from error
     finally:
         loader.dispose()
     return Located(data, marks.lines)
@@ -71,27 +96,42 @@ class _Marks:
     def __init__(self, file: Path, repeated_keys: bool) -> None:
         self.lines: dict[KeyPath, int] = {}
         self._file, self._repeated_keys = file, repeated_keys
-        self._entered: set[int] = set()
+        self._parts: dict[int, int] = {}
+        """How many parts each entered node has; 0 while they are being counted."""
 
-    def add(self, node: yaml.Node | None, where: KeyPath) -> None:
+    def add(self, node: yaml.Node | None, where: KeyPath) -> int:
+        """How many parts `node` has, itself included."""
         if node is None:
-            return
-        self.lines.setdefault(where, node.start_mark.line + 1)
-        if id(node) in self._entered:
-            return
-        self._entered.add(id(node))
+            return 0
+        line = node.start_mark.line + 1
+        self.lines.setdefault(where, line)
+        if (counted := self._parts.get(id(node))) is not None:
+            if counted == 0:
+                raise ConfigError("an alias makes a part of the document hold itself", self._file, line)
+            return counted
+        if len(where) > DEEPEST:
+            raise ConfigError(f"nested more than {DEEPEST} levels deep", self._file, line)
+        self._parts[id(node)] = 0
+        parts = 1
         if isinstance(node, yaml.SequenceNode):
-            for number, member in enumerate(node.value):
-                self.add(member, (*where, number))
+            parts += sum(self.add(member, (*where, number)) for number, member in enumerate(node.value))
         elif isinstance(node, yaml.MappingNode):
-            self._add_keys(node, where)
+            parts += self._add_keys(node, where)
+        elif node.tag == "tag:yaml.org,2002:int" and len(node.value) > LONGEST_NUMBER:
+            raise ConfigError(f"a number of {len(node.value)} digits; put it in quotes if it is text", self._file, line)
+        if parts > MOST_PARTS:
+            raise ConfigError(f"more than {MOST_PARTS} parts, counted with what aliases stand for", self._file, line)
+        self._parts[id(node)] = parts
+        return parts
 
-    def _add_keys(self, node: yaml.MappingNode, where: KeyPath) -> None:
+    def _add_keys(self, node: yaml.MappingNode, where: KeyPath) -> int:
         seen: dict[str, int] = {}
+        parts = 0
         for key, member in node.value:
             line, name = key.start_mark.line + 1, str(key.value)
             if name in seen and name != "<<" and not self._repeated_keys:
                 raise ConfigError(f"{name!r} stands twice here, first in line {seen[name]}", self._file, line)
             seen[name] = line
             self.lines[(*where, name)] = line
-            self.add(member, (*where, name))
+            parts += self.add(member, (*where, name))
+        return parts

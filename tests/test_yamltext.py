@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,43 @@ def test_a_key_that_stands_twice_is_told_with_both_lines(text: str) -> None:
 
 def test_json_may_be_indented_with_tabs_but_keeps_those_in_text() -> None:
     assert yamltext.parse('{\n\t"a": "x\\ty",\n\t"b": [\n\t\t1\n\t]\n}', FILE).data == {"a": "x\ty", "b": [1]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"a": "\ud83d\ude00", "b": 1}',
+        '{"a": 1e3, "b": 2E-5}',
+        '{"a": "one\u2028line", "b": "x\x7fy"}',
+        '{"a"\n: 1, "b": 2}',
+        '{"' + "k" * 1500 + '": 1}',
+    ],
+)
+def test_json_is_read_as_json_also_where_yaml_reads_it_otherwise_or_not_at_all(text: str) -> None:
+    assert yamltext.parse(text, FILE).data == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\nb: &b {or: [*b]}", "site.yml:2: an alias makes a part of the document hold itself"),
+        ("a: &a [&b [*a]]", "hold itself"),
+        (
+            "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)),
+            r"site.yml:\d+: more than \d+ parts",
+        ),
+        ("a: " + "[" * 900 + "]" * 900, "levels deep"),
+        ("a: 1\norder: 1" + "0" * 400, "site.yml:2: a number of 401 digits"),
+        ("order: 0x" + "f" * 5000, "a number of 5002 digits"),
+    ],
+)
+def test_a_document_that_grows_beyond_measure_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        yamltext.parse(text, FILE)
+
+
+def test_what_an_alias_repeats_is_no_mistake() -> None:
+    assert yamltext.parse("a: &a [x]\nb: [*a, *a]", FILE).data == {"a": ["x"], "b": [["x"], ["x"]]}
 
 
 @given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"#%@`,?\n \t<0~\\\x00\u2028\ud800")))

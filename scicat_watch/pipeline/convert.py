@@ -14,6 +14,7 @@ Pure, and the same for all sources. The types are those of ESS's ingestor; `bool
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,8 @@ from scicat_watch.errors import SourceError
 
 LONGEST_LITERAL = 100_000
 """Longest text, in characters, that is read as a list or mapping."""
+
+_ENDLESS_NUMBER = re.compile(r"0[xob][0-9a-f_]{1000}", re.IGNORECASE)
 
 
 def convert(value: Any, value_type: str) -> Any:
@@ -38,6 +41,8 @@ def literal(text: str) -> Any:
     """The list, mapping, number or text that `text` writes in Python's way, never evaluated; ValueError if none."""
     if len(text) > LONGEST_LITERAL:
         raise ValueError(f"text of {len(text)} characters is too long for a list or mapping")
+    if _ENDLESS_NUMBER.search(text):
+        raise ValueError("it holds a number of more than 1000 digits")
     try:
         return ast.literal_eval(text)
     except (SyntaxError, MemoryError, RecursionError) as error:

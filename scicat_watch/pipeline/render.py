@@ -18,6 +18,11 @@ from scicat_watch.model import Quantity
 Known = Mapping[str, Quantity]
 """The variables made so far, by name."""
 
+LARGEST = 16 << 20
+"""How much one value may hold, in characters of text and elements of lists and mappings."""
+MOST_BITS = 10_000
+"""Largest whole number, in bits: Python writes no decimal digits of much larger ones."""
+
 _REFERENCE = re.compile(r"<([^<>]*)>")
 
 
@@ -28,6 +33,31 @@ def render(value: Any, known: Known) -> Quantity:
     Lists and mappings hold text only; their unit is the one that all their elements share. Raises
     `MissingValue` for a reference to a variable without a value, `SourceError` for other things.
     """
+    return bounded(_rendered(value, known))
+
+
+def bounded(quantity: Quantity) -> Quantity:
+    """The same quantity; `SourceError` if it is larger than `LARGEST`.
+
+    Variables that each refer twice to the one before would otherwise fill any memory.
+    """
+    left, waiting = LARGEST, [quantity.value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str | list | tuple | Mapping):
+            left -= len(one)
+            if left < 0:
+                raise SourceError(f"the value holds more than {LARGEST} characters or elements")
+            if isinstance(one, Mapping):
+                waiting += [*one, *one.values()]
+            elif not isinstance(one, str):
+                waiting += one
+        elif isinstance(one, int) and one.bit_length() > MOST_BITS:
+            raise SourceError(f"a whole number of more than {MOST_BITS} bits")
+    return quantity
+
+
+def _rendered(value: Any, known: Known) -> Quantity:
     match value:
         case str():
             return _text(value, known)

@@ -350,7 +350,7 @@ class _Reader:
     def order(self, value: Any) -> float:
         try:
             order = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             order = math.nan
         if math.isnan(order) and value is not None:
             self.mistake(("order",), f"is {value!r}, but must be a number")

@@ -41,7 +41,7 @@ def technique(word: str) -> Technique:
 
 def from_definition(text: str) -> list[Technique]:
     """Techniques that a NeXus `definition` names: a comma list of application definitions, "NXsaxs,NXfluo"."""
-    words = (word.removeprefix("NX") for word in text.split(","))
+    words = (word.strip().removeprefix("NX") for word in text.split(","))
     return [technique(word) for word in words if word]
 
 

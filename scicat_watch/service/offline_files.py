@@ -13,6 +13,9 @@ from scicat_watch.errors import AssemblyError, ConfigError, ReadingError
 from scicat_watch.files import replace as written
 from scicat_watch.settings.ess import FileHandling
 
+LARGEST_CHECKSUM = 1024
+"""Bytes; a larger file where a checksum is to be written holds something else, and is not overwritten."""
+
 
 def look(data_file: Path, settings: FileHandling, now: datetime) -> tuple[DataFile, ...]:
     """The data file as it is now, and the file that its checksum was written to if that is wanted.
@@ -54,6 +57,11 @@ def _saved(place: Path, settings: FileHandling, chk: str) -> Path:
     """The file that the checksum was written to."""
     file = place.parent / settings.ingestor_files_directory / f"{place.stem}.{settings.hash_file_extension}"
     try:
+        if file.exists() and (file.samefile(place) or file.stat().st_size > LARGEST_CHECKSUM):
+            raise ConfigError(
+                f"the checksum of {place} is not saved: {file} is there and is no checksum; "
+                "choose another hash_file_extension or ingestor_files_directory"
+            )
         written(file, chk)
     except OSError as error:
         raise ConfigError(

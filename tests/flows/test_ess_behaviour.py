@@ -334,6 +334,23 @@ def test_a_checksum_that_cannot_be_had_stops_the_run(
     assert told in done.stderr
 
 
+@pytest.mark.parametrize("extension", ["hdf", "nxs"])
+def test_a_checksum_overwrites_no_data_file(site: EssSite, scicat: Scicat, extension: str) -> None:
+    file, other = site.nexus("run.hdf"), site.nexus("run.nxs", "job-2")
+    before = [path.read_bytes() for path in (file, other)]
+    site.configure(handling(save_file_hash=True, hash_file_extension=extension, ingestor_files_directory="."))
+    done = site.run(file)
+    assert (done.returncode, scicat.posts) == (1, [])
+    assert "hash_file_extension" in done.stderr
+    assert [path.read_bytes() for path in (file, other)] == before
+
+
+def test_a_json_configuration_may_hold_any_character(site: EssSite, scicat: Scicat) -> None:
+    site.configure({"dataset": {"default_owner_group": "group \U0001f52c"}})
+    assert site.run(site.nexus(), json_config=True).returncode == 0
+    assert scicat.posted("datasets")[0]["ownerGroup"] == "group \U0001f52c"
+
+
 def test_without_statistics_only_path_and_time_are_listed(site: EssSite, scicat: Scicat) -> None:
     site.configure(handling(compute_file_stats=False, compute_file_hash=False))
     assert site.run(site.nexus()).returncode == 0

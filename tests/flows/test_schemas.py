@@ -61,6 +61,9 @@ BROKEN = {
     "wrong type": (GOOD.replace("order: 20", "order: late"), 4),
     "wrong type of a part": (GOOD.replace(TITLE, "title: [NXS, /entry/title]"), 9),
     "an alias of itself": ("id: &a [*a]\n", 1),
+    "a selector that holds itself": (GOOD.replace("selector: '*'", "selector: &a {or: [*a]}"), 5),
+    "a value that holds itself": (GOOD.replace(TITLE, "title: {source: VALUE, value: &a [*a], value_type: list}"), 9),
+    "an endless number": (GOOD.replace("order: 20", "order: 2" + "0" * 400), 4),
 }
 
 

@@ -98,6 +98,7 @@ def _tree(text: str = TEXT, limit: int = 1 << 20, notes: Notes | None = None, **
         ("-" * 50_000 + "1", "-" * 50_000 + "1"),
         ("9" * (LONGEST_LITERAL + 1), "9" * (LONGEST_LITERAL + 1)),
         ("9" * 5000, "9" * 5000),
+        ("0x" + "f" * 5000, "0x" + "f" * 5000),
     ],
     ids=lambda value: repr(value)[:24],
 )

@@ -92,6 +92,7 @@ def test_no_operator_and_an_unknown_one_change_nothing(operator: str) -> None:
         ("techniques", "technique: [a, '']\ntechnique_pid: [b, c]", {}, [{"name": "a", "pid": "b"}]),
         ("techniques", "other: x", {}, []),
         ("techniques_of_definition", "NXsaxs,NXscan,", {}, "?"),
+        ("techniques_of_definition", "NXsaxs, NXscan", {}, "?"),
     ],
 )
 def test_operators(operator: str, value: Any, arguments: dict[str, Any], expected: Any) -> None:

@@ -375,3 +375,36 @@ def test_all_sources_meet_in_one_schema() -> None:
     read = reading(schema(variables), {"title": text("theta scan")})
     sources = {"NXS": NexusSource(read.values), "SCAN": ScanSource(read, beamtime()), "VALUE": ValueSource()}
     assert evaluate(read.schema, sources, {}).known["both"] == Quantity("theta scan in raw")
+
+
+@pytest.mark.parametrize(
+    ("written", "more"),
+    [
+        ("<{0}><{0}>", {}),
+        (["<{0}>", "<{0}>"], {"kind": "list"}),
+        (["<{0}>", "<{0}>"], {"operator": "join", "separator": ""}),
+    ],
+    ids=["text", "lists", "operator"],
+)
+def test_variables_that_double_each_other_come_to_an_end(written: Any, more: dict[str, Any]) -> None:
+    def doubled(before: str) -> Any:
+        return [part.format(before) for part in written] if isinstance(written, list) else written.format(before)
+
+    chain = {"v0": literal("0123456789")} | {f"v{n}": literal(doubled(f"v{n - 1}"), **more) for n in range(1, 40)}
+    found = made(chain)
+    assert "v10" in found.known
+    assert any("holds more than" in reason for reason in found.failures.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "more"),
+    [
+        ("0x" + "f" * 6000, "list", {}),
+        ("[0x" + "f" * 6000 + "]", "list", {}),
+        ("9" * 4000, "integer", {"operator": "multiply", "operand": "9" * 4000}),
+    ],
+)
+def test_a_number_that_python_cannot_write_costs_its_variable_only(value: Any, kind: str, more: dict[str, Any]) -> None:
+    found = made({"huge": literal(value, kind, **more), "text": literal("<huge>"), "other": literal("x")})
+    assert set(found.failures) == {"huge", "text"}
+    assert "other" in found.known

@@ -24,6 +24,9 @@ from scicat_watch.pipeline.dates import iso_date
 LONGEST_LITERAL = 1 << 16
 """Longest text, in characters, that is looked at for a number or list."""
 
+_LONGEST_INTEGER = 1024
+"""Bits of the largest whole number that is one; Python writes no decimal digits of much larger ones."""
+
 _STARTED, _ENDED = "Acquisition started at", "Acquisition ended at"
 _COLUMN = re.compile(r"Col\s+\d+\s+(\S+)(?:\s+\S+)?", re.IGNORECASE)
 _WORDS = {"True": True, "False": False, "None": None}
@@ -89,7 +92,9 @@ def literal(text: str) -> Any:
 
 def _plain(value: Any) -> Any:
     match value:
-        case None | bool() | int():
+        case None | bool():
+            return value
+        case int() if value.bit_length() <= _LONGEST_INTEGER:
             return value
         case str():
             return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from scicat_watch.errors import SourceError
 from scicat_watch.model import Quantity
 from scicat_watch.pipeline import operators, plugins
-from scicat_watch.pipeline.render import candidates, render
+from scicat_watch.pipeline.render import bounded, candidates, render
 from scicat_watch.pipeline.schema import Variable
 
 
@@ -33,6 +33,6 @@ class ValueSource:
         forgiving = operator.forgiving
         quantity = Quantity(candidates(variable.value, known)) if forgiving else render(variable.value, known)
         try:
-            return operator.apply(quantity, arguments)
+            return bounded(operator.apply(quantity, arguments))
         except (ValueError, TypeError, ArithmeticError) as error:  # A value that no curator thought of.
             raise SourceError(f"{operator.name} cannot be done: {error}") from None
