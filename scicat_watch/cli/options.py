@@ -38,3 +38,8 @@ def settings_from(config: Path | None, var_dir: Path | None, **sections: dict[st
     if var_dir is not None:
         overrides["var_dir"] = str(var_dir.absolute())
     return load(config, overrides) if config is not None else default(overrides)
+
+
+def shown(text: str) -> str:
+    """`text` on one line of a terminal, without the control characters that the name of a file may hold."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

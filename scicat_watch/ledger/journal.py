@@ -167,7 +167,8 @@ class Journal:
                 raise sqlite3.DatabaseError(told)
             if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
-            connection.executescript(_SCHEMA)
+            if version != _VERSION:  # One that is there is read even while the disk is full, or somebody writes.
+                connection.executescript(_SCHEMA)
         except sqlite3.Error:
             connection.close()
             raise

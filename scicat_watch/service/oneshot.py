@@ -172,7 +172,7 @@ class OneShot:
             self._fail(waiting.scan.pid, f"not complete: {waiting.reason}")
         for path, line in work.watch.bad_lines():
             self._fail(f"{path}:{line.number}" if line.number else str(path), f"the line {line.line!r} {line.reason}")
-        for problem in work.watch.problems():
+        for problem in work.problems():
             where, _, why = problem.partition(": ")
             self._fail(where, why)
         for directory in work.foreign():
@@ -196,7 +196,8 @@ class OneShot:
         self._lanes.join(time.monotonic() + 10.0)
         for work in works:
             work.take_results()
-            work.show()
+            if not work.foreign():  # Otherwise what `status` shows is the other's to tell.
+                work.show()
             work.ledger.release()
         summary = self._summary
         summary.left = max(0, self._total - self._left)
