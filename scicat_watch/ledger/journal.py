@@ -72,7 +72,7 @@ class Journal:
         """Open or make the journal; OSError if the directory cannot be written to."""
         self.path = path
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # Unpublished metadata is nobody else's.
         try:
             self._connection = self._opened()
         except sqlite3.OperationalError as error:  # Locked, full, or not writable: no damage.

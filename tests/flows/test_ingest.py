@@ -117,6 +117,17 @@ def test_wrong_usage_is_exit_status_2(site: Site, tmp_path: Path) -> None:
     assert site.run("ingest", "--bogus").returncode == 2
 
 
+def test_any_other_file_is_no_list(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "passwd"
+    other.write_text("root:x:0:0\nbin:x:1:1\n")
+    ended = site.ingest(other)
+    assert ended.returncode == 2
+    assert "neither a data file nor a dataset list" in ended.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yml", "passwd"]
+    assert site.run("ingest", "").returncode == 2
+    assert site.run("run", "").returncode == 2
+
+
 def test_a_progress_bar_is_for_terminals_only(site: Site, beamtime: Path) -> None:
     ended = site.ingest(beamtime)
     assert "\x1b" not in ended.stdout + ended.stderr
