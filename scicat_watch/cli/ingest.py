@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scicat_watch.cli.options import PATH, configured, settings_from
+from scicat_watch.cli.options import PATH, configured, settings_from, shown
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Outcome
 
@@ -57,7 +57,7 @@ def _tell(summary: Summary) -> None:
     counts = ", ".join(f"{count} {status.value}" for status, count in summary.counts.items())
     click.echo(counts)
     for what, why in summary.failures:
-        click.echo(f"failed {what}: {why}", err=True)
+        click.echo(shown(f"failed {what}: {why}"), err=True)
     if summary.left:
         click.echo(f"{summary.left} not tried", err=True)
     if summary.unavailable:
@@ -68,9 +68,10 @@ def _tell(summary: Summary) -> None:
 def _progress() -> Iterator[Told]:
     """A bar on a terminal, a line for each scan elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda outcome, total: click.echo(f"{outcome.status} {outcome.scan.pid}")
+        yield lambda outcome, total: click.echo(shown(f"{outcome.status} {outcome.scan.pid}"))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -78,6 +79,6 @@ def _progress() -> Iterator[Told]:
         task = progress.add_task("scans", total=None)
 
         def told(outcome: Outcome, total: int) -> None:
-            progress.update(task, total=total, advance=1, description=outcome.scan.name)
+            progress.update(task, total=total, advance=1, description=escape(shown(outcome.scan.name)))
 
         yield told

@@ -13,7 +13,17 @@ from scicat_watch.settings.model import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-PATH = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path; an empty one is a mistake of a script, and not the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
 
 
 def configured(function: Function) -> Function:
@@ -38,3 +48,8 @@ def settings_from(config: Path | None, var_dir: Path | None, **sections: dict[st
     if var_dir is not None:
         overrides["var_dir"] = str(var_dir.absolute())
     return load(config, overrides) if config is not None else default(overrides)
+
+
+def shown(text: str) -> str:
+    """`text` on one line of a terminal, without the control characters that the name of a file may hold."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from scicat_watch.cli.options import configured, settings_from
+from scicat_watch.cli.options import configured, settings_from, shown
 
 
 @click.command("status")
@@ -21,14 +22,15 @@ def command(config: Path | None, var_dir: Path | None, log_level: str | None, as
     from scicat_watch.service.status import collect
 
     settings = settings_from(config, var_dir)
-    while True:
-        state = collect(settings)
-        if watch and not as_json:
-            click.clear()
-        click.echo(json.dumps(state, indent=1) if as_json else _page(state))
-        if not watch:
-            return
-        time.sleep(2.0)
+    with contextlib.suppress(KeyboardInterrupt):  # The way to end --watch.
+        while True:
+            state = collect(settings)
+            if watch and not as_json:
+                click.clear()
+            click.echo(json.dumps(state, indent=1) if as_json else _page(state))
+            if not watch:
+                return
+            time.sleep(2.0)
 
 
 def _page(state: dict[str, Any]) -> str:
@@ -41,7 +43,7 @@ def _page(state: dict[str, Any]) -> str:
         lines += [f"failed   {entry['pid']}  ({tries}{again})", f"         {entry['reason']}"]
     totals = state["totals"]
     lines.append(", ".join(f"{number} {what}" for what, number in totals.items()))
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
 
 
 def _daemon(daemon: dict[str, Any] | None) -> str:

@@ -48,6 +48,8 @@ class Waiting:
     reason: str
     stuck: bool
     """Whether it has been quiet, so that time alone will not complete it."""
+    put_off: bool = False
+    """Whether it was handed out before and is only to come again later, as a failed one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class _Entry:
     """Monotonic time since which the list has held this line."""
     due: float
     held: _Held = _Held("was just found")
+    put_off: bool = False
 
 
 class Pending:
@@ -94,7 +97,7 @@ class Pending:
         """Take a scan in. `changed_at`: wall-clock time of the last change of the list that names it."""
         since = now - self._age(changed_at)
         key = key_of(scan)
-        self._entries[key] = _Entry(scan, since, now if due is None else due)
+        self._entries[key] = _Entry(scan, since, now if due is None else due, put_off=due is not None)
         self._by_base.setdefault(scan.directory / scan.stem, set()).add(key)
 
     def keep_listed(self, directory: Path, lines: set[str], claimed: Callable[[Scan], bool]) -> None:
@@ -127,14 +130,15 @@ class Pending:
                     self._drop(key)
                     yield ready
                 case _Held() as held:
-                    entry.held = held
+                    entry.held, entry.put_off = held, False
                     entry.due = held.until
                 case None:
                     self._drop(key)  # A found file that is gone: if it comes back it is found again.
 
     def waiting(self) -> Iterator[Waiting]:
         """Those that are not complete."""
-        return (Waiting(entry.scan, entry.held.reason, entry.held.stuck) for entry in self._entries.values())
+        for entry in self._entries.values():
+            yield Waiting(entry.scan, entry.held.reason, entry.held.stuck, entry.put_off)
 
     def _check(self, key: ScanKey, entry: _Entry, now: float) -> Ready | _Held | None:
         scan, line_due = entry.scan, entry.since + self._settings.ingestion_delay

@@ -86,7 +86,7 @@ class BeamtimeWatch:
         listed = self.tree.refresh(now, None if hints is None else hints.directories, self._entered)
         if self._watching.trigger != "files":
             self._forget_lists()
-            for path in self._list_paths(hints):
+            for path in self._list_paths(hints, listed):
                 self._look_at_list(path, now, everywhere=hints is None)
         if self._watching.trigger != "lists":
             for node in listed:
@@ -142,9 +142,11 @@ class BeamtimeWatch:
         for path in [path for path in self._lists if path.parent not in nodes or not nodes[path.parent].has_list]:
             del self._lists[path]
 
-    def _list_paths(self, hints: Hints | None) -> list[Path]:
+    def _list_paths(self, hints: Hints | None, listed: list[Node]) -> list[Path]:
+        """The lists to look at; of directories that are new as well, before their files are taken for found ones."""
         nodes = self.tree.nodes
-        where = list(nodes) if hints is None else [path for path in hints.directories if path in nodes]
+        hinted = {path for path in hints.directories if path in nodes} if hints else set()
+        where = nodes.keys() if hints is None else hinted | {node.path for node in listed}
         return sorted(path / self.list_name for path in where if nodes[path].has_list)
 
     def _look_at_list(self, path: Path, now: float, *, everywhere: bool) -> None:

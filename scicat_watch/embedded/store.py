@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import secrets
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,6 +151,8 @@ class Store:
             # Two processes that start at once must not both move the file: the second would move a good one.
             with FileLock(f"{path}.lock", mode=0o600):
                 self._writer = self._opened()
+                status = self.path.stat()
+                self._identity = (status.st_dev, status.st_ino)
         except (OSError, sqlite3.OperationalError) as error:
             raise ConfigError(f"the catalogue's database cannot be opened: {error}", path) from error
 
@@ -173,6 +177,7 @@ class Store:
     def writing(self) -> Iterator[Session]:
         """A session whose changes are on the disk when the block ends, or undone if it raises. Writers take turns."""
         with self._turn:
+            self._still_there()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield Session(self._writer)
@@ -189,6 +194,17 @@ class Store:
             self._readers.get_nowait().close()
         with self._turn:
             self._writer.close()
+
+    def _still_there(self) -> None:
+        """Refuse to write into a file that was removed or replaced: what is written there would be lost unseen."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._identity:
+            log.critical("the database %s was removed or replaced while in use; ending, to start anew", self.path)
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise sqlite3.OperationalError("the database was removed or replaced while in use")
 
     def _opened(self) -> sqlite3.Connection:
         try:

@@ -122,9 +122,11 @@ class IngestedList:
             if not self._sound:
                 repair(self.path)
             self._sound = False
-            append_line(self.path, str(record))
-            self._sound = True
-            self._look()
+            try:
+                append_line(self.path, str(record))
+                self._sound = True
+            finally:
+                self._look()  # What a full disk left of the list is ours as well, and no reason to forget.
 
     def _load(self) -> None:
         self._look()

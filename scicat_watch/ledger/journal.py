@@ -72,7 +72,7 @@ class Journal:
         """Open or make the journal; OSError if the directory cannot be written to."""
         self.path = path
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # Unpublished metadata is nobody else's.
         try:
             self._connection = self._opened()
         except sqlite3.OperationalError as error:  # Locked, full, or not writable: no damage.
@@ -167,7 +167,8 @@ class Journal:
                 raise sqlite3.DatabaseError(told)
             if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
-            connection.executescript(_SCHEMA)
+            if version != _VERSION:  # One that is there is read even while the disk is full, or somebody writes.
+                connection.executescript(_SCHEMA)
         except sqlite3.Error:
             connection.close()
             raise

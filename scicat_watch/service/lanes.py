@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import Unavailable
-from scicat_watch.model import Beamtime, Outcome
+from scicat_watch.model import Beamtime, Outcome, Status
 from scicat_watch.service.ingest import Ingestor, Stopped, UnderWay
 
 log = logging.getLogger(__name__)
@@ -111,15 +111,27 @@ class Lanes:
 
     def _run(self, directory: Path, items: deque[Item]) -> None:
         under_way: deque[tuple[UnderWay, Finished]] = deque()
-        while not self._stopping.is_set():
-            while len(under_way) <= self._ahead and (item := self._pop(items)) is not None:
-                ready, beamtime, finished = item
-                under_way.append((self._ingestor.start(ready, beamtime), finished))
-            if under_way:
-                first, finished = under_way.popleft()
-                finished(first.ready, self._ingestor.finish(first))
-            elif self._leave(directory, items):
-                return
+        taken: deque[Item] = deque()  # What has no outcome yet.
+        try:
+            while not self._stopping.is_set():
+                while len(under_way) <= self._ahead and (item := self._pop(items)) is not None:
+                    taken.append(item)
+                    ready, beamtime, finished = item
+                    under_way.append((self._ingestor.start(ready, beamtime), finished))
+                if under_way:
+                    first, finished = under_way.popleft()
+                    outcome = self._ingestor.finish(first)
+                    taken.popleft()
+                    finished(first.ready, outcome)
+                elif self._leave(directory, items):
+                    return
+        except (Stopped, Unavailable):
+            raise
+        except Exception as error:
+            # Nobody else knows of these: without an outcome they would not come again before the next start.
+            for ready, _, finished in taken:
+                finished(ready, Outcome(ready.scan, Status.FAILED, f"a fault of scicat-watch: {error!r}"))
+            raise
 
     def _leave(self, directory: Path, items: deque[Item]) -> bool:
         """Close the lane, unless something came into it just now."""

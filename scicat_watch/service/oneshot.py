@@ -8,6 +8,7 @@ changes, and counts as failed when it does not.
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import logging
 import threading
 import time
@@ -92,9 +93,15 @@ def _of_file(path: Path, settings: Settings) -> Target | Broken:
         return beamtime
     if path.suffix.lower().lstrip(".") in settings.watching.master_extensions:
         return Target(beamtime, settings.watching, settings.lists, lambda scan: _describes(path, scan), path)
+    if path.suffix != ".lst" and not fnmatch.fnmatchcase(path.name, _list_pattern(settings.lists)):
+        raise ConfigError("is neither a data file nor a dataset list (scicat-datasets-….lst)", path)
     lists = settings.lists.model_copy(update={"dataset_list": path.name.replace("{", "{{").replace("}", "}}")})
     watching = settings.watching.model_copy(update={"trigger": "lists", "below_lists": True})
     return Target(beamtime, watching, lists, lambda scan: scan.directory == path.parent, path, is_list=True)
+
+
+def _list_pattern(lists: Lists) -> str:
+    return lists.dataset_list.format(beamtime="*", host="*")
 
 
 def _beamtime_above(directory: Path, settings: Beamtimes) -> Beamtime | Broken:
@@ -172,7 +179,7 @@ class OneShot:
             self._fail(waiting.scan.pid, f"not complete: {waiting.reason}")
         for path, line in work.watch.bad_lines():
             self._fail(f"{path}:{line.number}" if line.number else str(path), f"the line {line.line!r} {line.reason}")
-        for problem in work.watch.problems():
+        for problem in work.problems():
             where, _, why = problem.partition(": ")
             self._fail(where, why)
         for directory in work.foreign():
@@ -196,7 +203,8 @@ class OneShot:
         self._lanes.join(time.monotonic() + 10.0)
         for work in works:
             work.take_results()
-            work.show()
+            if not work.foreign():  # Otherwise what `status` shows is the other's to tell.
+                work.show()
             work.ledger.release()
         summary = self._summary
         summary.left = max(0, self._total - self._left)

@@ -49,6 +49,7 @@ class BeamtimeWork:
         self.ledger: BeamtimeLedger = site.ledger(beamtime)
         self._results: queue.SimpleQueue[tuple[Scan, float | None]] = queue.SimpleQueue()
         self._foreign: set[Path] = set()
+        self._unusable: dict[Path, str] = {}
         asked = Ledger(once) if once else Ledger(self.ledger.wanted, self.ledger.begun, self.ledger.changed)
         settings = site.settings
         self.watch = BeamtimeWatch(
@@ -68,9 +69,14 @@ class BeamtimeWork:
         """Scan directories that another scicat-watch ingests."""
         return set(self._foreign)
 
+    def problems(self) -> list[str]:
+        """Directories and lists that cannot be read or worked on, for people."""
+        unusable = [f"{path}: cannot be worked on: {error}" for path, error in self._unusable.items()]
+        return self.watch.problems() + unusable
+
     def show(self, problem: str = "") -> None:
         """Leave the state of the beamtime for `status`."""
-        waiting = list(self.watch.waiting())
+        waiting = [one for one in self.watch.waiting() if not one.put_off]  # Failed ones are told as failed.
         bad = [(path, line) for path, line in self.watch.bad_lines()]
         self._site.journal.show(
             self.beamtime.directory,
@@ -87,24 +93,18 @@ class BeamtimeWork:
                     for path, line in bad[:_SHOWN]
                 ],
                 "elsewhere": sorted(str(path) for path in self._foreign),
-                "problems": ([problem] if problem else []) + self.watch.problems(),
+                "problems": ([problem] if problem else []) + self.problems(),
             },
         )
 
     def _dispatch(self, ready: Ready) -> None:
         scan = ready.scan
-        try:
-            ours = self.ledger.ours(scan.directory)
-        except OSError as error:
-            log.error("%s: cannot be worked on: %s", scan.directory, error)
-            ours = False
-        if not ours:
-            if scan.directory not in self._foreign:
-                log.warning("%s: another scicat-watch ingests this directory; staying passive", scan.directory)
-            self._foreign.add(scan.directory)
-            self._put_off(scan, self._site.settings.watching.rescan_interval)
+        if not self._may_ingest(scan.directory):
+            if self._once:  # It ends rather than wait for another's end.
+                self.watch.forget(scan)
+            else:
+                self._put_off(scan, self._site.settings.watching.rescan_interval)
             return
-        self._foreign.discard(scan.directory)
         now = self._site.clock.now().timestamp()
         decision = Decision(Action.INGEST) if self._once else self.ledger.decide(scan, ready.signature, now)
         match decision.action:
@@ -119,6 +119,23 @@ class BeamtimeWork:
                 self.watch.forget(scan)
             case Action.NOTHING:
                 self.watch.forget(scan)
+
+    def _may_ingest(self, directory: Path) -> bool:
+        """Whether the scans of a directory are ours; if not, says why in the log."""
+        try:
+            ours = self.ledger.ours(directory)
+        except OSError as error:
+            if self._unusable.get(directory) != str(error):
+                log.error("%s: cannot be worked on: %s", directory, error)
+            self._unusable[directory] = str(error)
+            return False
+        self._unusable.pop(directory, None)
+        if ours:
+            self._foreign.discard(directory)
+        elif directory not in self._foreign:
+            log.warning("%s: another scicat-watch ingests this directory; staying passive", directory)
+            self._foreign.add(directory)
+        return ours
 
     def _finished(self, ready: Ready, known: Ready, outcome: Outcome) -> None:
         """Note the outcome of `ready`, which was ingested as `known`; called by a lane's thread."""

@@ -252,3 +252,12 @@ def test_the_master_file_is_beside_the_folder_or_in_it(tmp_path: Path, files: li
         (tmp_path / name).touch()
     found = find_master(_listed(tmp_path, "a"), EXTENSIONS)
     assert found == (tmp_path / master if master else None)
+
+
+def test_a_scan_that_comes_again_later_is_told_from_one_that_is_not_complete(tmp_path: Path) -> None:
+    (tmp_path / "scan_1.nxs").write_bytes(b"x")
+    pending = _pending(tmp_path)
+    pending.admit(_found(tmp_path / "scan_1.nxs"), 0.0, due=30.0)
+    assert [one.put_off for one in pending.waiting()] == [True]
+    assert _ready(pending, 31.0) == []
+    assert [one.put_off for one in pending.waiting()] == [False]

@@ -297,3 +297,16 @@ def test_the_line_of_a_found_file_reads_like_no_other_line() -> None:
     root = Path("/bt")
     for name, line in [("raw/a", "raw/a"), ("a b", "'a b'"), ("a:1", "'a:1'"), ("#a", "'#a'"), ("m::x;y", "'m::x;y'")]:
         assert scan_of_file("1", root, root / f"{name}.nxs").line == line
+
+
+def test_the_list_of_a_directory_that_was_moved_in_speaks_before_its_files(tmp_path: Path) -> None:
+    line = Beamline(tmp_path)
+    line.look()
+    (tmp_path / "away").mkdir()
+    for name in ("multi.nxs", "run_1.nxs", "free_1.nxs", "pilatus_1.cbf"):
+        (tmp_path / "away" / name).write_text(name)
+    (tmp_path / "away" / LIST).write_text("run_1 pilatus\nmulti::/scan_1;multi_1\n")
+    (tmp_path / "away").rename(line.root / "raw")
+    named = Hints(directories=frozenset({line.root}))  # All that an event tells: a name came in the beamtime directory.
+    assert line.look(named) == []
+    assert sorted(scan.line for scan in line.look(Hints())) == ["free_1", "multi::/scan_1;multi_1", "run_1 pilatus"]

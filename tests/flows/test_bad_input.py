@@ -169,3 +169,12 @@ def test_a_mistake_in_the_configuration_is_told_with_its_place(tmp_path: Path, t
         assert ended.returncode == 2
         assert all(word in ended.stderr for word in [str(site.config), *told]), ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_names_of_files_cannot_write_to_the_terminal_on_their_own(site: Site, beamtime: Path) -> None:
+    (beamtime / "raw" / "x\x1b[2J\ncreated y.nxs").write_text("no HDF5")
+    ended = site.ingest(beamtime)
+    told = ended.stdout + ended.stderr + site.run("status").stdout
+    assert "x\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}created y" in told
+    assert "\x1b" not in told
+    assert not [line for line in told.splitlines() if line.startswith("created y")]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.flows.beamline import ID, INGESTED, LIST, append, make_beamtime, shared_beamtime, write_nexus
-from tests.flows.program import Site, free_port
+from tests.flows.program import PROGRAM, Site, eventually, free_port
 
 
 @pytest.fixture
@@ -52,6 +53,16 @@ def test_a_list_or_a_single_file_is_ingested_alone(site: Site, beamtime: Path) -
     ]  # fmt: skip
     assert site.ingest(beamtime / "raw" / LIST).stdout.splitlines()[-1] == "2 created, 0 updated, 0 unchanged, 0 failed"
     assert site.ingest(beamtime / "raw" / "run_1.nxs").stdout.splitlines()[0] == f"unchanged {ID}/run_1"
+
+
+def test_beside_the_daemon_it_ends_and_leaves_what_the_daemon_tells(site: Site, beamtime: Path) -> None:
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: len(daemon.catalogue().pids()) == 3, "three datasets")
+        eventually(lambda: site.status()["totals"]["done"] == 3, "the daemon's own view")
+        answer = site.ingest(beamtime)
+        assert answer.returncode == 1
+        assert f"{beamtime}/raw: another scicat-watch ingests this directory" in answer.stderr
+        assert site.status()["beamtimes"][0]["elsewhere"] == []
 
 
 def test_pictures_are_made_and_passed_through(tmp_path: Path) -> None:
@@ -104,6 +115,17 @@ def test_wrong_usage_is_exit_status_2(site: Site, tmp_path: Path) -> None:
     assert "no such file" in site.ingest(tmp_path / "not there").stderr
     assert site.run("ingest").returncode == 2
     assert site.run("ingest", "--bogus").returncode == 2
+
+
+def test_any_other_file_is_no_list(site: Site, tmp_path: Path) -> None:
+    other = tmp_path / "passwd"
+    other.write_text("root:x:0:0\nbin:x:1:1\n")
+    ended = site.ingest(other)
+    assert ended.returncode == 2
+    assert "neither a data file nor a dataset list" in ended.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yml", "passwd"]
+    assert site.run("ingest", "").returncode == 2
+    assert site.run("run", "").returncode == 2
 
 
 def test_a_progress_bar_is_for_terminals_only(site: Site, beamtime: Path) -> None:
@@ -191,3 +213,12 @@ def test_without_rights_to_the_directory_the_scans_are_ingested_and_noted_in_the
         ended = site.ingest(beamtime)
     assert ended.returncode == 0, ended.stderr
     assert (var / "ingested" / str(beamtime).lstrip("/") / INGESTED).read_text().startswith("raw/run_1 ")
+
+
+def test_ctrl_c_is_the_orderly_end_of_watching_the_status(site: Site) -> None:
+    command = [PROGRAM, "status", "--watch", "-c", str(site.config)]
+    watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert watching.stdout is not None
+    assert "daemon" in watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    assert (watching.wait(timeout=10), watching.communicate()[1]) == (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -143,6 +144,23 @@ def test_a_failed_write_is_repaired_by_the_next(tmp_path: Path) -> None:
     )  # fmt: skip
     assert told.stdout.splitlines() == ["full True"] * 2
     assert (tmp_path / "done.lst").read_text() == "".join(f"{Record(line, GOOD)}\n" for line in ("a", "d"))
+
+
+def test_what_could_not_be_written_is_known_until_the_end_even_if_an_empty_list_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, line: str) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("scicat_watch.ledger.ingested.append_line", full)
+    known = IngestedList(tmp_path / "done.lst")
+    known.load()
+    for line in ("a", "b"):
+        with pytest.raises(OSError, match="No space"):
+            known.note(line, GOOD)
+    assert known.done("a")
+    assert known.done("b")
 
 
 def test_a_full_disk_is_survived(tmp_path: Path) -> None:

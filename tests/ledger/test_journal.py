@@ -187,3 +187,15 @@ def test_what_was_noted_is_there_after_a_kill(tmp_path: Path) -> None:
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program), tmp_path / "journal.sqlite"], check=False)
     assert Journal(tmp_path / "journal.sqlite").begun(Path("/bt"), "a")
+
+
+def test_a_journal_is_opened_while_somebody_writes_or_the_disk_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path)
+    _fail(journal, _scan())
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("begin immediate")  # Nobody else can write now.
+    other = Journal(path)
+    assert [one.pid for one in other.failed()] == ["1/a"]
+    for opened in (other, writer, journal):
+        opened.close()

@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import signal
 import threading
+import time
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _POOLS = 3  # How many pools a scan may outlive before that counts as its fault.
 _LOOK = 1.0
+_LATE = 10.0  # Seconds beyond the time limit after which a pool that tells nothing is given up.
+_END_WITHIN = 5.0
 _TASKS_PER_PROCESS = 1000  # A process is renewed now and then: libraries that leak do not add up over months.
 
 
@@ -39,20 +42,24 @@ class LocalExecutor:
         self._lock = threading.Lock()
         self._closed = False
         self._pool = self._new_pool()
+        self._pools: dict[Future[Reading], ProcessPool] = {}
+        """Which pool is to answer, for those that nobody waits for yet."""
+        self._answered = 0.0
 
     def read(self, job: ReadJob) -> Future[Reading]:
         """Start reading a scan; `result_of` waits for it."""
         with self._lock:
-            if self._closed:
-                raise CancelledError
-            try:
-                return self._scheduled(job)
-            except RuntimeError as error:
-                # A pool that lost a process at a bad moment gives up for good; the next one does not know of it.
-                log.warning("the reading processes are started anew: %s", error)
-                self._end_pool()
-                self._pool = self._new_pool()
-                return self._scheduled(job)
+            for _ in range(_POOLS):
+                if self._closed:
+                    raise CancelledError
+                try:
+                    return self._scheduled(job)
+                except (RuntimeError, OSError, EOFError) as error:
+                    # A pool that lost a process at a bad moment gives up for good; the next one does not know of it.
+                    self._renew(str(error) or type(error).__name__)
+        failed: Future[Reading] = Future()
+        failed.set_exception(ReadingError(f"{_what(job)}: no reading process could be started; see the log"))
+        return failed
 
     def result_of(self, future: Future[Reading], job: ReadJob) -> Reading:
         """What a reading process found; `ReadingError` if it found a fault, died, or took too long.
@@ -64,13 +71,18 @@ class LocalExecutor:
                 return self._waited_for(future, job)
             except BrokenExecutor:
                 future = self.read(job)
-        raise ReadingError(f"{job.scan.master or job.scan.place}: the reading processes keep ending; see the log")
+        raise ReadingError(f"{_what(job)}: the reading processes keep ending; see the log")
 
     def close(self) -> None:
         """End the processes now, whatever they do."""
         with self._lock:
             self._closed = True
             self._end_pool()
+
+    def _renew(self, why: str) -> None:
+        log.warning("the reading processes are started anew: %s", why)
+        self._end_pool()
+        self._pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
@@ -83,20 +95,28 @@ class LocalExecutor:
 
     def _scheduled(self, job: ReadJob) -> Future[Reading]:
         future: Future[Reading] = self._pool.schedule(worker.read, args=(job,), timeout=self._settings.time_limit)
+        self._pools[future] = self._pool
+        future.add_done_callback(self._note_answer)
         return future
 
+    def _note_answer(self, future: Future[Reading]) -> None:
+        self._answered = time.monotonic()
+
     def _end_pool(self) -> None:
+        """End all processes of the pool; those that hang in the file system beyond a signal's reach are left behind."""
         self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join(timeout=5)
+        ending = threading.Thread(target=self._pool.join, name="end of a pool", daemon=True)
+        ending.start()
+        ending.join(_END_WITHIN)
 
     def _waited_for(self, future: Future[Reading], job: ReadJob) -> Reading:
-        what = job.scan.master or job.scan.place
-        pool = self._pool
+        what = _what(job)
+        pool, began = self._pools.pop(future, None), time.monotonic()
         while not future.done():
             wait([future], timeout=_LOOK)
             if self._closed:
                 raise CancelledError
-            if not future.done() and pool is not self._pool:
+            if not future.done() and pool is not None and self._is_mute(pool, began):
                 raise BrokenExecutor  # Its pool is gone, and nobody will answer.
         try:
             return future.result()
@@ -113,6 +133,25 @@ class LocalExecutor:
         except MemoryError:
             limit = self._settings.memory_limit >> 20
             raise ReadingError(f"{what}: needs more memory than {limit} MB (reading.memory_limit)") from None
+
+    def _is_mute(self, pool: ProcessPool, began: float) -> bool:
+        """Whether a pool will not answer any more to what has been waited for since `began`.
+
+        A pool that breaks forgets what was handed to it in that moment. One whose process was killed while it
+        spoke is silent for ever, and does not know: its other processes wait for the dead one's lock.
+        """
+        with self._lock:
+            if pool is not self._pool or self._closed or not pool.active:
+                return True
+            silence = time.monotonic() - max(began, self._answered)
+            if silence < self._settings.time_limit + _LATE:
+                return False
+            self._renew(f"no answer for {silence:.0f} s")
+            return True
+
+
+def _what(job: ReadJob) -> str:
+    return str(job.scan.master or job.scan.place)
 
 
 def _manner(error: Any) -> str:
