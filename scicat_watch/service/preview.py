@@ -14,7 +14,7 @@ from scicat_watch.catalogue import Catalogue, connect
 from scicat_watch.catalogue.difference import Difference, State, difference
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import Broken
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.pending import Ready, find_master
 from scicat_watch.discovery.watch import BeamtimeWatch, Ledger
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import BeamtimeError, CatalogueError, ConfigError, Refused, ScicatWatchError, Unavailable
@@ -169,4 +169,5 @@ def _scans(target: Target) -> Iterator[tuple[Ready, str]]:
     for complete in ready:
         yield complete, ""
     for waiting in list(watch.waiting()):
-        yield Ready(waiting.scan), waiting.reason
+        master = waiting.scan.master or find_master(waiting.scan, target.watching.master_extensions)
+        yield Ready(replace(waiting.scan, master=master)), waiting.reason
