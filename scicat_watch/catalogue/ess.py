@@ -116,7 +116,9 @@ class EssCatalogue:
 
         # Without a pid of its own a second dataset would be a double of a first whose answer got lost.
         answer = self._patiently(post) if "pid" in fields else post()
-        made = answer.get("pid") if isinstance(answer, Mapping) else None
+        if not isinstance(answer, Mapping) or not answer:
+            raise Refused("the catalogue's answer to the new dataset is empty, so it is not sure that there is one")
+        made = answer.get("pid")
         pid = fields.get("pid") or made
         if not pid:
             raise Refused("the catalogue's answer to the new dataset names no pid, so its file list cannot be added")

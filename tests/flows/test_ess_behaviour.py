@@ -694,3 +694,17 @@ class _At(Loopback):
 
     def __init__(self, base: str) -> None:
         self.base = base
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]"])
+def test_an_empty_answer_to_a_new_dataset_is_a_failure_that_a_second_run_mends(
+    site: EssSite, scicat: Scicat, body: bytes
+) -> None:
+    file = site.nexus()
+    scicat.odd["POST", "datasets"] = [Answer(201, body)]
+    done = site.run(file)
+    assert done.returncode == 1
+    assert "is empty" in done.stderr
+    assert scicat.blocks == []
+    assert site.run(file).returncode == 0
+    assert len(scicat.blocks) == 1
