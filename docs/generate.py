@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from scicat_watch.cli import cli
-from scicat_watch.pipeline import reference as language
+from scicat_watch.pipeline.assembly import reference as language
 from scicat_watch.settings import reference
 
 ROOT = Path(__file__).resolve().parents[1]

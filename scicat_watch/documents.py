@@ -1,4 +1,4 @@
-"""What a catalogue is given for one scan: a dataset, its file list, its picture.
+"""What a catalogue is given for one scan: a dataset, its file list, its thumbnail.
 
 Field names are those of SciCat's API v3; `catalogue` translates for other APIs. Everything here is
 strict JSON by construction: see `strict` and `scientific_metadata`.
@@ -84,14 +84,14 @@ class OrigDatablock:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A picture of one dataset."""
+    """A thumbnail of one dataset."""
 
     png: bytes = field(repr=False)
     caption: str = ""
 
     @property
     def thumbnail(self) -> str:
-        """The picture as a data URL, which is what SciCat's front ends show."""
+        """The thumbnail as a data URL, which is what SciCat's front ends show."""
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 

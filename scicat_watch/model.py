@@ -11,6 +11,27 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+HDF5_EXTENSIONS = ("nxs", "h5", "hdf5", "hdf", "nx", "ndf", "nx5", "nexus", "nxspe", "cxi")
+"""Extensions of files that hold HDF5, in the order in which the data file of a scan is looked for."""
+DATA_EXTENSIONS = (*HDF5_EXTENSIONS, "fio")
+"""Extensions of all data files that describe a scan."""
+
+
+class Secret:
+    """A text that is sent and never shown: it prints as stars."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str = "") -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
 
 @dataclass(frozen=True, slots=True)
 class Beamtime:
@@ -26,7 +47,7 @@ class Beamtime:
     """The metadata file; None if the beamtime was made up."""
 
     @property
-    def made_up(self) -> bool:
+    def generated(self) -> bool:
         """Whether there was no metadata file."""
         return self.file is None
 

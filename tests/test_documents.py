@@ -10,14 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_watch.documents import (
-    Attachment,
-    DataFile,
-    Dataset,
-    OrigDatablock,
-    scientific_metadata,
-    strict,
-)
+from scicat_watch.documents import Attachment, DataFile, Dataset, OrigDatablock, scientific_metadata, strict
 from scicat_watch.errors import AssemblyError
 
 _leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -82,10 +75,10 @@ def test_file_lists_add_up_and_leave_out_what_is_not_known() -> None:
     assert "chkAlg" not in OrigDatablock(()).as_json()
 
 
-def test_a_picture_is_a_data_url_and_not_in_messages() -> None:
-    picture = Attachment(b"\x89PNG", "a")
-    assert picture.thumbnail == "data:image/png;base64,iVBORw=="
-    assert "PNG" not in repr(picture)
+def test_a_thumbnail_is_a_data_url_and_not_in_messages() -> None:
+    thumbnail = Attachment(b"\x89PNG", "a")
+    assert thumbnail.thumbnail == "data:image/png;base64,iVBORw=="
+    assert "PNG" not in repr(thumbnail)
 
 
 def test_a_dataset_tells_its_own_names() -> None:

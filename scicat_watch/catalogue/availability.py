@@ -10,16 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
-from scicat_watch.catalogue.protocol import Postponed
+from scicat_watch.catalogue.options import PatienceLimits
+from scicat_watch.catalogue.scicat.api import Postponed
 from scicat_watch.clock import Clock
 from scicat_watch.errors import Refused, Unavailable
-
-if TYPE_CHECKING:
-    from scicat_watch.settings.model import Patience
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +29,9 @@ LOOK = 0.5
 class Availability:
     """The state of one catalogue; `ping` raises `Unavailable` as long as it does not answer."""
 
-    def __init__(self, ping: Callable[[], None], patience: Patience, clock: Clock, stopping: threading.Event) -> None:
+    def __init__(
+        self, ping: Callable[[], None], patience: PatienceLimits, clock: Clock, stopping: threading.Event
+    ) -> None:
         self._ping, self._patience, self._clock, self._stopping = ping, patience, clock, stopping
         self._changed = threading.Condition()
         self._closed_at: float | None = None

@@ -1,4 +1,4 @@
-"""The one door to the catalogue: every request goes through here.
+"""The HTTP client of a catalogue: every request goes through here.
 
 It encodes paths, sets a time limit, puts our token into the header, reads the answer and sorts what
 went wrong into `Unavailable` (time mends it) and `Refused` (a person mends it). Only questions are
@@ -13,7 +13,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import requests
@@ -24,15 +24,12 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from tenacity.nap import sleep_using_event
 
 from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_to_wait
-from scicat_watch.catalogue.auth import Account
-from scicat_watch.catalogue.protocol import Postponed
+from scicat_watch.catalogue.login import Account
+from scicat_watch.catalogue.options import HttpOptions, LoginOptions
+from scicat_watch.catalogue.scicat.api import Postponed
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, Refused, Unavailable
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from scicat_watch.settings.model import CatalogueSettings
+from scicat_watch.model import Secret
 
 log = logging.getLogger(__name__)
 
@@ -48,30 +45,29 @@ SLOWEST = 10
 Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
-class Door:
+class HttpClient:
     """The way to one catalogue; threads may use it side by side, each has its own connection."""
 
     def __init__(
         self,
-        base_url: str,
-        settings: CatalogueSettings,
+        options: HttpOptions,
+        login: LoginOptions | None = None,
         stopping: threading.Event | None = None,
         clock: Clock | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """`headers` go with every request, but never in the place of our own."""
-        self._base = _checked(base_url)
-        self._settings = settings
-        self._headers = dict(headers or {})
+        """Raises `ConfigError` for an address that is none."""
+        self._base = _checked(options.url)
+        self._options = options
+        self._headers = {name: value.reveal() for name, value in options.headers.items()}
         self._stopping = stopping or threading.Event()
         self._clock: Clock = clock or SystemClock()
-        self._verify = _verification(settings)
+        self._verify = _verification(options)
         self._own = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
-        self._account = Account(self.ask, settings, self._clock)
+        self._account = Account(self.ask, login or LoginOptions(), self._clock)
 
     def __repr__(self) -> str:
-        return f"Door({self._base!r})"
+        return f"HttpClient({self._base!r})"
 
     def request(
         self,
@@ -112,7 +108,7 @@ class Door:
         *segments: str,
         json: Any = None,
         params: Params | None = None,
-        token: SecretStr | None = None,
+        token: Secret | None = None,
         limit: int = LONGEST_ANSWER,
     ) -> Any:
         """The same with just this token, or with none."""
@@ -163,7 +159,7 @@ class Door:
         what: str,
         body: bytes | None,
         params: Params | None,
-        token: SecretStr | None,
+        token: Secret | None,
         limit: int,
     ) -> tuple[requests.Response, bytes]:
         """One request and its whole answer."""
@@ -179,14 +175,14 @@ class Door:
                 data=body,
                 headers=headers,
                 auth=_Bearer(token),
-                timeout=self._settings.timeout,
+                timeout=self._options.timeout,
                 verify=self._verify,
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 content = self._read(response, what, limit)
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise Unavailable(f"{self._base} did not answer {what} within {self._settings.timeout:g} s") from error
+            raise Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s") from error
         except requests.exceptions.SSLError as error:
             raise Unavailable(
                 f"{self._base}: no safe connection for {what}: {error}. If the site has its own certificate "
@@ -213,7 +209,7 @@ class Door:
 
     def _read(self, response: requests.Response, what: str, limit: int) -> bytes:
         """The body, within limits of size and time; a server that drips keeps nobody for ever."""
-        latest = self._clock.monotonic() + SLOWEST * self._settings.timeout
+        latest = self._clock.monotonic() + SLOWEST * self._options.timeout
         content = bytearray()
         while chunk := response.raw.read1(1 << 16, decode_content=True):
             content += chunk
@@ -253,12 +249,12 @@ class _Broken(Unavailable):
 class _Bearer(requests.auth.AuthBase):
     """Our token and nothing else: with an `auth` given, requests does not look for one in ~/.netrc."""
 
-    def __init__(self, token: SecretStr | None) -> None:
+    def __init__(self, token: Secret | None) -> None:
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+            request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
 
 
@@ -276,16 +272,16 @@ def _checked(base_url: str) -> str:
     return base_url.strip().rstrip("/")
 
 
-def _verification(settings: CatalogueSettings) -> bool | str:
-    if not settings.verify:
+def _verification(options: HttpOptions) -> bool | str:
+    if not options.verify:
         log.warning("catalogue.verify is off: anybody between here and the catalogue can read the token")
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return False
-    if settings.ca_file is None:
+    if options.ca_file is None:
         return True
-    if not settings.ca_file.exists():
-        raise ConfigError("catalogue.ca_file does not exist", settings.ca_file)
-    return str(settings.ca_file)
+    if not options.ca_file.exists():
+        raise ConfigError("catalogue.ca_file does not exist", options.ca_file)
+    return str(options.ca_file)
 
 
 def _path(segments: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The command line: one verb per file, each loaded only when it is called.
 
 Exit status of every verb: 0 all done; 1 something failed, and it was said which; 2 wrong usage or
-configuration; 3 the catalogue is unreachable. The commands of ESS's name (`cli.ess`) have their own,
+configuration; 3 the catalogue is unreachable. The commands of ESS's name (`compat.ess`) have their own,
 and none of the libraries that the verbs need.
 """
 

@@ -33,7 +33,8 @@ def command(every: float, scans: int, port: int, directory: Path | None) -> None
         )
         beamtime.mkdir(parents=True, exist_ok=True)
 
-        from scicat_watch.service import daemon, logs
+        from scicat_watch.service import logs
+        from scicat_watch.service.daemon import daemon
         from scicat_watch.service.site import Site
 
         logs.set_up(settings.logging, None)

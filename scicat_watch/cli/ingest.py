@@ -25,16 +25,16 @@ Told = Callable[[Outcome, int], None]
 @click.command("ingest")
 @click.argument("paths", nargs=-1, type=PATH, metavar="[PATH]...")
 @configured
-@click.option("--no-pictures", is_flag=True, help="Make no pictures.")
+@click.option("--no-thumbnails", is_flag=True, help="Make no thumbnails.")
 def command(
-    paths: tuple[Path, ...], config: Path | None, var_dir: Path | None, log_level: str | None, no_pictures: bool
+    paths: tuple[Path, ...], config: Path | None, var_dir: Path | None, log_level: str | None, no_thumbnails: bool
 ) -> None:
     """Ingest beamtimes, lists or files once: what is missing is made, what changed is brought up to date.
 
     A PATH is a beamtime directory, a dataset list or a data file; without PATH all configured beamtimes.
     Exit status: 0 all done, 1 something failed, 2 wrong usage or configuration, 3 catalogue unreachable.
     """
-    settings = settings_from(config, var_dir, reading={"pictures": False} if no_pictures else {})
+    settings = settings_from(config, var_dir, reading={"thumbnails": False} if no_thumbnails else {})
     if not paths and not settings.beamtimes.directories and not settings.beamtimes.base_directories:
         raise ConfigError("nothing to ingest: name a path, or set beamtimes.directories in a configuration (-c)")
 

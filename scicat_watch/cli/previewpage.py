@@ -106,8 +106,8 @@ def _documents(preview: Shown) -> Iterator[Part]:
         rows = [(_safe(file["path"]), str(file.get("size", "")), str(file.get("time", ""))) for file in files[:_FILES]]
         more = [(f"… and {len(files) - _FILES} more", "", "")] if len(files) > _FILES else []
         yield Part(f"files: {len(files)}, {block['size']} bytes", ("path", "bytes", "time"), (*rows, *more))
-    for picture in preview["pictures"]:
-        yield Part("picture", (), ((f"{picture['bytes']} bytes {_safe(picture['caption'])}".rstrip(),),))
+    for thumbnail in preview["thumbnails"]:
+        yield Part("thumbnail", (), ((f"{thumbnail['bytes']} bytes {_safe(thumbnail['caption'])}".rstrip(),),))
     if preview["notes"]:
         yield Part("notes", (), tuple((_safe(note),) for note in preview["notes"]))
 
@@ -127,12 +127,12 @@ def _catalogue(difference: Shown, url: str) -> Part:
     rows: list[Row] = [
         (_safe(change["field"]), _cell(change["stored"]), _cell(change["wanted"])) for change in difference["changes"]
     ]
-    blocks, pictures = difference["origdatablocks"], difference["pictures"]
+    blocks, thumbnails = difference["origdatablocks"], difference["thumbnails"]
     if any(blocks.values()):
         told = f"{blocks['replace']} replaced, {blocks['add']} added, {blocks['remove']} removed"
         rows.append(("file lists", "", told))
-    if any(pictures.values()):
-        rows.append(("pictures", "all removed" if pictures["clear"] else "", f"{pictures['add']} added"))
+    if any(thumbnails.values()):
+        rows.append(("thumbnails", "all removed" if thumbnails["clear"] else "", f"{thumbnails['add']} added"))
     if not rows:
         return Part(heading, (), ((about,),), state == "conflict")
     return Part(f"{heading}: {about}", ("field", "stored", "wanted"), tuple(rows))

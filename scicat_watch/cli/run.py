@@ -31,7 +31,8 @@ def command(
         if not directory.is_dir():
             raise ConfigError("there is no such directory", directory)
 
-    from scicat_watch.service import daemon, logs
+    from scicat_watch.service import logs
+    from scicat_watch.service.daemon import daemon
     from scicat_watch.service.site import Site
 
     logs.set_up(settings.logging, log_level)

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.errors import BeamtimeError
 from scicat_watch.files import read_ordinary
 from scicat_watch.model import Beamtime
-from scicat_watch.settings.model import Beamtimes
 
 _LARGEST = 4 << 20  # A metadata file has some kilobytes; more than this is another file.
 
@@ -28,25 +28,25 @@ class Broken:
     reason: str
 
 
-def directories(settings: Beamtimes) -> Iterator[Path]:
+def directories(rules: BeamtimeRules) -> Iterator[Path]:
     """The beamtime directories that the configuration names, those below base directories included, each once."""
     seen: set[Path] = set()
-    named = [Path(path).absolute() for path in settings.directories]
-    for base in settings.base_directories:
+    named = [Path(path).absolute() for path in rules.directories]
+    for base in rules.base_directories:
         try:
             below = sorted(path for path in base.absolute().iterdir() if not path.name.startswith("."))
         except OSError:
             continue  # The base directory may come later, or come back: absence is looked at again.
-        named += [path for path in below if metadata_files(path, settings)]
+        named += [path for path in below if metadata_files(path, rules)]
     for path in named:
         if path not in seen:
             seen.add(path)
             yield path
 
 
-def metadata_files(directory: Path, settings: Beamtimes) -> list[Path]:
+def metadata_files(directory: Path, rules: BeamtimeRules) -> list[Path]:
     """The metadata files in a directory, by name; none if it cannot be read, or is no directory."""
-    prefix, suffix = settings.file_prefix, settings.file_suffix
+    prefix, suffix = rules.file_prefix, rules.file_suffix
     try:
         names = [path for path in directory.iterdir() if path.name.startswith(prefix) and path.name.endswith(suffix)]
     except OSError:
@@ -54,15 +54,15 @@ def metadata_files(directory: Path, settings: Beamtimes) -> list[Path]:
     return sorted(names)
 
 
-def find(directory: Path, settings: Beamtimes) -> list[Beamtime | Broken]:
+def find(directory: Path, rules: BeamtimeRules) -> list[Beamtime | Broken]:
     """The beamtimes of a directory; one that is made up if it has no metadata file.
 
     Private and skipped beamtimes are left out. OSError if the directory cannot be read.
     """
     next(directory.iterdir(), None)
-    files = metadata_files(directory, settings)
+    files = metadata_files(directory, rules)
     if not files:
-        return [made_up(directory)]
+        return [generated(directory)]
     found: list[Beamtime | Broken] = []
     for file in files:
         try:
@@ -70,7 +70,7 @@ def find(directory: Path, settings: Beamtimes) -> list[Beamtime | Broken]:
         except BeamtimeError as error:
             found.append(Broken(file, str(error)))
             continue
-        if beamtime.metadata.get("proposalType") in settings.skipped_types or beamtime.id in settings.skipped_ids:
+        if beamtime.metadata.get("proposalType") in rules.skipped_types or beamtime.id in rules.skipped_ids:
             continue
         found.append(beamtime)
     return found
@@ -99,7 +99,7 @@ def read(file: Path) -> Beamtime:
     return Beamtime(beamtime, file.parent.absolute(), data, file.absolute())
 
 
-def made_up(directory: Path) -> Beamtime:
+def generated(directory: Path) -> Beamtime:
     """A beamtime for a directory without a metadata file, from its name, its owner and its times."""
     status = directory.stat()
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-.")[:100] or "beamtime"

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scicat_watch.discovery import complete
-from scicat_watch.discovery.complete import Signature
+from scicat_watch.discovery import superblock
 from scicat_watch.discovery.listfile import ListLine, parse_list
+from scicat_watch.discovery.superblock import Signature
 from scicat_watch.files import inside, read_ordinary
 from scicat_watch.model import BadLine, Command, ListEntry
 
@@ -51,7 +51,7 @@ class DatasetList:
         """Read the list if it changed; whether it did. It must be an ordinary file below `root`."""
         try:
             status = self.path.stat()
-            if complete.signature(status) == self._signature:
+            if superblock.signature(status) == self._signature:
                 return False
             if not inside(self.path, [root]):
                 raise OSError(0, "it is a link that leads out of the beamtime")
@@ -59,10 +59,10 @@ class DatasetList:
         except OSError as error:
             self.unread(f"the list cannot be read: {error.strerror}")
             return False
-        if self._signature[3:] != complete.signature(status)[3:] or len(data) <= self._whole.length:
+        if self._signature[3:] != superblock.signature(status)[3:] or len(data) <= self._whole.length:
             self._whole = _Whole()  # Another file, or not a longer one: what was done of it is asked anew.
         # The signature is from before reading: what is appended meanwhile makes it differ at the next look.
-        self._signature, self.changed_at, self.problem = complete.signature(status), status.st_ctime, ""
+        self._signature, self.changed_at, self.problem = superblock.signature(status), status.st_ctime, ""
         self._take(data)
         return True
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scicat_watch.discovery import complete
-from scicat_watch.discovery.complete import FileLook, Signature
+from scicat_watch.discovery import superblock
+from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.settle import Settling
+from scicat_watch.discovery.superblock import FileLook, Signature
 from scicat_watch.files import inside
 from scicat_watch.model import Scan
-from scicat_watch.settings.model import Watching
 
 ScanKey = tuple[Path, str]
 """A request for a dataset: scan directory and line. Two lines may ask for the same scan."""
@@ -74,19 +74,19 @@ class Pending:
     """The scans of one beamtime that wait to be complete, in the order in which they came."""
 
     def __init__(
-        self, settings: Watching, roots: tuple[Path, ...], list_name: str = "", *, patient: bool = True
+        self, rules: WatchRules, roots: tuple[Path, ...], list_name: str = "", *, patient: bool = True
     ) -> None:
         """`roots`: where data files may be. Not `patient`: file times older than the delay are believed at once.
 
         `list_name`: name of the dataset lists. That a listed scan has no data file is believed only where its list
         is there: a file system that is away looks like an empty directory.
         """
-        self._settings, self._roots, self._patient = settings, roots, patient
+        self._rules, self._roots, self._patient = rules, roots, patient
         self._list_name = list_name
         self._entries: dict[ScanKey, _Entry] = {}
         self._by_base: dict[Path, set[ScanKey]] = {}
         """Where the data file begins, or the scan's folder is, of each."""
-        self._settling: Settling[ScanKey] = Settling(settings.ingestion_delay)
+        self._settling: Settling[ScanKey] = Settling(rules.ingestion_delay)
         self._names: dict[Path, list[str]] = {}
         """Names in directories, sorted; only as long as one look lasts."""
 
@@ -141,17 +141,17 @@ class Pending:
             yield Waiting(entry.scan, entry.held.reason, entry.held.stuck, entry.put_off)
 
     def _check(self, key: ScanKey, entry: _Entry, now: float) -> Ready | _Held | None:
-        scan, line_due = entry.scan, entry.since + self._settings.ingestion_delay
+        scan, line_due = entry.scan, entry.since + self._rules.ingestion_delay
         if not _is_text(scan.name):
             return _Held("its name is not UTF-8 text; rename it", now + _LONGEST, stuck=True)
-        master = find_master(scan, self._settings.master_extensions) if scan.listed else scan.master
+        master = find_master(scan, self._rules.master_extensions) if scan.listed else scan.master
         if master is None and not (scan.directory / self._list_name).exists():
             return _Held("its directory or list is not there", now + self._later(0.0), stuck=True)
         if master is None:
             return self._check_folder(entry, now)
         try:
-            look = complete.look_at(master)
-            folder = complete.signature(scan.place.stat()) if not scan.listed and scan.place.is_dir() else ()
+            look = superblock.look_at(master)
+            folder = superblock.signature(scan.place.stat()) if not scan.listed and scan.place.is_dir() else ()
         except FileNotFoundError:
             return _Held(f"{master.name} vanished", now + self._later(0.0)) if scan.listed else None
         except OSError as error:
@@ -167,12 +167,12 @@ class Pending:
 
     def _check_folder(self, entry: _Entry, now: float) -> Ready | _Held:
         """A listed scan without a data file: it has detector files, or files that are to come, or none."""
-        line_due, waited = entry.since + self._settings.ingestion_delay, now - entry.since
+        line_due, waited = entry.since + self._rules.ingestion_delay, now - entry.since
         if now < line_due:
             return _Held("was named only just now", line_due)
         if self._has_files(entry.scan):
             return Ready(entry.scan)
-        if waited < self._settings.without_files_after:
+        if waited < self._rules.without_files_after:
             return _Held("no file or folder of its name is there", now + self._later(waited), stuck=True)
         return Ready(entry.scan, comment="No files of this scan were found.")
 
@@ -193,13 +193,13 @@ class Pending:
 
     def _obstructed(self, found: Ready, look: FileLook, quiet: float, now: float) -> Ready | _Held:
         name = found.scan.master.name if found.scan.master else ""
-        if look.writing and quiet >= self._settings.abandoned_after and self._settings.abandoned == "ingest":
+        if look.writing and quiet >= self._rules.abandoned_after and self._rules.abandoned == "ingest":
             return dataclasses.replace(found, comment=f"{name} was left open by its writer; it may be incomplete.")
         return _Held(f"{name} {look.obstacle}", now + self._later(quiet), stuck=True)
 
     def _later(self, quiet: float) -> float:
         """How long to leave a file alone that has been `quiet` for so many seconds."""
-        return max(_SHORTEST, self._settings.ingestion_delay, min(quiet / 2, _LONGEST))
+        return max(_SHORTEST, self._rules.ingestion_delay, min(quiet / 2, _LONGEST))
 
     def _age(self, changed_at: float | None) -> float:
         return 0.0 if self._patient or changed_at is None else max(0.0, time.time() - changed_at)

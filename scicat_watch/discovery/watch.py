@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scicat_watch.discovery import complete
-from scicat_watch.discovery.complete import Signature
+from scicat_watch.discovery import superblock
 from scicat_watch.discovery.datasetlist import DatasetList
 from scicat_watch.discovery.pending import Pending, Ready, ScanKey, Waiting, key_of
-from scicat_watch.discovery.scandirs import Node, Tree
+from scicat_watch.discovery.rules import WatchRules
+from scicat_watch.discovery.superblock import Signature
+from scicat_watch.discovery.tree import Node, Tree
 from scicat_watch.model import BadLine, Beamtime, ListEntry, Scan, line_of_found
-from scicat_watch.settings.model import Lists, Watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Findings:
 
     ready: tuple[Ready, ...]
     """Scans that are complete, in the order of their lists."""
-    untold: tuple[Path, ...] = ()
+    missed: tuple[Path, ...] = ()
     """Directories that had changed without an event, seen in a look at everything."""
 
 
@@ -58,8 +58,7 @@ class BeamtimeWatch:
     def __init__(
         self,
         beamtime: Beamtime,
-        watching: Watching,
-        lists: Lists,
+        rules: WatchRules,
         host: str,
         ledger: Ledger,
         entered: Callable[[Path], None] = lambda path: None,
@@ -69,12 +68,12 @@ class BeamtimeWatch:
     ) -> None:
         """`entered` is told each directory and list before it is read; `patient`: see `Pending`, `within`: `Tree`."""
         self.beamtime = beamtime
-        self.list_name = lists.dataset_list.format(beamtime=beamtime.id, host=host)
-        self.tree = Tree(beamtime.directory, self.list_name, watching, within)
-        self._watching, self._ledger, self._entered = watching, ledger, entered
-        self._longest_line = lists.max_line
+        self.list_name = rules.list_name(beamtime.id, host)
+        self.tree = Tree(beamtime.directory, self.list_name, rules, within)
+        self._rules, self._ledger, self._entered = rules, ledger, entered
+        self._longest_line = rules.longest_line
         self._lists: dict[Path, DatasetList] = {}
-        self._pending = Pending(watching, (beamtime.directory,), self.list_name, patient=patient)
+        self._pending = Pending(rules, (beamtime.directory,), self.list_name, patient=patient)
         self._handed: set[ScanKey] = set()
         self._found_as: dict[Path, Scan] = {}
         self._listed_before: set[Path] = set()
@@ -84,19 +83,19 @@ class BeamtimeWatch:
         """Look where `hints` say, or everywhere (None), and at the pending scans that are due at `now`."""
         known = {path: node.signature for path, node in self.tree.nodes.items()} if hints is None else {}
         listed = self.tree.refresh(now, None if hints is None else hints.directories, self._entered)
-        if self._watching.trigger != "files":
+        if self._rules.trigger != "files":
             self._forget_lists()
             for path in self._list_paths(hints, listed):
                 self._look_at_list(path, now, everywhere=hints is None)
-        if self._watching.trigger != "lists":
+        if self._rules.trigger != "lists":
             for node in listed:
                 self._look_at_files_of(node, now)
         for file in hints.files if hints else ():
             self._look_at_closed(file, now)
         ready = tuple(self._pending.take_ready(now))
         self._handed |= {key_of(one.scan) for one in ready}
-        untold = tuple(node.path for node in listed if known.get(node.path, node.signature) != node.signature)
-        return Findings(ready, untold)
+        missed = tuple(node.path for node in listed if known.get(node.path, node.signature) != node.signature)
+        return Findings(ready, missed)
 
     def offer(self, file: Path, now: float) -> None:
         """Take a data file for a scan of its own, whatever its name and directory; call `step` first."""
@@ -190,7 +189,7 @@ class BeamtimeWatch:
     def _look_at_closed(self, file: Path, now: float) -> None:
         self._pending.hurry(file, now)
         node = self.tree.nodes.get(file.parent)
-        if self._watching.trigger == "lists" or node is None or file not in node.data:
+        if self._rules.trigger == "lists" or node is None or file not in node.data:
             return
         scan = self._found(file)
         if not self._claimed(scan, self._claims_on(file.parent)):
@@ -233,7 +232,7 @@ class BeamtimeWatch:
         if self._is_under_way(scan):
             return
         try:
-            looks = complete.signature(file.stat())
+            looks = superblock.signature(file.stat())
         except OSError:
             return  # Gone again; if it comes back it is found again.
         if self._ledger.changed(scan, looks):

@@ -88,7 +88,7 @@ class Caller:
         return self.admin or document.get("ownerGroup") in self.groups
 
     def may_add(self, document: Mapping[str, Any]) -> bool:
-        """Whether file lists and pictures may be added to a dataset."""
+        """Whether file lists and thumbnails may be added to a dataset."""
         return self.privileged or self.may_change(document)
 
     @property

@@ -28,11 +28,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scicat_watch.clock import SystemClock
 from scicat_watch.embedded import accounts as accounts_file
 from scicat_watch.embedded import api_v3, pages
+from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.store import Store, UnstorableError
 from scicat_watch.embedded.web import Answer, Call, Catalogue, ProblemError, bad_request, not_found
 from scicat_watch.errors import ConfigError
-from scicat_watch.settings.model import Embedded
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +172,7 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def serve(
-    settings: Embedded,
-    var_dir: Path,
+    options: ServeOptions,
     ready: Callable[[str], None] | None = None,
     stopping: threading.Event | None = None,
 ) -> None:
@@ -182,13 +181,11 @@ def serve(
     `ready` is called with the base address, e.g. "http://127.0.0.1:8085", once connections are taken.
     Raises `ConfigError` if the address is in use or the files cannot be used.
     """
-    database = settings.database or var_dir / "catalogue.sqlite"
-    accounts = settings.accounts or var_dir / "catalogue-accounts.json"
-    for path in (database, accounts):
+    for path in (options.database, options.accounts):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _listening(settings.host, settings.port) as listener:
-        app = create_app(database, accounts, settings.pid_prefix, is_loopback(settings.host))
-        url = f"http://{_written(settings.host)}:{listener.getsockname()[1]}"
+    with _listening(options.host, options.port) as listener:
+        app = create_app(options.database, options.accounts, options.pid_prefix, is_loopback(options.host))
+        url = f"http://{_written(options.host)}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             app,
             http="h11",

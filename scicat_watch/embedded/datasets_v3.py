@@ -13,16 +13,7 @@ from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.query import BadQueryError, Query, parse, projected
 from scicat_watch.embedded.store import DuplicateError, Session
-from scicat_watch.embedded.tables import (
-    ATTACHMENTS,
-    BLOCKS,
-    DATASETS,
-    INSTRUMENTS,
-    PROPOSALS,
-    SAMPLES,
-    Document,
-    Kind,
-)
+from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS, INSTRUMENTS, PROPOSALS, SAMPLES, Document, Kind
 from scicat_watch.embedded.web import (
     NOTHING,
     Answer,
@@ -166,7 +157,7 @@ def patch(catalogue: Catalogue, call: Call, pid: str) -> Answer:
 
 
 def delete(catalogue: Catalogue, call: Call, pid: str) -> Answer:
-    """`DELETE /datasets/{pid}`: the dataset alone; its file lists and pictures stay, as on a real backend."""
+    """`DELETE /datasets/{pid}`: the dataset alone; its file lists and thumbnails stay, as on a real backend."""
     if not call.caller.may_delete:
         raise forbidden()
     with catalogue.store.writing() as session:

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scicat_watch.embedded.pictures import Picture, picture
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.store import Session
 from scicat_watch.embedded.tables import ATTACHMENTS
+from scicat_watch.embedded.thumbnails import Thumbnail, thumbnail
 
 _NO_LIMIT = 1 << 31
 _LINE = (
     'SELECT pid, "datasetName", "creationTime", "ownerGroup", size, "numberOfFiles", "isPublished",'
     " substr(json_extract(doc, '$.description'), 1, 200),"
-    ' (SELECT _id FROM attachments WHERE "datasetId" = datasets.pid AND picture ORDER BY "createdAt" DESC LIMIT 1)'
+    ' (SELECT _id FROM attachments WHERE "datasetId" = datasets.pid AND thumbnail ORDER BY "createdAt" DESC LIMIT 1)'
 )
 
 
@@ -35,7 +35,7 @@ class Line:
     published: bool
     description: str
     """Its beginning; mostly the title of the scan."""
-    picture: str | None
+    thumbnail: str | None
     """Id of the attachment to show, if there is one."""
 
 
@@ -67,11 +67,11 @@ def files(session: Session, pid: str, limit: int, skip: int) -> tuple[list[dict[
     return [json.loads(row[0]) for row in rows], int(total)
 
 
-def pictures(session: Session, pid: str) -> Iterator[tuple[str, Picture]]:
-    """The pictures of a dataset with their captions, the newest first."""
+def thumbnails(session: Session, pid: str) -> Iterator[tuple[str, Thumbnail]]:
+    """The thumbnails of a dataset with their captions, the newest first."""
     query = Query({"datasetId": pid}, limit=_NO_LIMIT, order=(("createdAt", True),))
     for attachment in session.find(ATTACHMENTS, query):
-        found = picture(attachment.get("thumbnail"))
+        found = thumbnail(attachment.get("thumbnail"))
         if found is not None:
             yield str(attachment.get("caption") or ""), found
 

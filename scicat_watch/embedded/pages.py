@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scicat_watch.embedded import overview
-from scicat_watch.embedded.pictures import picture
 from scicat_watch.embedded.store import Store
 from scicat_watch.embedded.tables import ATTACHMENTS, DATASETS, Document
+from scicat_watch.embedded.thumbnails import thumbnail
 
 DATASETS_PER_PAGE = 50
 FILES_PER_PAGE = 200
@@ -70,7 +70,7 @@ class Pages:
         self._templates.filters |= {"bytes": in_words, "moment": moment, "segment": segment}
 
     def response(self, request: Request, segments: list[str]) -> Response:
-        """The page, picture or file of our own that a path names; `segments` are its decoded parts."""
+        """The page, thumbnail or file of our own that a path names; `segments` are its decoded parts."""
         if request.method not in ("GET", "HEAD"):
             return self._page("absent.html", 405, what="Pages can only be read.")
         everything = self._open and _is_local(request.headers.get("host", ""))
@@ -79,8 +79,8 @@ class Pages:
                 return self._list(request, everything)
             case ["datasets", *rest] if rest:
                 return self._dataset(request, "/".join(rest), everything)
-            case ["pictures", key]:
-                return self._picture(key, everything)
+            case ["thumbnails", key]:
+                return self._thumbnail(key, everything)
             case ["latest"]:
                 return Response(self._store.version, headers=_HEADERS, media_type="text/plain")
             case ["static", name] if name in _STATIC:
@@ -108,7 +108,7 @@ class Pages:
             if dataset is None or not _shows(dataset, everything):
                 return self._page("absent.html", 404, what=f"There is no dataset {pid}, or it is not published.")
             files, total = overview.files(session, pid, FILES_PER_PAGE, (page - 1) * FILES_PER_PAGE)
-            pictures = list(overview.pictures(session, pid))
+            thumbnails = list(overview.thumbnails(session, pid))
         pages = max(1, math.ceil(total / FILES_PER_PAGE))
         nodes = Nodes(dataset.get("scientificMetadata") or {})
         return self._page(
@@ -119,17 +119,17 @@ class Pages:
             cut=nodes.cut,
             files=files,
             total=total,
-            pictures=pictures,
+            thumbnails=thumbnails,
             links=_links(f"/datasets/{segment(pid)}", page, pages, "files", {}),
         )
 
-    def _picture(self, key: str, everything: bool) -> Response:
+    def _thumbnail(self, key: str, everything: bool) -> Response:
         with self._store.reading() as session:
             attachment = session.get(ATTACHMENTS, key)
             owner = session.get(DATASETS, str(attachment.get("datasetId"))) if attachment else None
-            found = picture(attachment.get("thumbnail")) if attachment else None
+            found = thumbnail(attachment.get("thumbnail")) if attachment else None
             if found is None or owner is None or not _shows(owner, everything):
-                return self._page("absent.html", 404, what="There is no such picture.")
+                return self._page("absent.html", 404, what="There is no such thumbnail.")
         headers = _HEADERS | {"cache-control": "private, max-age=86400"}
         return Response(found.content, headers=headers, media_type=found.media_type)
 

@@ -1,4 +1,4 @@
-"""What belongs to a dataset in API v3: file lists (origdatablocks) and pictures (attachments)."""
+"""What belongs to a dataset in API v3: file lists (origdatablocks) and thumbnails (attachments)."""
 
 from __future__ import annotations
 
@@ -178,12 +178,12 @@ def delete_attachment(catalogue: Catalogue, call: Call, pid: str, key: str) -> A
 
 
 def thumbnail(catalogue: Catalogue, call: Call, pid: str) -> Answer:
-    """`GET /datasets/{pid}/thumbnail`: the newest picture; nothing if there is none."""
+    """`GET /datasets/{pid}/thumbnail`: the newest thumbnail; nothing if there is none."""
     with catalogue.store.reading() as session:
         _readable_dataset(session, call, pid)
-        pictures = (found.get("thumbnail") for found in _newest_attachments(session, pid))
-        picture = next((one for one in pictures if one), None)
-    return Answer(NOTHING if picture is None else {"thumbnail": picture})
+        thumbnails = (found.get("thumbnail") for found in _newest_attachments(session, pid))
+        thumbnail = next((one for one in thumbnails if one), None)
+    return Answer(NOTHING if thumbnail is None else {"thumbnail": thumbnail})
 
 
 def _block_body(call: Call, rules: validation.Rules) -> Document:

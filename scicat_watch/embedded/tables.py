@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scicat_watch.embedded.pictures import picture
+from scicat_watch.embedded.thumbnails import thumbnail
 
 Document = dict[str, Any]
 
@@ -98,7 +98,7 @@ ATTACHMENTS = Kind(
     "_id",
     (
         _field("datasetId", indexed=True),
-        Column("picture", lambda document: int(picture(document.get("thumbnail")) is not None), plain=False),
+        Column("thumbnail", lambda document: int(thumbnail(document.get("thumbnail")) is not None), plain=False),
         *_RIGHTS,
         *_STAMPS,
     ),

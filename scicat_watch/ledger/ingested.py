@@ -37,7 +37,7 @@ class Record:
 
     @property
     def done(self) -> bool:
-        """Whether the scan is in the catalogue with its file list, and its picture was not refused."""
+        """Whether the scan is in the catalogue with its file list, and its thumbnail was not refused."""
         return self.stamps.dataset > 0 and self.stamps.datablock > 0 and self.stamps.attachment != -1
 
     def __str__(self) -> str:

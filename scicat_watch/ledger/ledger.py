@@ -11,8 +11,8 @@ from pathlib import Path
 from scicat_watch.ledger.ingested import IngestedList, ListLock
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.plan import Action, Attempt, Decision, Past, next_try, plan
+from scicat_watch.ledger.rules import IngestedRules, RetryRules
 from scicat_watch.model import Beamtime, Outcome, Scan, Stamps, line_of_found
-from scicat_watch.settings.model import Lists, Retrying
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +22,9 @@ _GRACE = 600.0  # Seconds in which a daemon that was started again takes up what
 class BeamtimeLedger:
     """What is known of the scans of one beamtime. Used by its watcher's thread and by one thread per list."""
 
-    def __init__(
-        self, beamtime: Beamtime, lists: Lists, retrying: Retrying, journal: Journal, host: str, fallback: Path
-    ) -> None:
-        """`fallback`: directory for the ingested lists of directories that cannot be written to."""
-        self._beamtime, self._lists, self._retrying, self._journal = beamtime, lists, retrying, journal
-        self._name = lists.ingested_list.format(beamtime=beamtime.id, host=host)
-        self._fallback = fallback
+    def __init__(self, beamtime: Beamtime, rules: IngestedRules, retrying: RetryRules, journal: Journal) -> None:
+        self._beamtime, self._rules, self._retrying, self._journal = beamtime, rules, retrying, journal
+        self._name = rules.name.format(beamtime=beamtime.id, host=rules.host)
         self._ingested: dict[Path, IngestedList] = {}
         self._locks: dict[Path, ListLock] = {}
         self._begun_here: set[str] = set()
@@ -181,9 +177,9 @@ class BeamtimeLedger:
         return self._journal.begun(self._beamtime.directory, _found_line(scan, self._beamtime))
 
     def _paths(self, directory: Path) -> tuple[Path, tuple[Path, ...]]:
-        beside, fallback = directory / self._name, _below(self._fallback, directory) / self._name
-        if self._lists.ingested_directory is not None:
-            return _below(self._lists.ingested_directory, directory) / self._name, ()
+        beside, fallback = directory / self._name, _below(self._rules.fallback, directory) / self._name
+        if self._rules.directory is not None:
+            return _below(self._rules.directory, directory) / self._name, ()
         if os.access(beside if beside.exists() else directory, os.W_OK) and os.access(directory, os.W_OK | os.X_OK):
             return beside, (fallback,) if fallback.exists() else ()
         log.info("%s: cannot be written to; what is ingested is noted in %s", directory, fallback.parent)

@@ -1,4 +1,7 @@
-"""From a scan's files to its documents: `read` in a worker process, `assemble` in the daemon.
+"""From a scan's files to its documents, on both sides of a process border.
 
-Facilities live in metadata schemas (`*.imsc.yml`), not in code. Nothing here posts anything.
+`handover` holds all that crosses the border. `schema` is the language in which facilities say what a dataset
+holds (`*.imsc.yml`). `reading` runs in worker processes and reads data files; `assembly` runs in the daemon and
+makes documents. `reading` and `assembly` never import each other, and only `reading` imports h5py. Nothing here
+posts anything.
 """

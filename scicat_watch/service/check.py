@@ -9,9 +9,10 @@ from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
-from scicat_watch.discovery.observers import silent
+from scicat_watch.discovery.events.inotify import silent
 from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
-from scicat_watch.pipeline import library, plugins
+from scicat_watch.pipeline.assembly import plugins
+from scicat_watch.pipeline.schema import library
 from scicat_watch.settings.model import Settings
 
 
@@ -55,7 +56,7 @@ def _plugins() -> list[str]:
     """What is wrong with what other packages bring."""
     if not plugins.names(plugins.READERS):
         return plugins.problems()
-    from scicat_watch.pipeline.readers import choose  # Brings h5py along.
+    from scicat_watch.pipeline.reading import choose  # Brings h5py along.
 
     return [*plugins.problems(), *choose.problems()]
 
@@ -76,11 +77,11 @@ def _directories(settings: Settings, findings: Findings) -> None:
         elif not os.access(path, os.R_OK | os.X_OK):
             findings.mistakes.append(f"{path}: this account may not read it")
         elif silent(path):
-            interval = settings.watching.silent_rescan_interval
+            interval = settings.watching.poll_interval
             findings.remarks.append(f"{path}: its file system sends no events; it is looked at every {interval:g} s")
-    for path in beamtimes.directories(settings.beamtimes):
+    for path in beamtimes.directories(settings.beamtimes.rules()):
         try:
-            found = beamtimes.find(path, settings.beamtimes)
+            found = beamtimes.find(path, settings.beamtimes.rules())
         except OSError:
             continue  # Said above.
         findings.mistakes += [one.reason for one in found if isinstance(one, Broken)]
@@ -95,10 +96,10 @@ def _state(var_dir: Path, findings: Findings) -> None:
 
 
 def _credentials(settings: Settings, findings: Findings) -> None:
-    from scicat_watch.catalogue.auth import read_credentials
+    from scicat_watch.catalogue.login import read_credentials
 
     try:
-        read_credentials(settings.catalogue)
+        read_credentials(settings.catalogue.login())
     except ConfigError as error:
         findings.mistakes.append(str(error))
         return
@@ -108,10 +109,10 @@ def _credentials(settings: Settings, findings: Findings) -> None:
 
 
 def _catalogue(settings: Settings, findings: Findings) -> None:
-    from scicat_watch.catalogue import connect
+    from scicat_watch.catalogue.scicat.connect import connect
 
     try:
-        catalogue = connect(settings.catalogue, threading.Event())
+        catalogue = connect(settings.catalogue.options(settings.catalogue.url or ""), threading.Event())
         catalogue.ping()
         catalogue.dataset("scicat-watch/is-anybody-there")
     except Unavailable as error:

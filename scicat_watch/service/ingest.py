@@ -11,13 +11,13 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scicat_watch.catalogue.publish import Published, publish
+from scicat_watch.catalogue.scicat.publish import Published, publish
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import ScicatWatchError, Unavailable
 from scicat_watch.model import Beamtime, Outcome, Stamps, Status
-from scicat_watch.pipeline.assemble import assemble
-from scicat_watch.pipeline.reading import Reading, ReadJob
+from scicat_watch.pipeline.assembly.assemble import assemble
+from scicat_watch.pipeline.handover import Reading, ReadJob
 
 if TYPE_CHECKING:
     from scicat_watch.service.site import Site

@@ -7,7 +7,7 @@ import logging.handlers
 import sys
 
 from scicat_watch.errors import ConfigError
-from scicat_watch.settings.model import Logging
+from scicat_watch.settings.model import LoggingSection
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 _TIMES = "%Y-%m-%d %H:%M:%S"
@@ -25,7 +25,7 @@ class _OneLine(logging.Formatter):
         return "".join(character if character.isprintable() else "�" for character in text.replace("\n", " | "))
 
 
-def set_up(settings: Logging, level: str | None = None) -> None:
+def set_up(settings: LoggingSection, level: str | None = None) -> None:
     """Begin to log; `level` overrules the configuration. `ConfigError` if the log file cannot be written."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if settings.file is not None:

@@ -18,14 +18,15 @@ from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.rules import BeamtimeRules, WatchRules
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Beamtime, Outcome, Scan, Status
+from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.ingest import Ingestor
-from scicat_watch.service.lanes import Lanes
 from scicat_watch.service.site import Site
 from scicat_watch.service.work import BeamtimeWork
-from scicat_watch.settings.model import Beamtimes, Lists, Settings, Watching
+from scicat_watch.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ class Target:
     """What one argument of `ingest` means."""
 
     beamtime: Beamtime
-    watching: Watching
-    lists: Lists
+    rules: WatchRules
     meant: Callable[[Scan], bool]
     """Whether a scan of the beamtime is asked for."""
     file: Path | None = None
@@ -64,7 +64,7 @@ class Summary:
 
 def targets(paths: tuple[Path, ...], settings: Settings) -> Iterator[Target | Broken]:
     """What the arguments mean; without any, all configured beamtimes. `ConfigError` for a path that is none."""
-    for path in map(Path.absolute, paths or tuple(beamtimes.directories(settings.beamtimes))):
+    for path in map(Path.absolute, paths or tuple(beamtimes.directories(settings.beamtimes.rules()))):
         if path.is_dir():
             yield from _of_directory(path, settings)
         elif path.is_file():
@@ -75,7 +75,7 @@ def targets(paths: tuple[Path, ...], settings: Settings) -> Iterator[Target | Br
 
 def _of_directory(path: Path, settings: Settings) -> Iterator[Target | Broken]:
     try:
-        found = beamtimes.find(path, settings.beamtimes)
+        found = beamtimes.find(path, settings.beamtimes.rules())
     except OSError as error:
         raise ConfigError(f"the directory cannot be looked at: {error.strerror}", path) from None
     if not found:
@@ -84,31 +84,28 @@ def _of_directory(path: Path, settings: Settings) -> Iterator[Target | Broken]:
         if isinstance(beamtime, Broken):
             yield beamtime
         else:
-            yield Target(beamtime, settings.watching, settings.lists, lambda scan: True)
+            yield Target(beamtime, settings.watch_rules(), lambda scan: True)
 
 
 def _of_file(path: Path, settings: Settings) -> Target | Broken:
-    beamtime = _beamtime_above(path.parent, settings.beamtimes)
+    beamtime = _beamtime_above(path.parent, settings.beamtimes.rules())
     if isinstance(beamtime, Broken):
         return beamtime
-    if path.suffix.lower().lstrip(".") in settings.watching.master_extensions:
-        return Target(beamtime, settings.watching, settings.lists, lambda scan: _describes(path, scan), path)
-    if path.suffix != ".lst" and not fnmatch.fnmatchcase(path.name, _list_pattern(settings.lists)):
+    rules = settings.watch_rules()
+    if path.suffix.lower().lstrip(".") in rules.master_extensions:
+        return Target(beamtime, rules, lambda scan: _describes(path, scan), path)
+    if path.suffix != ".lst" and not fnmatch.fnmatchcase(path.name, rules.list_name("*", "*")):
         raise ConfigError("is neither a data file nor a dataset list (scicat-datasets-….lst)", path)
-    lists = settings.lists.model_copy(update={"dataset_list": path.name.replace("{", "{{").replace("}", "}}")})
-    watching = settings.watching.model_copy(update={"trigger": "lists", "below_lists": True})
-    return Target(beamtime, watching, lists, lambda scan: scan.directory == path.parent, path, is_list=True)
+    name = path.name.replace("{", "{{").replace("}", "}}")
+    rules = dataclasses.replace(rules, trigger="lists", below_lists=True, dataset_list=name)
+    return Target(beamtime, rules, lambda scan: scan.directory == path.parent, path, is_list=True)
 
 
-def _list_pattern(lists: Lists) -> str:
-    return lists.dataset_list.format(beamtime="*", host="*")
-
-
-def _beamtime_above(directory: Path, settings: Beamtimes) -> Beamtime | Broken:
+def _beamtime_above(directory: Path, rules: BeamtimeRules) -> Beamtime | Broken:
     for above in (directory, *directory.parents):
-        if beamtimes.metadata_files(above, settings) and (found := beamtimes.find(above, settings)):
+        if beamtimes.metadata_files(above, rules) and (found := beamtimes.find(above, rules)):
             return found[0]
-    return beamtimes.made_up(directory)
+    return beamtimes.generated(directory)
 
 
 class OneShot:
@@ -124,7 +121,7 @@ class OneShot:
         self._total = 0
         self._left = 0
         patience = site.settings.catalogue.patience.give_up_after
-        self._lanes = Lanes(
+        self._lanes = Dispatcher(
             Ingestor(site, give_up_after=patience), site.settings.catalogue.connections,
             site.settings.reading.workers, stopping,
         )  # fmt: skip
@@ -136,7 +133,7 @@ class OneShot:
             if isinstance(target, Broken):
                 self._fail(str(target.file), target.reason)
                 continue
-            if target.beamtime.made_up:
+            if target.beamtime.generated:
                 log.info(
                     "%s: has no beamtime metadata file; taken as beamtime %r",
                     target.beamtime.directory, target.beamtime.id,
@@ -150,7 +147,7 @@ class OneShot:
 
     def _work(self, target: Target) -> BeamtimeWork:
         return BeamtimeWork(
-            self._site, target.beamtime, self._lanes, watching=target.watching, lists=target.lists,
+            self._site, target.beamtime, self._lanes, rules=target.rules,
             finished=self._finished, once=target.meant, within=target.file.parent if target.file else None,
         )  # fmt: skip
 

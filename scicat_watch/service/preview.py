@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.catalogue import Catalogue, connect
-from scicat_watch.catalogue.difference import Difference, State, difference
+from scicat_watch.catalogue.options import CatalogueOptions
+from scicat_watch.catalogue.scicat.api import Catalogue
+from scicat_watch.catalogue.scicat.connect import connect
+from scicat_watch.catalogue.scicat.difference import Difference, State, difference
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.pending import Ready, find_master
@@ -19,16 +21,16 @@ from scicat_watch.discovery.watch import BeamtimeWatch, Ledger
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import BeamtimeError, CatalogueError, ConfigError, Refused, ScicatWatchError, Unavailable
 from scicat_watch.model import Scan
-from scicat_watch.pipeline import library
-from scicat_watch.pipeline.assemble import Assembled, AssemblyOptions, prepare
-from scicat_watch.pipeline.reading import Reading, ReadJob
-from scicat_watch.pipeline.schema import Schema
-from scicat_watch.pipeline.sources.catalogue import Lookups
-from scicat_watch.pipeline.variables import Made
+from scicat_watch.pipeline.assembly.assemble import Assembled, AssemblyOptions, prepare
+from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
+from scicat_watch.pipeline.assembly.variables import Made
+from scicat_watch.pipeline.handover import Reading, ReadJob
+from scicat_watch.pipeline.schema import library
+from scicat_watch.pipeline.schema.model import Schema
+from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.executors.local import LocalExecutor
-from scicat_watch.service.hosting import EmbeddedCatalogue
 from scicat_watch.service.oneshot import Target, targets
-from scicat_watch.settings.model import CatalogueSettings, Settings
+from scicat_watch.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ class Previewer:
         if not self.library.schemas:
             raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
         reached = _reached(settings)
-        self.catalogue_url = reached.url if reached is not None and reached.url else ""
+        self.catalogue_url = reached.http.url if reached is not None else ""
         """Address of the catalogue that is asked; empty if there is none."""
         self._catalogue = None if reached is None else connect(reached, threading.Event(), self._clock)
         self._lookups = _Questions(self._catalogue, self._clock, settings.schemas.keep_lookups)
-        self._executor = LocalExecutor(settings.reading)
+        self._limits = settings.reading.limits()
+        self._executor = LocalExecutor(settings.reading.workers, self._limits)
 
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
@@ -85,7 +88,7 @@ class Previewer:
 
     def _preview(self, ready: Ready, target: Target) -> Preview:
         beamtime, schemas = target.beamtime, self.library.schemas
-        job = ReadJob(ready.scan, beamtime, schemas, self._settings.reading, (beamtime.directory,))
+        job = ReadJob(ready.scan, beamtime, schemas, self._limits, (beamtime.directory,))
         try:
             reading = self._executor.result_of(self._executor.read(job), job)
         except ScicatWatchError as error:
@@ -151,23 +154,22 @@ class _Questions:
             raise Refused(f"the catalogue is unavailable: {error}") from error
 
 
-def _reached(settings: Settings) -> CatalogueSettings | None:
+def _reached(settings: Settings) -> CatalogueOptions | None:
     """How to reach the configured catalogue, or the embedded one if it is running; None without."""
-    return settings.catalogue if settings.catalogue.url is not None else EmbeddedCatalogue(settings).find()
+    url = settings.catalogue.url
+    return settings.catalogue.options(url) if url is not None else CatalogueProcess(settings).find()
 
 
 def _scans(target: Target) -> Iterator[tuple[Ready, str]]:
     """The scans of a target, each with the reason why it is not complete yet, if it is not."""
     clock = SystemClock()
     within = target.file.parent if target.file else None
-    watch = BeamtimeWatch(
-        target.beamtime, target.watching, target.lists, "", Ledger(target.meant), patient=False, within=within
-    )
+    watch = BeamtimeWatch(target.beamtime, target.rules, "", Ledger(target.meant), patient=False, within=within)
     ready = watch.step(clock.monotonic(), None).ready
     if not ready and target.file is not None and not target.is_list and next(watch.waiting(), None) is None:
         watch.offer(target.file, clock.monotonic())
     for complete in ready:
         yield complete, ""
     for waiting in list(watch.waiting()):
-        master = waiting.scan.master or find_master(waiting.scan, target.watching.master_extensions)
+        master = waiting.scan.master or find_master(waiting.scan, target.rules.master_extensions)
         yield Ready(replace(waiting.scan, master=master)), waiting.reason

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from scicat_watch.catalogue.difference import Difference
+from scicat_watch.catalogue.scicat.difference import Difference
 from scicat_watch.documents import strict
 from scicat_watch.errors import AssemblyError
-from scicat_watch.pipeline.schema import Variable
-from scicat_watch.pipeline.variables import Made
+from scicat_watch.pipeline.assembly.variables import Made
+from scicat_watch.pipeline.schema.model import Variable
 from scicat_watch.service.preview import Preview
 
 
 def as_json(preview: Preview) -> dict[str, Any]:
-    """The preview; pictures only by their size."""
+    """The preview; thumbnails only by their size."""
     scan, schema = preview.scan, preview.schema
     shown: dict[str, Any] = {
         "pid": scan.pid,
@@ -29,7 +29,7 @@ def as_json(preview: Preview) -> dict[str, Any]:
     if bundle is not None:
         shown["dataset"] = dict(bundle.dataset.fields)
         shown["origdatablocks"] = [block.as_json() for block in bundle.datablocks]
-        shown["pictures"] = [{"caption": one.caption, "bytes": len(one.png)} for one in bundle.attachments]
+        shown["thumbnails"] = [{"caption": one.caption, "bytes": len(one.png)} for one in bundle.attachments]
         shown["notes"] = list(bundle.notes)
     return shown
 
@@ -69,7 +69,7 @@ def converted(made: Made) -> bool:
 
 
 def _difference(difference: Difference) -> dict[str, Any]:
-    blocks, pictures = difference.blocks, difference.pictures
+    blocks, thumbnails = difference.blocks, difference.thumbnails
     return {
         "state": difference.state.value,
         "reason": difference.reason,
@@ -78,7 +78,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
             {"field": change.field, "stored": change.stored, "wanted": change.wanted} for change in difference.changes
         ],
         "origdatablocks": {"replace": len(blocks.replace), "add": len(blocks.add), "remove": len(blocks.remove)},
-        "pictures": {"clear": pictures.clear, "add": len(pictures.add)},
+        "thumbnails": {"clear": thumbnails.clear, "add": len(thumbnails.add)},
     }
 
 

@@ -7,17 +7,19 @@ import socket
 import threading
 from pathlib import Path
 
-from scicat_watch.catalogue import Availability, Catalogue, connect
+from scicat_watch.catalogue.availability import Availability
+from scicat_watch.catalogue.scicat.api import Catalogue
+from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline import library
-from scicat_watch.pipeline.reading import ReadJob
-from scicat_watch.pipeline.sources.catalogue import Lookups
+from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
+from scicat_watch.pipeline.handover import ReadJob
+from scicat_watch.pipeline.schema import library
+from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.executors.local import LocalExecutor
-from scicat_watch.service.hosting import EmbeddedCatalogue
 from scicat_watch.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -37,29 +39,31 @@ class Site:
         if not self.library.schemas:
             raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
         self.journal = open_journal(settings)
-        self._embedded = EmbeddedCatalogue(settings) if settings.catalogue.url is None else None
+        self._embedded = CatalogueProcess(settings) if settings.catalogue.url is None else None
         try:
-            reached = self._embedded.start() if self._embedded else settings.catalogue
+            reached = (
+                self._embedded.start() if self._embedded else settings.catalogue.options(settings.catalogue.url or "")
+            )
             self.catalogue: Catalogue = connect(reached, stopping, self.clock)
         except BaseException:
             self._close_parts()
             raise
-        self.catalogue_url = reached.url or ""
+        self.catalogue_url = reached.http.url
         self.page = self._embedded.url if self._embedded else ""
         """Address of the embedded catalogue's page; empty with another catalogue."""
         self.availability = Availability(self.catalogue.ping, reached.patience, self.clock, stopping)
         self.lookups = Lookups(self.catalogue.look_up, self.clock, settings.schemas.keep_lookups)
-        self.executor = LocalExecutor(settings.reading)
+        self.limits = settings.reading.limits()
+        self.executor = LocalExecutor(settings.reading.workers, self.limits)
 
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
         """The ledger of a beamtime."""
-        fallback = self.settings.var_dir / "ingested"
-        lists, retrying = self.settings.lists, self.settings.retrying
-        return BeamtimeLedger(beamtime, lists, retrying, self.journal, self.host, fallback)
+        rules, retrying = self.settings.ingested_rules(self.host), self.settings.retrying.rules()
+        return BeamtimeLedger(beamtime, rules, retrying, self.journal)
 
     def read_job(self, scan: Scan, beamtime: Beamtime) -> ReadJob:
         """What a reading process is to do for a scan."""
-        return ReadJob(scan, beamtime, self.library.schemas, self.settings.reading, (beamtime.directory,))
+        return ReadJob(scan, beamtime, self.library.schemas, self.limits, (beamtime.directory,))
 
     def close(self) -> None:
         """End the reading processes and the embedded catalogue, close the journal."""

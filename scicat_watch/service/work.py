@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints, Ledger
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action, Decision
 from scicat_watch.model import Beamtime, Outcome, Scan
-from scicat_watch.service.lanes import Lanes
+from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.site import Site
-from scicat_watch.settings.model import Lists, Watching
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,9 @@ class BeamtimeWork:
         self,
         site: Site,
         beamtime: Beamtime,
-        lanes: Lanes,
+        lanes: Dispatcher,
         *,
-        watching: Watching | None = None,
-        lists: Lists | None = None,
+        rules: WatchRules | None = None,
         entered: Callable[[Path], None] = lambda path: None,
         finished: Callable[[Outcome], None] = lambda outcome: None,
         once: Callable[[Scan], bool] | None = None,
@@ -51,9 +50,8 @@ class BeamtimeWork:
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
         asked = Ledger(once) if once else Ledger(self.ledger.wanted, self.ledger.begun, self.ledger.changed)
-        settings = site.settings
         self.watch = BeamtimeWatch(
-            beamtime, watching or settings.watching, lists or settings.lists, site.host, asked, entered,
+            beamtime, rules or site.settings.watch_rules(), site.host, asked, entered,
             patient=once is None, within=within,
         )  # fmt: skip
 
@@ -83,7 +81,7 @@ class BeamtimeWork:
             self.beamtime.id,
             {
                 "title": str(self.beamtime.metadata.get("title") or ""),
-                "made_up": self.beamtime.made_up,
+                "generated": self.beamtime.generated,
                 "done": sum(self.ledger.ingested(path).count for path in self.watch.scan_directories()),
                 "waiting": len(waiting),
                 "waiting_scans": [{"pid": one.scan.pid, "reason": one.reason} for one in waiting[:_SHOWN]],

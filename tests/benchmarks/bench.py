@@ -44,12 +44,12 @@ def ingest_rate(place: Path, given: argparse.Namespace) -> None:
         append(made / "raw" / LIST, *names)
         return made
 
-    for kind, pictures in (("without pictures", False), ("with pictures", True)):
+    for kind, thumbnails in (("without thumbnails", False), ("with thumbnails", True)):
         each, again, alone = [], [], []
         for _ in range(given.rounds):
             room = place / f"room{len(list(place.iterdir()))}"
             room.mkdir()
-            site = Site(room, reading={"pictures": pictures})
+            site = Site(room, reading={"thumbnails": thumbnails})
             single = timed(lambda: site.ingest(beamtime(1)))  # noqa: B023
             made = beamtime(given.scans)
             full = timed(lambda: site.ingest(made))  # noqa: B023
@@ -65,7 +65,7 @@ def ingest_rate(place: Path, given: argparse.Namespace) -> None:
 def latency_and_idling(place: Path, given: argparse.Namespace) -> None:
     """From a list line to the dataset in the catalogue, less the delay; then what the idle daemon takes."""
     delay = 1.0
-    site = Site(place, watching={"ingestion_delay": delay, "rescan_interval": 60.0}, reading={"pictures": False})
+    site = Site(place, watching={"ingestion_delay": delay, "rescan_interval": 60.0}, reading={"thumbnails": False})
     beamtime = make_beamtime(place / "bt")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
@@ -91,16 +91,16 @@ def latency_and_idling(place: Path, given: argparse.Namespace) -> None:
 
 def idle_rescan(place: Path, given: argparse.Namespace) -> None:
     """What a look at everything costs when nothing changed."""
+    from scicat_watch.discovery.rules import WatchRules
     from scicat_watch.discovery.watch import BeamtimeWatch, Hints, Ledger
     from scicat_watch.model import Beamtime
-    from scicat_watch.settings.model import Lists, Watching
 
     for folder in range(1000):
         made = place / "bt" / f"d{folder // 100}" / f"s{folder}"
         made.mkdir(parents=True)
         for file in range(3):
             (made / f"frame_{file}.tif").touch()
-    watch = BeamtimeWatch(Beamtime("1", place / "bt", {}), Watching(), Lists(), "host", Ledger(lambda scan: True))
+    watch = BeamtimeWatch(Beamtime("1", place / "bt", {}), WatchRules(), "host", Ledger(lambda scan: True))
     clock = 0.0
     for _ in range(4):
         clock += 3.0
@@ -114,7 +114,7 @@ def idle_rescan(place: Path, given: argparse.Namespace) -> None:
     append(place / "bt" / "scicat-datasets-1.lst", *names)
     done = set(names)
     watch = BeamtimeWatch(
-        Beamtime("1", place / "bt", {}), Watching(), Lists(), "host", Ledger(lambda scan: scan.line not in done)
+        Beamtime("1", place / "bt", {}), WatchRules(), "host", Ledger(lambda scan: scan.line not in done)
     )
     watch.step(0.0, None)
     appended = []

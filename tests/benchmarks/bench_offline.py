@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scicat_watch.pipeline.checksums import digests
+from scicat_watch.pipeline.reading.checksums import digests
 from tests.benchmarks.table import head, interleaved, milliseconds, note, show
 from tests.flows.beamline import write_nexus
 from tests.flows.ess_site import COMMAND, CONFIG, SCHEMA, merged

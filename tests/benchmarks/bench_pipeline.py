@@ -21,12 +21,11 @@ import h5py
 
 from scicat_watch.errors import Refused
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.assemble import assemble
-from scicat_watch.pipeline.library import load
-from scicat_watch.pipeline.read import read
-from scicat_watch.pipeline.reading import ReadJob
-from scicat_watch.pipeline.schema import Item, Schema, TreeOptions, Variable
-from scicat_watch.settings.model import Reading as ReadingSettings
+from scicat_watch.pipeline.assembly.assemble import assemble
+from scicat_watch.pipeline.handover import ReadJob, ReadLimits
+from scicat_watch.pipeline.reading.read import read
+from scicat_watch.pipeline.schema.library import load
+from scicat_watch.pipeline.schema.model import Item, Schema, TreeOptions, Variable
 from tests.benchmarks.table import head, interleaved, milliseconds, note, show, timed
 
 ASKED = ("instrument/detector",)
@@ -56,10 +55,10 @@ def hundred_groups(place: Path, rounds: int) -> None:
 
     theirs, mine = interleaved(rounds, lambda: h5py_pass(path), ours)
     note("100 groups, 1,000 fields: one h5py pass over values and attributes", milliseconds(theirs))
-    note("the same: `read` + `assemble` with the shipped schema, no picture", milliseconds(mine))
+    note("the same: `read` + `assemble` with the shipped schema, no thumbnail", milliseconds(mine))
     note("ratio (target: under 2)", f"{statistics.median(mine) / statistics.median(theirs):.2f}")
-    plotted = job_of(path, job.schemas[0], pictures=True)
-    note("the same: `read` with pictures on, nothing to draw", readings(plotted, rounds))
+    plotted = job_of(path, job.schemas[0], thumbnails=True)
+    note("the same: `read` with thumbnails on, nothing to draw", readings(plotted, rounds))
 
 
 def many_datasets(place: Path, rounds: int) -> None:
@@ -70,7 +69,7 @@ def many_datasets(place: Path, rounds: int) -> None:
     files = {"100 datasets": small, "100,000 datasets in 1,000 groups": large, "100,000 datasets in one group": flat}
     for what, path in files.items():
         note(f"{what}: three values and the tree of one group", readings(job_of(path, asking()), rounds))
-        note(f"{what}: and looking for a picture", readings(job_of(path, asking(), pictures=True), rounds))
+        note(f"{what}: and looking for a thumbnail", readings(job_of(path, asking(), thumbnails=True), rounds))
         peak = subprocess.run(
             [sys.executable, "-m", "tests.benchmarks.bench_pipeline", "--memory", path],
             check=True,
@@ -135,11 +134,11 @@ def asking() -> Schema:
     return Schema("bench", "Bench", "", 1.0, "*", variables, (tree,))
 
 
-def job_of(path: Path, schema: Schema, pictures: bool = False) -> ReadJob:
+def job_of(path: Path, schema: Schema, thumbnails: bool = False) -> ReadJob:
     directory = path.parent
     scan = Scan("bench", directory / path.stem, directory, path.stem, path.stem, path)
     beamtime = Beamtime("bench", directory, {"title": "bench"}, None)
-    return ReadJob(scan, beamtime, (schema,), ReadingSettings(pictures=pictures), (directory,))
+    return ReadJob(scan, beamtime, (schema,), ReadLimits(thumbnails=thumbnails), (directory,))
 
 
 class Clock:

@@ -56,7 +56,7 @@ def dataset(pid: str, **fields: Any) -> Dataset:
 
 
 def bundle(
-    pid: str, blocks: tuple[OrigDatablock, ...] | None = None, picture: bytes = b"PNG1", **fields: Any
+    pid: str, blocks: tuple[OrigDatablock, ...] | None = None, thumbnail: bytes = b"PNG1", **fields: Any
 ) -> Bundle:
-    pictures = (Attachment(picture, "the scan"),) if picture else ()
-    return Bundle(dataset(pid, **fields), (OrigDatablock(files()),) if blocks is None else blocks, pictures)
+    thumbnails = (Attachment(thumbnail, "the scan"),) if thumbnail else ()
+    return Bundle(dataset(pid, **fields), (OrigDatablock(files()),) if blocks is None else blocks, thumbnails)

@@ -5,14 +5,15 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 
-from scicat_watch.catalogue.http import Door
-from scicat_watch.catalogue.scicat_v3 import ScicatV3
+from scicat_watch.catalogue.http import HttpClient
+from scicat_watch.catalogue.options import HttpOptions, LoginOptions
+from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.embedded.app import create_app
-from scicat_watch.settings.model import CatalogueSettings
 
 from .faulty import Answer, Fault, Loopback, Request, SpoilingProxy
 
@@ -68,19 +69,19 @@ def password_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def door(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., Door]]:
-    """Makes doors with a ready token."""
-    doors: list[Door] = []
+def http(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., HttpClient]]:
+    """Makes clients with a ready token."""
+    clients: list[HttpClient] = []
     token = tmp_path / "token"
     token.write_text('{"jwt": "ready-token"}')
 
-    def make(base: str, **settings: object) -> Door:
-        made = CatalogueSettings.model_validate({"credential_file": token, "timeout": 10.0} | settings)
-        doors.append(Door(base, made, threading.Event(), clock))
-        return doors[-1]
+    def make(base: str, **options: Any) -> HttpClient:
+        http = HttpOptions(base, **({"timeout": 10.0} | options))
+        clients.append(HttpClient(http, LoginOptions(credential_file=token), threading.Event(), clock))
+        return clients[-1]
 
     yield make
-    for made in doors:
+    for made in clients:
         made.close()
 
 
@@ -116,8 +117,8 @@ class Site:
         self.base = f"http://127.0.0.1:{port}/api/v3"
 
     def catalogue(self, account: str = "ingestor", base: str = "", prefix: str = "") -> ScicatV3:
-        settings = CatalogueSettings(credential_file=self._directory / account, timeout=20)
-        return ScicatV3(Door(base or self.base, settings), prefix)
+        login = LoginOptions(credential_file=self._directory / account)
+        return ScicatV3(HttpClient(HttpOptions(base or self.base, timeout=20), login), prefix)
 
     def close(self) -> None:
         self._server.should_exit = True

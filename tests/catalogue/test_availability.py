@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from scicat_watch.catalogue.availability import Availability
-from scicat_watch.catalogue.http import Door
-from scicat_watch.catalogue.protocol import Postponed
-from scicat_watch.catalogue.scicat_v3 import ScicatV3
+from scicat_watch.catalogue.http import HttpClient
+from scicat_watch.catalogue.options import PatienceLimits
+from scicat_watch.catalogue.scicat.api import Postponed
+from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.clock import SystemClock
 from scicat_watch.errors import Refused, Unavailable
-from scicat_watch.settings.model import Patience
 
 from .conftest import FakeClock
 from .faulty import Answer, Loopback
@@ -35,7 +35,7 @@ class Pings:
 
 
 def made(ping: Callable[[], None], clock: FakeClock, **patience: float) -> Availability:
-    return Availability(ping, Patience.model_validate(patience), clock, threading.Event())
+    return Availability(ping, PatienceLimits(**patience), clock, threading.Event())
 
 
 def test_an_open_way_costs_nothing(clock: FakeClock) -> None:
@@ -72,7 +72,7 @@ def test_a_stop_ends_the_wait(clock: FakeClock) -> None:
         stopping.set()
         raise GONE
 
-    way = Availability(ping, Patience(), clock, stopping)
+    way = Availability(ping, PatienceLimits(), clock, stopping)
     way.report(GONE)
     assert way.wait() is False
 
@@ -115,11 +115,11 @@ def test_closing_and_opening_are_each_said_once(clock: FakeClock, caplog: pytest
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_while_the_server_is_off_one_asks_and_all_go_on_when_it_is_back(door: Callable[..., Door]) -> None:
+def test_while_the_server_is_off_one_asks_and_all_go_on_when_it_is_back(http: Callable[..., HttpClient]) -> None:
     server = Loopback(lambda _: Answer())
     port, base = server.port, server.base
     server.close()
-    catalogue = ScicatV3(door(base))
+    catalogue = ScicatV3(http(base))
     asking, most, asked, lock = 0, 0, threading.Event(), threading.Lock()
 
     def ping() -> None:
@@ -136,7 +136,7 @@ def test_while_the_server_is_off_one_asks_and_all_go_on_when_it_is_back(door: Ca
 
     with pytest.raises(Unavailable) as caught:
         catalogue.ping()
-    way = Availability(ping, Patience(first_wait=0.01, longest_wait=0.02), SystemClock(), threading.Event())
+    way = Availability(ping, PatienceLimits(first_wait=0.01, longest_wait=0.02), SystemClock(), threading.Event())
     way.report(caught.value)
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(way.wait) for _ in range(4)]
@@ -151,11 +151,13 @@ def test_while_the_server_is_off_one_asks_and_all_go_on_when_it_is_back(door: Ca
 
 @pytest.mark.parametrize("answer", [Answer(404, b'{"message":"Cannot GET"}'), Answer(404, b"<html>"), Answer(403)])
 def test_a_server_without_a_health_route_is_alive(
-    serve: Callable[..., Loopback], door: Callable[..., Door], answer: Answer
+    serve: Callable[..., Loopback], http: Callable[..., HttpClient], answer: Answer
 ) -> None:
-    ScicatV3(door(serve(lambda _: answer).base)).ping()
+    ScicatV3(http(serve(lambda _: answer).base)).ping()
 
 
-def test_a_server_whose_database_is_down_is_not(serve: Callable[..., Loopback], door: Callable[..., Door]) -> None:
+def test_a_server_whose_database_is_down_is_not(
+    serve: Callable[..., Loopback], http: Callable[..., HttpClient]
+) -> None:
     with pytest.raises(Unavailable):
-        ScicatV3(door(serve(lambda _: Answer(503, b'{"status":"error"}')).base)).ping()
+        ScicatV3(http(serve(lambda _: Answer(503, b'{"status":"error"}')).base)).ping()

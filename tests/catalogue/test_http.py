@@ -9,38 +9,38 @@ from pathlib import Path
 
 import pytest
 
-from scicat_watch.catalogue.http import LONGEST_BODY, Door
-from scicat_watch.catalogue.protocol import Postponed
+from scicat_watch.catalogue.http import LONGEST_BODY, HttpClient
+from scicat_watch.catalogue.scicat.api import Postponed
 from scicat_watch.errors import ConfigError, Refused, Unavailable
 
 from .conftest import FakeClock
 from .faulty import Answer, Loopback, Request, Reset
 
 Serve = Callable[[Callable[[Request], Answer]], Loopback]
-MakeDoor = Callable[..., Door]
+MakeDoor = Callable[..., HttpClient]
 
 
-def test_each_segment_is_encoded_wholly(serve: Serve, door: MakeDoor) -> None:
+def test_each_segment_is_encoded_wholly(serve: Serve, http: MakeDoor) -> None:
     server = serve(lambda _: Answer())
-    door(server.base).request("GET", "datasets", "20.500/a b#c?d%e/ü", params={"x": "1&2"})
+    http(server.base).request("GET", "datasets", "20.500/a b#c?d%e/ü", params={"x": "1&2"})
     assert server.requests[0].path == "/api/v3/datasets/20.500%2Fa%20b%23c%3Fd%25e%2F%C3%BC?x=1%262"
 
 
 @pytest.mark.parametrize("segment", ["", ".", ".."])
-def test_a_segment_that_would_ask_for_something_else_is_refused(serve: Serve, door: MakeDoor, segment: str) -> None:
+def test_a_segment_that_would_ask_for_something_else_is_refused(serve: Serve, http: MakeDoor, segment: str) -> None:
     server = serve(lambda _: Answer())
     with pytest.raises(Refused):
-        door(server.base).request("DELETE", "datasets", segment)
+        http(server.base).request("DELETE", "datasets", segment)
     assert server.requests == []
 
 
-def test_only_strict_json_leaves_the_house(serve: Serve, door: MakeDoor) -> None:
+def test_only_strict_json_leaves_the_house(serve: Serve, http: MakeDoor) -> None:
     server = serve(lambda _: Answer())
     with pytest.raises(Refused, match="strict JSON"):
-        door(server.base).request("POST", "datasets", json={"energy": float("nan")})
+        http(server.base).request("POST", "datasets", json={"energy": float("nan")})
     with pytest.raises(Refused, match="bytes"):
-        door(server.base).request("POST", "datasets", json="x" * LONGEST_BODY)
-    door(server.base).request("POST", "datasets", json={"µ": "Å"})
+        http(server.base).request("POST", "datasets", json="x" * LONGEST_BODY)
+    http(server.base).request("POST", "datasets", json={"µ": "Å"})
     assert [json.loads(request.body) for request in server.requests] == [{"µ": "Å"}]
 
 
@@ -60,43 +60,43 @@ def test_only_strict_json_leaves_the_house(serve: Serve, door: MakeDoor) -> None
         (Answer(503, b"<html>busy</html>"), Unavailable),
     ],
 )
-def test_an_answer_says_who_can_mend_it(serve: Serve, door: MakeDoor, answer: Answer, error: type[Exception]) -> None:
+def test_an_answer_says_who_can_mend_it(serve: Serve, http: MakeDoor, answer: Answer, error: type[Exception]) -> None:
     server = serve(lambda _: answer)
     with pytest.raises((Refused, Unavailable)) as caught:
-        door(server.base).request("POST", "datasets", json={})
+        http(server.base).request("POST", "datasets", json={})
     assert type(caught.value) is error
     assert caught.value.status == answer.status
     assert len(server.requests) == 1
 
 
-def test_a_time_to_come_back_is_handed_on(serve: Serve, door: MakeDoor) -> None:
+def test_a_time_to_come_back_is_handed_on(serve: Serve, http: MakeDoor) -> None:
     server = serve(lambda _: Answer(503, b"", {"Retry-After": "17"}))
     with pytest.raises(Postponed) as caught:
-        door(server.base).request("GET", "health")
+        http(server.base).request("GET", "health")
     assert caught.value.retry_after == 17
 
 
-def test_a_question_is_repeated_over_a_broken_connection_and_a_write_is_not(serve: Serve, door: MakeDoor) -> None:
+def test_a_question_is_repeated_over_a_broken_connection_and_a_write_is_not(serve: Serve, http: MakeDoor) -> None:
     def once_broken(request: Request) -> Answer:
         if [seen.method for seen in server.requests].count(request.method) == 1:
             raise Reset(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
         return Answer(200, b"[1]")
 
     server = serve(once_broken)
-    assert door(server.base).request("GET", "datasets") == [1]
+    assert http(server.base).request("GET", "datasets") == [1]
     with pytest.raises(Unavailable):
-        door(server.base).request("POST", "datasets", json={})
+        http(server.base).request("POST", "datasets", json={})
     assert [request.method for request in server.requests] == ["GET", "GET", "POST"]
 
 
-def test_a_server_that_is_off_is_unavailable(serve: Serve, door: MakeDoor) -> None:
+def test_a_server_that_is_off_is_unavailable(serve: Serve, http: MakeDoor) -> None:
     server = Loopback(lambda _: Answer())
     server.close()
     with pytest.raises(Unavailable, match="cannot be reached"):
-        door(server.base).request("GET", "health")
+        http(server.base).request("GET", "health")
 
 
-def test_a_server_that_never_answers_is_unavailable(serve: Serve, door: MakeDoor) -> None:
+def test_a_server_that_never_answers_is_unavailable(serve: Serve, http: MakeDoor) -> None:
     released = threading.Event()
 
     def held(_: Request) -> Answer:
@@ -105,54 +105,54 @@ def test_a_server_that_never_answers_is_unavailable(serve: Serve, door: MakeDoor
 
     server = serve(held)
     with pytest.raises(Unavailable, match="within"):
-        door(server.base, timeout=0.2).request("GET", "health")
+        http(server.base, timeout=0.2).request("GET", "health")
     released.set()
     assert len(server.requests) == 1
 
 
-def test_an_answer_without_end_is_not_read(serve: Serve, door: MakeDoor) -> None:
+def test_an_answer_without_end_is_not_read(serve: Serve, http: MakeDoor) -> None:
     server = serve(lambda _: Answer(200, b"[" + b" " * (1 << 20) + b"]"))
     with pytest.raises(Refused, match="more than 1000 bytes"):
-        door(server.base).request("GET", "datasets", limit=1000)
+        http(server.base).request("GET", "datasets", limit=1000)
 
 
-def test_our_token_goes_to_no_other_host(serve: Serve, door: MakeDoor, tmp_path: Path) -> None:
+def test_our_token_goes_to_no_other_host(serve: Serve, http: MakeDoor, tmp_path: Path) -> None:
     other = serve(lambda _: Answer())
     server = serve(lambda _: Answer(307, b"", {"Location": f"{other.base}/datasets"}))
     with pytest.raises(Unavailable):
-        door(server.base).request("GET", "datasets")
+        http(server.base).request("GET", "datasets")
     assert server.requests[0].token == "ready-token"
     assert other.requests == []
 
 
 def test_a_netrc_does_not_replace_our_token(
-    serve: Serve, door: MakeDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, http: MakeDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login ada password other-secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     server = serve(lambda _: Answer())
-    here = door(server.base)
+    here = http(server.base)
     here.request("GET", "datasets")
     here.ask("GET", "health")
     assert [request.headers.get("authorization") for request in server.requests] == ["Bearer ready-token", None]
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
-    serve: Serve, door: MakeDoor, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, http: MakeDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, server = serve(lambda _: Answer(502)), serve(lambda _: Answer())
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.delenv("no_proxy", raising=False)
-    assert door(server.base).request("GET", "datasets") == {}
+    assert http(server.base).request("GET", "datasets") == {}
     assert proxy.requests == []
 
 
 def test_connections_are_kept_but_not_longer_than_the_server_keeps_them(
-    serve: Serve, door: MakeDoor, clock: FakeClock
+    serve: Serve, http: MakeDoor, clock: FakeClock
 ) -> None:
     server = serve(lambda _: Answer())
-    here = door(server.base)
+    here = http(server.base)
     for _ in range(5):
         here.request("POST", "datasets", json={})
         clock.advance(2.0)
@@ -162,21 +162,21 @@ def test_connections_are_kept_but_not_longer_than_the_server_keeps_them(
     assert server.connections == 2
 
 
-def test_threads_ask_side_by_side(serve: Serve, door: MakeDoor) -> None:
+def test_threads_ask_side_by_side(serve: Serve, http: MakeDoor) -> None:
     together = threading.Barrier(4)
 
     def meet(_: Request) -> Answer:
         together.wait(30)
         return Answer(200, b"[1]")
 
-    here = door(serve(meet).base)
+    here = http(serve(meet).base)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda n: here.request("GET", f"d{n}"), range(4))) == [[1]] * 4
 
 
-def test_what_is_looked_up_lies_below_the_base(serve: Serve, door: MakeDoor) -> None:
+def test_what_is_looked_up_lies_below_the_base(serve: Serve, http: MakeDoor) -> None:
     server = serve(lambda _: Answer())
-    here = door(server.base)
+    here = http(server.base)
     assert here.parts("proposals/2099%2F1?limit=3&x=") == (("proposals", "2099/1"), [("limit", "3"), ("x", "")])
     assert here.parts(f"{server.base}/proposals/7") == (("proposals", "7"), [])
     for elsewhere in (
@@ -198,20 +198,20 @@ def test_what_is_looked_up_lies_below_the_base(serve: Serve, door: MakeDoor) -> 
 @pytest.mark.parametrize(
     "url", ["scicat.example.org", "ftp://x/api", "https://", "https://ada:pw@scicat.example.org/api/v3", "http://x/?a"]
 )
-def test_a_base_that_cannot_work_is_a_mistake_of_the_configuration(door: MakeDoor, url: str) -> None:
+def test_a_base_that_cannot_work_is_a_mistake_of_the_configuration(http: MakeDoor, url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        door(url)
+        http(url)
     assert "pw" not in str(caught.value)
 
 
 def test_leaving_certificates_unchecked_warns_once(
-    serve: Serve, door: MakeDoor, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    serve: Serve, http: MakeDoor, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     server = serve(lambda _: Answer())
     with caplog.at_level(logging.WARNING):
-        unchecked = door(server.base, verify=False)
+        unchecked = http(server.base, verify=False)
         unchecked.request("GET", "a")
         unchecked.request("GET", "b")
     assert len(caplog.records) == 1
     with pytest.raises(ConfigError):
-        door(server.base, ca_file=tmp_path / "absent.pem")
+        http(server.base, ca_file=tmp_path / "absent.pem")

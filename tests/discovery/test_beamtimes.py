@@ -11,9 +11,9 @@ import pytest
 
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.errors import BeamtimeError
 from scicat_watch.model import Beamtime
-from scicat_watch.settings.model import Beamtimes
 from tests.discovery.child import run_as_nobody
 
 
@@ -26,17 +26,17 @@ def _metadata(directory: Path, name: str = "beamtime-metadata-11018765.json", **
 
 def test_the_id_is_the_one_inside_the_file_whatever_its_name(tmp_path: Path) -> None:
     _metadata(tmp_path, "beamtime-metadata-today.json", beamtimeId="20990042", corePath="/asap3/x/")
-    (found,) = beamtimes.find(tmp_path, Beamtimes())
+    (found,) = beamtimes.find(tmp_path, BeamtimeRules())
     assert isinstance(found, Beamtime)
     assert (found.id, found.directory, found.core_path) == ("20990042", tmp_path, "/asap3/x")
-    assert not found.made_up
+    assert not found.generated
 
 
 def test_several_beamtimes_share_a_directory_and_a_broken_file_stops_none(tmp_path: Path) -> None:
     for number in ("1", "2"):
         _metadata(tmp_path, f"beamtime-metadata-{number}.json", beamtimeId=number)
     (tmp_path / "beamtime-metadata-3.json").write_text('{"beamtimeId": ')
-    one, two, three = beamtimes.find(tmp_path, Beamtimes())
+    one, two, three = beamtimes.find(tmp_path, BeamtimeRules())
     assert [found.id for found in (one, two) if isinstance(found, Beamtime)] == ["1", "2"]
     assert isinstance(three, Broken)
     assert "is not JSON" in three.reason
@@ -45,7 +45,7 @@ def test_several_beamtimes_share_a_directory_and_a_broken_file_stops_none(tmp_pa
 def test_private_and_skipped_beamtimes_are_left_out(tmp_path: Path) -> None:
     _metadata(tmp_path, "beamtime-metadata-1.json", beamtimeId="1", proposalType="P")
     _metadata(tmp_path, "beamtime-metadata-2.json", beamtimeId="2")
-    assert beamtimes.find(tmp_path, Beamtimes(skipped_ids=("2",))) == []
+    assert beamtimes.find(tmp_path, BeamtimeRules(skipped_ids=("2",))) == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_numeric_id_and_the_mark_that_windows_writes_are_taken(tmp_path: Path)
 @pytest.mark.timeout(20)
 def test_a_pipe_in_the_place_of_a_metadata_file_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "beamtime-metadata-1.json")
-    (found,) = beamtimes.find(tmp_path, Beamtimes())
+    (found,) = beamtimes.find(tmp_path, BeamtimeRules())
     assert isinstance(found, Broken)
     assert "regular file" in found.reason
 
@@ -81,20 +81,20 @@ def test_a_file_of_gigabytes_is_not_read(tmp_path: Path) -> None:
         beamtimes.read(tmp_path / "beamtime-metadata-1.json")
 
 
-def test_a_directory_without_a_metadata_file_is_a_beamtime_that_is_made_up(tmp_path: Path) -> None:
+def test_a_directory_without_a_metadata_file_is_a_beamtime_that_is_generated(tmp_path: Path) -> None:
     directory = tmp_path / "My Scans (2099)!"
     directory.mkdir()
-    (found,) = beamtimes.find(directory, Beamtimes())
+    (found,) = beamtimes.find(directory, BeamtimeRules())
     assert isinstance(found, Beamtime)
-    assert (found.id, found.made_up, found.core_path) == ("My-Scans-2099", True, str(directory))
-    assert beamtimes.made_up(Path("/")).id == "beamtime"
+    assert (found.id, found.generated, found.core_path) == ("My-Scans-2099", True, str(directory))
+    assert beamtimes.generated(Path("/")).id == "beamtime"
     (tmp_path / ("n" * 250)).mkdir()
-    assert len(beamtimes.made_up(tmp_path / ("n" * 250)).id) == 100
+    assert len(beamtimes.generated(tmp_path / ("n" * 250)).id) == 100
 
 
-def test_a_directory_that_is_not_there_is_not_made_up(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_there_is_not_generated(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        beamtimes.find(tmp_path / "none", Beamtimes())
+        beamtimes.find(tmp_path / "none", BeamtimeRules())
 
 
 def test_below_a_base_directory_those_with_a_metadata_file_count_each_once(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_below_a_base_directory_those_with_a_metadata_file_count_each_once(tmp_p
         _metadata(base / name)
     (base / "empty").mkdir()
     (base / "file").touch()
-    settings = Beamtimes(directories=(base / "b2",), base_directories=(base, tmp_path / "later"))
+    settings = BeamtimeRules(directories=(base / "b2",), base_directories=(base, tmp_path / "later"))
     assert list(beamtimes.directories(settings)) == [base / "b2", base / "b1"]
 
 
@@ -119,9 +119,9 @@ def test_one_directory_that_cannot_be_looked_at_hides_no_other_beamtime(tmp_path
         import sys
         from pathlib import Path
         from scicat_watch.discovery import beamtimes
-        from scicat_watch.settings.model import Beamtimes
+        from scicat_watch.discovery.rules import BeamtimeRules
         become_nobody()
-        for path in beamtimes.directories(Beamtimes(base_directories=(Path(sys.argv[1]),))):
+        for path in beamtimes.directories(BeamtimeRules(base_directories=(Path(sys.argv[1]),))):
             print(path.name)
     """
     try:

@@ -10,12 +10,12 @@ import h5py
 import pytest
 
 from scicat_watch.discovery.pending import Pending, Ready, find_master
+from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.watch import scan_of_file
 from scicat_watch.model import Scan
-from scicat_watch.settings.model import Watching
 from tests.discovery.child import run_as_nobody
 
-EXTENSIONS = Watching().master_extensions
+EXTENSIONS = WatchRules().master_extensions
 
 
 def _listed(directory: Path, name: str, **more: Any) -> Scan:
@@ -28,7 +28,7 @@ def _found(file: Path) -> Scan:
 
 def _pending(root: Path, *, patient: bool = True, **settings: Any) -> Pending:
     (root / "the.lst").touch()
-    return Pending(Watching(**settings), (root,), "the.lst", patient=patient)
+    return Pending(WatchRules(**settings), (root,), "the.lst", patient=patient)
 
 
 def _ready(pending: Pending, now: float) -> list[Ready]:
@@ -187,10 +187,10 @@ def test_a_folder_that_may_not_be_entered_holds_up_no_other(tmp_path: Path) -> N
         from pathlib import Path
         from scicat_watch.discovery.pending import Pending
         from scicat_watch.model import Scan
-        from scicat_watch.settings.model import Watching
+        from scicat_watch.discovery.rules import WatchRules
         become_nobody()
         root = Path(sys.argv[1])
-        pending = Pending(Watching(), (root,), "the.lst")
+        pending = Pending(WatchRules(), (root,), "the.lst")
         for name in ("sub/b", "a"):
             pending.admit(Scan("1", root / name, root, name, name), 0.0)
         list(pending.take_ready(0.0))

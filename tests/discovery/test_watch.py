@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.watch import BeamtimeWatch, Hints, Ledger, scan_of_file
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action
+from scicat_watch.ledger.rules import IngestedRules, RetryRules
 from scicat_watch.model import Beamtime, Outcome, Scan, Stamps, Status
-from scicat_watch.settings.model import Lists, Retrying, Watching
 
 LIST = "scicat-datasets-1.lst"
 STAMPS = Stamps(1.7e9, 1.7e9, 0.0)
@@ -26,7 +27,7 @@ class Beamline:
         self.root = root / "bt"
         self.root.mkdir(exist_ok=True)
         self._state = root / "state"
-        self._watching = Watching(**({"without_files_after": 0.0} | watching))
+        self._watching = WatchRules(**({"without_files_after": 0.0} | watching))
         self.now = 0.0
         self.datasets: list[str] = []
         self.start()
@@ -35,9 +36,9 @@ class Beamline:
         """Begin, or begin anew after a kill: what was in memory is lost."""
         beamtime = Beamtime("1", self.root, {})
         journal = Journal(self._state / "journal.sqlite")
-        self.ledger = BeamtimeLedger(beamtime, Lists(), Retrying(), journal, "host", self._state / "fallback")
+        self.ledger = BeamtimeLedger(beamtime, IngestedRules(fallback=self._state / "fallback"), RetryRules(), journal)
         asked = Ledger(self.ledger.wanted, self.ledger.begun, self.ledger.changed)
-        self.watch = BeamtimeWatch(beamtime, self._watching, Lists(), "host", asked)
+        self.watch = BeamtimeWatch(beamtime, self._watching, "host", asked)
 
     def make(self, *names: str) -> None:
         for name in names:
@@ -289,8 +290,8 @@ def test_changes_that_no_event_told_are_noticed(beamline: Beamline) -> None:
     beamline.make("raw/x.txt")
     beamline.watch.step(0.0, None)
     beamline.make("raw/y.txt")
-    assert beamline.watch.step(10.0, None).untold == (beamline.root / "raw",)
-    assert beamline.watch.step(20.0, None).untold == ()
+    assert beamline.watch.step(10.0, None).missed == (beamline.root / "raw",)
+    assert beamline.watch.step(20.0, None).missed == ()
 
 
 def test_the_line_of_a_found_file_reads_like_no_other_line() -> None:

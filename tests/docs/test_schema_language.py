@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scicat_watch.pipeline import schema
-from scicat_watch.pipeline.convert import CONVERSIONS
-from scicat_watch.pipeline.lint import examine
-from scicat_watch.pipeline.operators import OPERATORS
-from scicat_watch.pipeline.reference import TABLES, filled_in
-from scicat_watch.pipeline.schema import FIELD_TYPES, FORMS, NEEDED_BY_SOURCE, TreeOptions, parse
-from scicat_watch.pipeline.select import FUNCTIONS, SOURCES
+from scicat_watch.pipeline.assembly.convert import CONVERSIONS
+from scicat_watch.pipeline.assembly.lint import examine
+from scicat_watch.pipeline.assembly.operators import OPERATORS
+from scicat_watch.pipeline.assembly.reference import TABLES, filled_in
+from scicat_watch.pipeline.schema import model as schema
+from scicat_watch.pipeline.schema.model import FIELD_TYPES, FORMS, NEEDED_BY_SOURCE, TreeOptions, parse
+from scicat_watch.pipeline.schema.selector import FUNCTIONS, SOURCES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/schemas.md"
 

@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from scicat_watch.embedded.app import serve
-from scicat_watch.settings.model import Embedded
+from scicat_watch.embedded.options import ServeOptions
 
 PASSWORD = "correct horse"
 ACCOUNTS: dict[str, tuple[list[str], list[str]]] = {
@@ -88,13 +88,13 @@ def served(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Serve a catalogue below `tmp_path`; all of them are stopped at the end."""
     started: list[tuple[threading.Thread, threading.Event]] = []
 
-    def start(passwords: dict[str, str] | None = None, **settings: Any) -> Running:
+    def start(passwords: dict[str, str] | None = None, **options: Any) -> Running:
         accounts = tmp_path / "accounts.json"
         accounts.write_text(accounts_text(passwords or {}))
         accounts.chmod(0o600)
-        chosen = Embedded(**{"port": 0, "accounts": accounts, "pid_prefix": "20.500.9"} | settings)
+        chosen = ServeOptions(tmp_path / "catalogue.sqlite", accounts, port=0, pid_prefix="20.500.9")
         stopping, ready = threading.Event(), queue.Queue[str]()
-        thread = threading.Thread(target=serve, args=(chosen, tmp_path, ready.put, stopping))
+        thread = threading.Thread(target=serve, args=(replace(chosen, **options), ready.put, stopping))
         thread.start()
         started.append((thread, stopping))
         return Running(ready.get(timeout=20), tmp_path)

@@ -269,8 +269,8 @@ def test_attachments_are_the_newest_first_and_the_named_one_goes(catalogue: Runn
 def test_strangers_and_absent_datasets(catalogue: Running) -> None:
     client, stranger, nobody = catalogue.client("ingestor"), catalogue.client("user1"), catalogue.client()
     pid = made(client)
-    picture = {"caption": "", "ownerGroup": "x"}
-    for path, body in (("datasets/{}/origdatablocks", block(1)), ("datasets/{}/attachments", picture)):
+    thumbnail = {"caption": "", "ownerGroup": "x"}
+    for path, body in (("datasets/{}/origdatablocks", block(1)), ("datasets/{}/attachments", thumbnail)):
         assert client.post(path, body, "absent").status_code == 404
         assert stranger.post(path, body, pid).status_code == 403
         assert nobody.post(path, body, pid).status_code == 403

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "scicat"
+from tests.embedded.exchange import Player, differences
+from tests.recorded import SCICAT
 
 NEEDS_V4 = {
     "read v3 of v4": "reads a dataset that only an API v4 step makes",
@@ -32,25 +29,12 @@ def _unnumbered(value: Any) -> Any:
     return json.loads(NUMBERED.sub("<id>", json.dumps(value)))
 
 
-@pytest.fixture
-def exchange() -> Any:
-    script = RECORDED / "exchange.py"
-    if not script.exists():
-        pytest.skip("the recorded exchanges are not here")
-    spec = importlib.util.spec_from_file_location("exchange", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_every_recorded_exchange_of_api_v3_agrees(exchange: Any, served: Callable[..., Any]) -> None:
-    passwords = json.loads((RECORDED / "accounts.json").read_text())
-    player = exchange.Player(served(passwords).url, passwords)
+def test_every_recorded_exchange_of_api_v3_agrees(served: Callable[..., Any]) -> None:
+    passwords = json.loads((SCICAT / "accounts.json").read_text())
+    player = Player(served(passwords).url, passwords)
     found: list[str] = []
     compared = 0
-    for step in json.loads((RECORDED / "exchanges.json").read_text()):
+    for step in json.loads((SCICAT / "exchanges.json").read_text()):
         if step["path"].startswith("/api/v4"):
             continue
         got, expected = player.play(step), step["expected"]
@@ -60,7 +44,7 @@ def test_every_recorded_exchange_of_api_v3_agrees(exchange: Any, served: Callabl
         if got["status"] != expected["status"]:
             found.append(f"{step['name']}: expected {expected['status']}, got {got}")
             continue
-        lines = exchange.differences(_unnumbered(expected["answer"]), _unnumbered(got["answer"]))
+        lines = differences(_unnumbered(expected["answer"]), _unnumbered(got["answer"]))
         found += [f"{step['name']}: {line}" for line in lines if not any(sign.search(line) for sign in IGNORED)]
     assert found == []
     assert compared > 70

@@ -13,7 +13,7 @@ import requests
 from PIL import Image
 
 from scicat_watch.embedded import pages
-from scicat_watch.embedded.pictures import picture
+from scicat_watch.embedded.thumbnails import thumbnail as parsed
 
 from .conftest import Client, Running, block, raw_dataset
 
@@ -35,11 +35,11 @@ def add(client: Client, name: str, **fields: Any) -> str:
 
 
 def attach(client: Client, pid: str, thumbnail: str) -> None:
-    body = {"caption": "a <b>picture</b>", "ownerGroup": "x", "thumbnail": thumbnail}
+    body = {"caption": "a <b>thumbnail</b>", "ownerGroup": "x", "thumbnail": thumbnail}
     assert client.post("datasets/{}/attachments", body, pid).status_code == 201
 
 
-def test_the_list_shows_the_newest_first_with_picture_size_and_files(catalogue: Running) -> None:
+def test_the_list_shows_the_newest_first_with_thumbnail_size_and_files(catalogue: Running) -> None:
     client = catalogue.client("ingestor")
     assert "No datasets yet" in page(catalogue)
     add(client, "older_scan")
@@ -50,7 +50,7 @@ def test_the_list_shows_the_newest_first_with_picture_size_and_files(catalogue: 
     assert html.index("newer_scan") < html.index("older_scan")
     assert "1.5 GB" in html
     assert "2024-05-01 08:00:00 UTC" in html
-    (source,) = re.findall(r'<img src="(/pictures/[^"]+)"', html)
+    (source,) = re.findall(r'<img src="(/thumbnails/[^"]+)"', html)
     answer = requests.get(catalogue.url + source, timeout=30)
     assert answer.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(answer.content)).size == (4, 3)
@@ -79,7 +79,7 @@ def test_long_lists_have_pages(catalogue: Running) -> None:
         assert "page" in page(catalogue, f"/?page={odd}")
 
 
-def test_a_dataset_shows_fields_metadata_files_and_pictures(catalogue: Running) -> None:
+def test_a_dataset_shows_fields_metadata_files_and_thumbnails(catalogue: Running) -> None:
     client = catalogue.client("ingestor")
     tree = {"energy": {"value": 12.4, "unit": "keV"}, "detector": {"distance": {"value": 1.5, "unit": "m"}, "on": True}}
     pid = add(client, "scan_1", scientificMetadata=tree)
@@ -90,7 +90,7 @@ def test_a_dataset_shows_fields_metadata_files_and_pictures(catalogue: Running) 
     assert re.search(r"<summary>.*detector", html)
     assert "Prof. P" in html
     assert 'src="data:image/png;base64,' in html
-    assert "a &lt;b&gt;picture&lt;/b&gt;" in html
+    assert "a &lt;b&gt;thumbnail&lt;/b&gt;" in html
     assert "page 1 of 2" in html
     assert "299.h5" not in html
     assert "299.h5" in page(catalogue, "/datasets/20.500.1%2Fscan_1?files=2")
@@ -124,8 +124,8 @@ def test_everything_from_files_is_escaped(catalogue: Running) -> None:
         "",
     ],
 )
-def test_what_is_no_picture_is_not_shown(catalogue: Running, thumbnail: str) -> None:
-    assert picture(thumbnail) is None
+def test_what_is_no_thumbnail_is_not_shown(catalogue: Running, thumbnail: str) -> None:
+    assert parsed(thumbnail) is None
     client = catalogue.client("ingestor")
     attach(client, add(client, "scan_1"), thumbnail)
     assert "<img" not in page(catalogue)
@@ -151,8 +151,8 @@ def test_others_see_published_datasets_only(served: Callable[..., Running], how:
     assert (
         requests.get(f"{running.url}/datasets/20.500.1%2Fpublic_scan", headers=headers, timeout=30).status_code == 200
     )
-    pictures = [client.get("datasets/{}/attachments", pid).json()[0]["id"] for pid in (hidden, shown)]
-    answers = [requests.get(f"{running.url}/pictures/{key}", headers=headers, timeout=30) for key in pictures]
+    thumbnails = [client.get("datasets/{}/attachments", pid).json()[0]["id"] for pid in (hidden, shown)]
+    answers = [requests.get(f"{running.url}/thumbnails/{key}", headers=headers, timeout=30) for key in thumbnails]
     assert [answer.status_code for answer in answers] == [404, 200]
 
 
@@ -170,7 +170,15 @@ def test_pages_bring_nothing_from_elsewhere_and_run_nothing_of_others(catalogue:
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/../pages.py", "/static/..%2Fpages.py", "/static/", "/nowhere", "/pictures/x", "/datasets/x", "/datasets"],
+    [
+        "/static/../pages.py",
+        "/static/..%2Fpages.py",
+        "/static/",
+        "/nowhere",
+        "/thumbnails/x",
+        "/datasets/x",
+        "/datasets",
+    ],
 )
 def test_other_paths_have_no_page(catalogue: Running, path: str) -> None:
     request = requests.Request("GET", catalogue.url).prepare()

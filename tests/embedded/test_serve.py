@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from scicat_watch.embedded.app import is_loopback, serve
+from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.errors import ConfigError
-from scicat_watch.settings.model import Embedded
 
 from .conftest import Client, Running, raw_dataset
 
@@ -22,8 +23,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from scicat_watch.embedded.app import serve
-from scicat_watch.settings.model import Embedded
-serve(Embedded(port=0), Path(sys.argv[1]), lambda url: print(url, flush=True))
+from scicat_watch.embedded.options import ServeOptions
+serve(ServeOptions(port=0), Path(sys.argv[1]), lambda url: print(url, flush=True))
 print("stopped", flush=True)
 """
 
@@ -60,24 +61,28 @@ def test_what_was_answered_is_there_after_any_end(tmp_path: Path, number: signal
     process.communicate(timeout=20)
 
 
+def _options(place: Path, **more: Any) -> ServeOptions:
+    return ServeOptions(place / "catalogue.sqlite", place / "catalogue-accounts.json", **more)
+
+
 def test_an_address_in_use_is_named(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port}.*Address already in use"):
-            serve(Embedded(port=port), tmp_path)
+            serve(_options(tmp_path, port=port))
 
 
 def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.such\.host\.invalid"):
-        serve(Embedded(host="no.such.host.invalid", port=0), tmp_path)
+        serve(_options(tmp_path, host="no.such.host.invalid", port=0))
 
 
 def test_broken_accounts_are_named(tmp_path: Path) -> None:
     (tmp_path / "catalogue-accounts.json").write_text("{")
     with pytest.raises(ConfigError, match="catalogue-accounts"):
-        serve(Embedded(port=0), tmp_path)
+        serve(_options(tmp_path, port=0))
 
 
 @pytest.mark.parametrize(

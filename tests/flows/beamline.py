@@ -8,9 +8,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+from tests.recorded import DESY
+
 ID = "11018765"
 LIST = f"scicat-datasets-{ID}.lst"
 INGESTED = f"scicat-ingested-datasets-{ID}.lst"
@@ -56,13 +56,10 @@ def append(dataset_list: Path, *lines: str) -> None:
             file.write(f"\n{line}")
 
 
-def shared_beamtime(place: Path, case: str) -> Path:
+def recorded_beamtime(place: Path, case: str) -> Path:
     """A writable copy of the recorded DESY beamtime with one of its lists."""
-    source = SHARED / "data" / "desy"
-    if not source.is_dir():
-        pytest.skip("the recorded beamtime is not beside this checkout")
-    shutil.copytree(source / "beamtime", place, copy_function=shutil.copyfile)
+    shutil.copytree(DESY / "beamtime", place, copy_function=shutil.copyfile)
     for path in [place, *place.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-    shutil.copyfile(source / "lists" / f"{case}.lst", place / "raw" / "scicat-datasets-20990042.lst")
+    shutil.copyfile(DESY / "lists" / f"{case}.lst", place / "raw" / "scicat-datasets-20990042.lst")
     return place

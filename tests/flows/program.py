@@ -69,7 +69,7 @@ class Catalogue:
     def files(self, pid: str) -> list[str]:
         return sorted(file["path"] for block in self.blocks(pid) for file in block["dataFileList"])
 
-    def pictures(self, pid: str) -> list[dict[str, Any]]:
+    def thumbnails(self, pid: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(f"datasets/{quote(pid, safe='')}/attachments")
         return found
 
@@ -88,7 +88,7 @@ class Site:
             "embedded": {"port": 0},
             "retrying": {"first": 0.5, "longest": 2.0},
             "catalogue": {"patience": {"first_wait": 0.1, "longest_wait": 0.5, "give_up_after": 5.0}},
-            "reading": {"pictures": False},
+            "reading": {"thumbnails": False},
         }
         for name, section in sections.items():
             given[name] = given.get(name, {}) | section

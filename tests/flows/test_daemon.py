@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.beamline import INGESTED, LIST, append, make_beamtime, shared_beamtime, write_nexus
+from tests.flows.beamline import INGESTED, LIST, append, make_beamtime, recorded_beamtime, write_nexus
 from tests.flows.program import PROGRAM, Site, eventually
 
 
@@ -50,7 +50,7 @@ def test_lists_and_files_become_datasets_while_the_daemon_runs(site: Site, tmp_p
 
 
 def test_the_recorded_beamtime_gives_the_recorded_datasets(site: Site, tmp_path: Path) -> None:
-    beamtime = shared_beamtime(tmp_path / "bt", "plain")
+    beamtime = recorded_beamtime(tmp_path / "bt", "plain")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         names = ["frames_00009", "pic_00006", "run_00001", "run_00002", "run_00003"]

@@ -14,23 +14,21 @@ from typing import Any
 import pytest
 
 from tests.flows.ess_site import OTHER_COMMAND, EssSite, Scicat, merged
+from tests.recorded import ESS
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data/ess"
 HEX32 = re.compile(r"[0-9a-f]{32}")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z")
 
 
 def cases() -> list[Any]:
-    if not DATA.is_dir():
-        return [pytest.param({}, marks=pytest.mark.skip("ESS's recorded cases are not beside this checkout"))]
-    return [pytest.param(case, id=case["name"]) for case in json.loads((DATA / "cases.json").read_text())["cases"]]
+    return [pytest.param(case, id=case["name"]) for case in json.loads((ESS / "cases.json").read_text())["cases"]]
 
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[Scicat]:
     case = request.getfixturevalue("case")
-    scicat = Scicat(json.loads((DATA / "records.json").read_text()), case.get("existing"))
+    scicat = Scicat(json.loads((ESS / "records.json").read_text()), case.get("existing"))
     yield scicat
     scicat.close()
 
@@ -40,17 +38,17 @@ def server(request: pytest.FixtureRequest) -> Iterator[Scicat]:
 def test_a_recorded_case_gives_the_recorded_documents(
     case: dict[str, Any], config_format: str, server: Scicat, tmp_path: Path
 ) -> None:
-    expected = json.loads((DATA / "expected" / f"{case['name']}.json").read_text())
+    expected = json.loads((ESS / "expected" / f"{case['name']}.json").read_text())
     data_file = tmp_path / case["as"]
     data_file.parent.mkdir(parents=True)
-    shutil.copyfile(DATA / case["nexus"], data_file)
+    shutil.copyfile(ESS / case["nexus"], data_file)
     data_file.chmod(0o644)
     (tmp_path / "schemas").mkdir()
     for name in case["schemas"]:
-        shutil.copyfile(DATA / "schemas" / name, tmp_path / "schemas" / name)
+        shutil.copyfile(ESS / "schemas" / name, tmp_path / "schemas" / name)
     for folder in case.get("mkdir", ()):
         (tmp_path / folder).mkdir()
-    text = (DATA / "base-config.json").read_text().replace("@ROOT@", str(tmp_path))
+    text = (ESS / "base-config.json").read_text().replace("@ROOT@", str(tmp_path))
     config = json.loads(text.replace("@HOST@", server.base.removesuffix("/api/v3")))
     site = EssSite(tmp_path, server)
     site.config = merged(config, case.get("config", {}))

@@ -18,9 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
+from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.service.executors import single
-from scicat_watch.service.offline import READING
-from scicat_watch.settings.model import Reading as ReadingSettings
 from tests.catalogue.faulty import Answer, Fault, Loopback, SpoilingProxy
 from tests.flows.ess_site import COMMAND, TOKEN, EssSite, Scicat
 from tests.flows.program import Site, eventually
@@ -613,10 +612,7 @@ def test_a_reading_process_can_send_values_and_nothing_else() -> None:
 
 
 def test_the_reading_process_has_the_native_limits() -> None:
-    native = ReadingSettings(pictures=False)
-    assert {name: getattr(native, name) for name in vars(READING)} == vars(READING)
-    assert set(vars(READING)) == set(ReadingSettings.model_fields)
-    assert native.memory_limit == single.MEMORY_LIMIT
+    assert ReadLimits().memory_limit == single.MEMORY_LIMIT
 
 
 # The log

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.beamline import ID, INGESTED, LIST, append, make_beamtime, shared_beamtime, write_nexus
+from tests.flows.beamline import ID, INGESTED, LIST, append, make_beamtime, recorded_beamtime, write_nexus
 from tests.flows.program import PROGRAM, Site, eventually, free_port
 
 
@@ -65,18 +65,17 @@ def test_beside_the_daemon_it_ends_and_leaves_what_the_daemon_tells(site: Site, 
         assert site.status()["beamtimes"][0]["elsewhere"] == []
 
 
-def test_pictures_are_made_and_passed_through(tmp_path: Path) -> None:
-    site = Site(tmp_path, reading={"pictures": True})
-    beamtime = shared_beamtime(tmp_path / "bt", "plain")
+def test_thumbnails_are_made_and_passed_through(tmp_path: Path) -> None:
+    site = Site(tmp_path, reading={"thumbnails": True})
+    beamtime = recorded_beamtime(tmp_path / "bt", "plain")
     assert site.ingest(beamtime).returncode == 0
     with site.catalogue() as catalogue:
-        assert [len(catalogue.pictures(f"20990042/{name}")) for name in ("run_00001", "run_00002", "frames_00009")] == [
-            1, 1, 0,
-        ]  # fmt: skip
+        scans = ("run_00001", "run_00002", "frames_00009")
+        assert [len(catalogue.thumbnails(f"20990042/{name}")) for name in scans] == [1, 1, 0]
         expected = (beamtime.parents[0] / "bt" / "raw" / "pic_00006.png").read_bytes()
         import base64
 
-        assert catalogue.pictures("20990042/pic_00006")[0]["thumbnail"].endswith(base64.b64encode(expected).decode())
+        assert catalogue.thumbnails("20990042/pic_00006")[0]["thumbnail"].endswith(base64.b64encode(expected).decode())
 
 
 def test_failures_are_listed_with_reasons_and_set_the_exit_status(site: Site, beamtime: Path) -> None:

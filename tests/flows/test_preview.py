@@ -171,7 +171,7 @@ def test_the_difference_to_the_catalogue_is_shown_and_nothing_is_written(
     tmp_path: Path, beamtime: Path, schemas: Path
 ) -> None:
     server = Site(
-        tmp_path, embedded={"port": free_port()}, schemas={"directory": str(schemas)}, reading={"pictures": True}
+        tmp_path, embedded={"port": free_port()}, schemas={"directory": str(schemas)}, reading={"thumbnails": True}
     )
     run = beamtime / "raw" / "run_1.nxs"
     with server.catalogue(server_port(server)) as catalogue:
@@ -180,7 +180,7 @@ def test_the_difference_to_the_catalogue_is_shown_and_nothing_is_written(
         away.mkdir()
         site = Site(
             away, catalogue={"url": with_proxy.base, "credential_file": str(server.credentials())},
-            schemas={"directory": str(schemas)}, reading={"pictures": True},
+            schemas={"directory": str(schemas)}, reading={"thumbnails": True},
         )  # fmt: skip
         assert shown(site, run)["catalogue"]["state"] == "new"
         assert shown(server, run)["catalogue"]["state"] == "new"
@@ -190,7 +190,7 @@ def test_the_difference_to_the_catalogue_is_shown_and_nothing_is_written(
         ingested, before = len(with_proxy.requests), catalogue.dataset(f"{ID}/raw/run_1")
         assert shown(site, run)["catalogue"] == {
             "state": "equal", "reason": "", "pid": f"{ID}/raw/run_1", "changes": [],
-            "origdatablocks": {"replace": 0, "add": 0, "remove": 0}, "pictures": {"clear": False, "add": 0},
+            "origdatablocks": {"replace": 0, "add": 0, "remove": 0}, "thumbnails": {"clear": False, "add": 0},
         }  # fmt: skip
         write_nexus(run, "magnons", points=30)
         different = shown(site, run)["catalogue"]
@@ -200,7 +200,7 @@ def test_the_difference_to_the_catalogue_is_shown_and_nothing_is_written(
         ] == ("spin waves", "magnons")
         assert {change["field"] for change in different["changes"]} == {"description", "scientificMetadata.title"}
         assert different["origdatablocks"] == {"replace": 1, "add": 0, "remove": 0}
-        assert different["pictures"] == {"clear": True, "add": 1}
+        assert different["thumbnails"] == {"clear": True, "add": 1}
         page = site.run("preview", run).stdout
         assert '"spin waves"' in page
         assert '"magnons"' in page
@@ -263,7 +263,7 @@ def test_a_package_with_an_operator_a_source_and_a_reader_is_installed_and_used(
     os.utime(beamtime / "raw" / "ramp_1.steps", (4081572000.0, 4081572000.0))
     site = Site(
         tmp_path, watching={"extensions": ["steps"], "master_extensions": ["steps"]},
-        schemas={"directory": str(package)}, reading={"pictures": True},
+        schemas={"directory": str(package)}, reading={"thumbnails": True},
     )  # fmt: skip
     without = shown(site, beamtime / "raw" / "ramp_1.steps", status=1)
     assert "cannot be opened as HDF5" in without["problem"]
@@ -277,7 +277,7 @@ def test_a_package_with_an_operator_a_source_and_a_reader_is_installed_and_used(
     made = {variable["name"]: variable.get("value") for variable in preview["variables"]}
     assert (made["title"], made["highest"], made["rounded"], made["shift"]) == ("Ramp", 2.57, 2.6, "early")
     assert preview["dataset"]["scientificMetadata"]["highest"]["unit"] == "K"
-    assert preview["pictures"][0]["bytes"] > 1000
+    assert preview["thumbnails"][0]["bytes"] > 1000
     checked = subprocess.run(
         [PROGRAM, "config", "check", str(package)],
         env=environment,

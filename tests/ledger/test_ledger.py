@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action
+from scicat_watch.ledger.rules import IngestedRules, RetryRules
 from scicat_watch.model import Beamtime, Outcome, Scan, Stamps, Status
-from scicat_watch.settings.model import Lists, Retrying
 
 STAMPS = Stamps(1.7e9, 1.7e9, 0.0)
 DONE = "scicat-ingested-datasets-1.lst"
@@ -24,9 +25,10 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "bt"
 
 
-def _ledger(root: Path, lists: Lists | None = None) -> BeamtimeLedger:
+def _ledger(root: Path, rules: IngestedRules | None = None) -> BeamtimeLedger:
     journal, fallback = Journal(root.parent / "journal.sqlite"), root.parent / "fallback"
-    return BeamtimeLedger(Beamtime("1", root, {}), lists or Lists(), Retrying(first=30), journal, "host", fallback)
+    rules = replace(rules or IngestedRules(), fallback=fallback, host="host")
+    return BeamtimeLedger(Beamtime("1", root, {}), rules, RetryRules(first=30), journal)
 
 
 def _scan(directory: Path, name: str = "a", *, listed: bool = True) -> Scan:
@@ -75,9 +77,9 @@ def test_one_process_writes_a_list_and_a_second_one_says_so(root: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from scicat_watch.ledger.ledger import BeamtimeLedger\n"
         "from scicat_watch.ledger.journal import Journal; from scicat_watch.model import Beamtime\n"
-        "from scicat_watch.settings.model import Lists, Retrying\n"
+        "from scicat_watch.ledger.rules import IngestedRules, RetryRules\n"
         "root = Path(sys.argv[1]); journal = Journal(root.parent / 'other.sqlite')\n"
-        "ledger = BeamtimeLedger(Beamtime('1', root, {}), Lists(), Retrying(), journal, 'host', root.parent / 'f')\n"
+        "ledger = BeamtimeLedger(Beamtime('1', root, {}), IngestedRules(fallback=root), RetryRules(), journal)\n"
         "print(ledger.ours(root / 'raw'), flush=True); sys.stdin.readline(); ledger.release()\n"
         "print('released', flush=True); sys.stdin.readline()\n"
     )
@@ -121,7 +123,7 @@ def test_a_note_that_cannot_be_written_stops_nothing(root: Path) -> None:
 
 def test_lists_are_kept_elsewhere_if_that_is_set(root: Path) -> None:
     elsewhere = root.parent / "var"
-    ledger, scan = _ledger(root, Lists(ingested_directory=elsewhere)), _scan(root / "raw")
+    ledger, scan = _ledger(root, IngestedRules(directory=elsewhere)), _scan(root / "raw")
     assert ledger.ours(root / "raw")
     ledger.note(Outcome(scan, Status.CREATED, stamps=STAMPS), (), 100.0)
     assert list((root / "raw").iterdir()) == []

@@ -12,11 +12,9 @@ from typing import Any
 from scicat_watch.documents import DataFile
 from scicat_watch.errors import Refused
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.library import load
-from scicat_watch.pipeline.reading import FieldValue, Reading, Unread
-from scicat_watch.pipeline.schema import Schema, parse
-
-SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
+from scicat_watch.pipeline.handover import FieldValue, Reading, Unread
+from scicat_watch.pipeline.schema.library import load
+from scicat_watch.pipeline.schema.model import Schema, parse
 
 PERSON = {"firstname": "Lee", "lastname": "Leader", "email": "lee.leader@lab.example", "username": "lleader"}
 
@@ -80,10 +78,10 @@ ENOUGH = {
 """Items of a dataset that lacks nothing."""
 
 
-def beamtime(directory: Path = Path("/gpfs/current"), made_up: bool = False, **metadata: Any) -> Beamtime:
+def beamtime(directory: Path = Path("/gpfs/current"), generated: bool = False, **metadata: Any) -> Beamtime:
     known = {"beamtimeId": "20990042", "corePath": "/core", "title": "Spin waves", "facility": "", "beamline": ""}
     people = {"leader": PERSON, "pi": PERSON, "applicant": PERSON}
-    file = None if made_up else directory / "beamtime-metadata-20990042.json"
+    file = None if generated else directory / "beamtime-metadata-20990042.json"
     return Beamtime("20990042", directory, known | people | metadata, file)
 
 

@@ -10,12 +10,9 @@ import h5py
 import numpy as np
 
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.links import Links
-from scicat_watch.pipeline.reading import ReadJob
-from scicat_watch.pipeline.schema import Item, Schema, TreeOptions, Variable
-from scicat_watch.settings.model import Reading as ReadingSettings
-
-SHARED = Path(__file__).resolve().parents[2] / "../shared/data/desy"
+from scicat_watch.pipeline.handover import ReadJob, ReadLimits
+from scicat_watch.pipeline.reading.nexus.links import Links
+from scicat_watch.pipeline.schema.model import Item, Schema, TreeOptions, Variable
 
 
 def group(parent: Any, name: str, nx_class: str, **attributes: Any) -> h5py.Group:
@@ -70,4 +67,4 @@ def schema(variables: Sequence[Variable] = (), tree: TreeOptions | None = None, 
 
 def job(made: Scan, *schemas: Schema, root: Path | None = None, **settings: Any) -> ReadJob:
     beamtime = Beamtime("20990042", root or made.directory, {"beamline": "p99", "facility": "PETRA III"})
-    return ReadJob(made, beamtime, schemas or (schema(),), ReadingSettings(**settings), (root or made.directory,))
+    return ReadJob(made, beamtime, schemas or (schema(),), ReadLimits(**settings), (root or made.directory,))

@@ -1,4 +1,4 @@
-"""DESY's whole mapping: each scan of the shared beamtime gives the documents that the reference posts."""
+"""DESY's whole mapping: each scan of the recorded beamtime gives the documents that the reference posts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hand_made import TestClock, nobody
-from nexus_made import SHARED
 
 from scicat_watch.documents import Bundle
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.assemble import assemble
-from scicat_watch.pipeline.library import load
-from scicat_watch.pipeline.read import read
-from scicat_watch.pipeline.reading import ReadJob
-from scicat_watch.settings.model import Reading as ReadingSettings
+from scicat_watch.pipeline.assembly.assemble import assemble
+from scicat_watch.pipeline.handover import ReadJob, ReadLimits
+from scicat_watch.pipeline.reading.read import read
+from scicat_watch.pipeline.schema.library import load
+from tests.pipeline.hand_made import TestClock, nobody
+from tests.recorded import DESY
 
 SCANS = {
     "frames_00009": ("frames_00009", None, "", ()),
@@ -32,10 +31,8 @@ SCANS = {
     "sub__run_00005": ("sub/run_00005", "sub/run_00005.nxs", "", ()),
 }
 """File of the expected documents: name, master file, entry and further folders of the scan."""
-PAYLOADS = SHARED / "expected/payloads"
+PAYLOADS = DESY / "expected/payloads"
 DRAWN = "<data:image/png;base64 of a 640x480 picture>"
-
-pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared DESY beamtime is not here")
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +48,7 @@ def _in_hamburg(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def beamtime(tmp_path: Path) -> Beamtime:
     directory = tmp_path / "current"
-    shutil.copytree(SHARED / "beamtime", directory)
+    shutil.copytree(DESY / "beamtime", directory)
     file = directory / "beamtime-metadata-20990042.json"
     return Beamtime("20990042", directory, json.loads(file.read_text()), file)
 
@@ -62,7 +59,7 @@ def _bundle(beamtime: Beamtime, expected: str) -> Bundle:
     stem = Path(master).with_suffix("").as_posix() if master else name
     path = raw / master if master else None
     scan = Scan("20990042", raw / name, raw, name, stem, path, entry, extras)
-    reading = read(ReadJob(scan, beamtime, load().schemas, ReadingSettings(), (beamtime.directory,)))
+    reading = read(ReadJob(scan, beamtime, load().schemas, ReadLimits(), (beamtime.directory,)))
     assert reading.schema.id == "desy"
     assert reading.notes == ()
     return assemble(reading, beamtime, nobody, TestClock())
@@ -90,7 +87,7 @@ def test_the_documents_are_those_of_the_reference(beamtime: Beamtime, expected: 
     ]
     if expected.endswith("+extra"):
         return
-    pictures = [picture.thumbnail for picture in bundle.attachments]
-    assert len(pictures) == attachment.exists()
+    thumbnails = [thumbnail.thumbnail for thumbnail in bundle.attachments]
+    assert len(thumbnails) == attachment.exists()
     if attachment.exists() and (thumbnail := json.loads(attachment.read_text())["thumbnail"]) != DRAWN:
-        assert pictures == [thumbnail]
+        assert thumbnails == [thumbnail]

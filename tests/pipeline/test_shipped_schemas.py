@@ -12,19 +12,18 @@ from typing import Any
 
 import h5py
 import pytest
-from hand_made import SHARED, TestClock, nobody, reading, scan, shipped
 
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import AssemblyError
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.assemble import assemble
-from scicat_watch.pipeline.dataset import MANDATORY
-from scicat_watch.pipeline.library import load
-from scicat_watch.pipeline.read import read
-from scicat_watch.pipeline.reading import ReadJob
-from scicat_watch.settings.model import Reading as ReadingSettings
+from scicat_watch.pipeline.assembly.assemble import assemble
+from scicat_watch.pipeline.assembly.dataset import MANDATORY
+from scicat_watch.pipeline.handover import ReadJob, ReadLimits
+from scicat_watch.pipeline.reading.read import read
+from scicat_watch.pipeline.schema.library import load
+from tests.pipeline.hand_made import TestClock, nobody, reading, scan, shipped
+from tests.recorded import DESY
 
-DESY = SHARED / "desy"
 PERSON = {"firstname": "Lee", "lastname": "Leader", "email": "lee.leader@lab.example", "username": "lleader"}
 DESY_METADATA = {
     "beamtimeId": "20990042",
@@ -47,7 +46,7 @@ def test_the_shipped_schemas_have_no_problems_and_the_special_one_comes_first() 
 
 
 def ingest(master: Path | None, about: Scan, beamtime: Beamtime) -> Bundle:
-    settings = ReadingSettings(pictures=False)
+    settings = ReadLimits(thumbnails=False)
     job = ReadJob(replace(about, master=master), beamtime, load().schemas, settings, (beamtime.directory,))
     return assemble(read(job), beamtime, nobody, TestClock())
 
@@ -55,7 +54,6 @@ def ingest(master: Path | None, about: Scan, beamtime: Beamtime) -> Bundle:
 # DESY ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not DESY.is_dir(), reason="the shared data are not here")
 @pytest.mark.parametrize(
     ("name", "master", "entry"),
     [
@@ -165,7 +163,7 @@ def any_beamtime(directory: Path, metadata: dict[str, Any]) -> Beamtime:
     return Beamtime("mybeamtime", directory, metadata, None)
 
 
-MADE_UP = {
+GENERATED = {
     "beamtimeId": "mybeamtime",
     "title": "mybeamtime",
     "facility": "",
@@ -180,7 +178,7 @@ MADE_UP = {
 def test_a_nexus_file_says_what_it_is(tmp_path: Path) -> None:
     master = nexus_file(tmp_path / "raw/scan_1.nxs")
     about = Scan("mybeamtime", tmp_path / "raw/scan_1", tmp_path / "raw", "scan_1", "scan_1")
-    fields = ingest(master, about, any_beamtime(tmp_path, MADE_UP)).dataset.fields
+    fields = ingest(master, about, any_beamtime(tmp_path, GENERATED)).dataset.fields
     assert valid(dict(fields))
     assert {name: fields[name] for name in sorted(set(fields) - {"scientificMetadata"})} == {
         "accessGroups": ["mybeamtime"],
@@ -208,7 +206,7 @@ def test_a_nexus_file_says_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [{}, MADE_UP, DESY_METADATA | {"facility": "MAX IV"}, {"pi": None, "contact": "None"}]
+    "metadata", [{}, GENERATED, DESY_METADATA | {"facility": "MAX IV"}, {"pi": None, "contact": "None"}]
 )
 @pytest.mark.parametrize("kind", ["folder", "empty", "no entry"])
 def test_any_scan_makes_a_valid_dataset(tmp_path: Path, metadata: dict[str, Any], kind: str) -> None:
@@ -238,7 +236,7 @@ def test_odd_contents_do_no_harm(tmp_path: Path, field: str, value: Any) -> None
         entry.attrs["NX_class"] = "NXentry"
         entry[field] = value
     about = Scan("mybeamtime", tmp_path / "scan_1", tmp_path, "scan_1", "scan_1")
-    fields = ingest(master, about, any_beamtime(tmp_path, MADE_UP)).dataset.fields
+    fields = ingest(master, about, any_beamtime(tmp_path, GENERATED)).dataset.fields
     assert valid(dict(fields))
     json.dumps(fields, allow_nan=False)
 

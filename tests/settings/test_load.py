@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from scicat_watch.catalogue.login import Credentials
 from scicat_watch.errors import ConfigError
+from scicat_watch.model import Secret
 from scicat_watch.settings import load
 from scicat_watch.settings.load import ConfigErrors
-from scicat_watch.settings.model import Credentials, Lists, Settings
+from scicat_watch.settings.model import ListsSection, Settings
 
 
 def _file(directory: Path, text: str) -> Path:
@@ -100,11 +102,12 @@ def test_a_password_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load.load(_file(tmp_path, "catalogue:\n  password: hunter2\n  url: [hunter2]\n"))
     assert "hunter2" not in str(caught.value)
-    known = Credentials.model_validate({"username": "ingestor", "password": "hunter2", "token": "hunter3"})
+    known = Credentials("ingestor", Secret("hunter2"), Secret("hunter3"))
     assert "hunter" not in repr(known)
 
 
 def test_a_brace_of_the_name_itself_is_doubled() -> None:
     assert (
-        Lists(dataset_list="a{{1}}-{beamtime}-{host}.lst").dataset_list.format(beamtime="7", host="h") == "a{1}-7-h.lst"
+        ListsSection(dataset_list="a{{1}}-{beamtime}-{host}.lst").dataset_list.format(beamtime="7", host="h")
+        == "a{1}-7-h.lst"
     )

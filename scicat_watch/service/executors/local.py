@@ -1,7 +1,7 @@
 """Reading in worker processes of this machine, which may crash or hang without harm to anybody else.
 
 The processes come from a clean server process (forkserver) that has the reading code loaded, so that
-a new one is there at once. Each is stripped of secrets and network (`pipeline.isolation`), is killed
+a new one is there at once. Each is stripped of secrets and network (`reading.sandbox`), is killed
 when a scan takes too long, and is replaced when a file killed it.
 """
 
@@ -19,9 +19,8 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from scicat_watch.errors import ReadingError
-from scicat_watch.pipeline.reading import Reading, ReadJob
+from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.service.executors import worker
-from scicat_watch.settings.model import Reading as ReadingSettings
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +34,8 @@ _TASKS_PER_PROCESS = 1000  # A process is renewed now and then: libraries that l
 class LocalExecutor:
     """A pool of reading processes; used by several threads."""
 
-    def __init__(self, settings: ReadingSettings) -> None:
-        self._settings = settings
+    def __init__(self, workers: int, limits: ReadLimits) -> None:
+        self._workers, self._limits = workers, limits
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["scicat_watch.service.executors.worker"])
         self._lock = threading.Lock()
@@ -86,15 +85,15 @@ class LocalExecutor:
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
-            max_workers=self._settings.workers,
+            max_workers=self._workers,
             max_tasks=_TASKS_PER_PROCESS,
             initializer=worker.prepare,
-            initargs=(self._settings,),
+            initargs=(self._limits.memory_limit,),
             context=self._context,
         )
 
     def _scheduled(self, job: ReadJob) -> Future[Reading]:
-        future: Future[Reading] = self._pool.schedule(worker.read, args=(job,), timeout=self._settings.time_limit)
+        future: Future[Reading] = self._pool.schedule(worker.read, args=(job,), timeout=self._limits.time_limit)
         self._pools[future] = self._pool
         future.add_done_callback(self._note_answer)
         return future
@@ -123,7 +122,7 @@ class LocalExecutor:
         except (CancelledError, BrokenExecutor):
             raise
         except FutureTimeout:
-            limit = self._settings.time_limit
+            limit = self._limits.time_limit
             raise ReadingError(
                 f"{what}: reading took longer than {limit:g} s (reading.time_limit) and was ended"
             ) from None
@@ -131,7 +130,7 @@ class LocalExecutor:
             how = _manner(error)
             raise ReadingError(f"{what}: the process that read it ended {how}; the file may be damaged") from None
         except MemoryError:
-            limit = self._settings.memory_limit >> 20
+            limit = self._limits.memory_limit >> 20
             raise ReadingError(f"{what}: needs more memory than {limit} MB (reading.memory_limit)") from None
 
     def _is_mute(self, pool: ProcessPool, began: float) -> bool:
@@ -144,7 +143,7 @@ class LocalExecutor:
             if pool is not self._pool or self._closed or not pool.active:
                 return True
             silence = time.monotonic() - max(began, self._answered)
-            if silence < self._settings.time_limit + _LATE:
+            if silence < self._limits.time_limit + _LATE:
                 return False
             self._renew(f"no answer for {silence:.0f} s")
             return True

@@ -2,7 +2,7 @@
 
 It is forked off before the command has read its configuration, so that it holds no token, and loads
 the reading code while the command gets on with its own. It is stripped of secrets and network like
-the processes of a pool (`pipeline.isolation`). What it sends back is checked: a process that a crafted
+the processes of a pool (`reading.sandbox`). What it sends back is checked: a process that a crafted
 file has taken over can send values, and nothing else. This module itself must stay quick to import.
 """
 
@@ -17,14 +17,13 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from types import SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from scicat_watch.pipeline.reading import Reading, ReadJob
-    from scicat_watch.settings.model import Reading as ReadingSettings
+    from scicat_watch.pipeline.handover import Reading, ReadJob
 
 MEMORY_LIMIT = 4 << 30
 """Bytes of address space that the reading process may use; it is limited before it knows any settings."""
@@ -76,7 +75,7 @@ class SingleReader:
         from scicat_watch.errors import AssemblyError, ReadingError
 
         what = self._job.scan.master
-        limit = self._job.settings.time_limit + sum(self._delays)
+        limit = self._job.limits.time_limit + sum(self._delays)
         # Not only a wait for the answer's beginning: one that never ends must not keep us either.
         too_late = threading.Event()
         watch = threading.Timer(limit, self._end, (too_late,))
@@ -102,7 +101,7 @@ class SingleReader:
 
 def _reading(job: ReadJob, number: int, found: dict[str, Any]) -> Reading:
     """The reading, with our own scan and schema in it: what asks the catalogue comes from no data file."""
-    from scicat_watch.pipeline.reading import Reading
+    from scicat_watch.pipeline.handover import Reading
 
     notes = tuple(map(str, found.pop("notes")))
     return Reading(job.scan, job.schemas[number], notes=notes, **found)
@@ -112,7 +111,7 @@ class _Checked(pickle.Unpickler):
     """Takes values apart that hold nothing but plain data and what was read of fields."""
 
     def find_class(self, module: str, name: str) -> Any:
-        from scicat_watch.pipeline.reading import FieldValue, Unread
+        from scicat_watch.pipeline.handover import FieldValue, Unread
 
         known = {"FieldValue": FieldValue, "Unread": Unread}
         if module != FieldValue.__module__ or name not in known:
@@ -129,7 +128,7 @@ def _serve(connection: Connection, not_ours: Connection) -> None:
     not_ours.close()
     from scicat_watch.service.executors import worker
 
-    worker.prepare(cast("ReadingSettings", SimpleNamespace(memory_limit=MEMORY_LIMIT)))
+    worker.prepare(MEMORY_LIMIT)
     try:
         request: _Request = connection.recv()
     except EOFError:
@@ -137,7 +136,7 @@ def _serve(connection: Connection, not_ours: Connection) -> None:
     connection.send_bytes(pickle.dumps(_answer(request)))
 
 
-_OURS = ("scan", "schema", "files", "picture", "first_time", "last_time")
+_OURS = ("scan", "schema", "files", "thumbnail", "first_time", "last_time")
 """Members of a reading that the command knows, or makes, itself."""
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scicat_watch.errors import ReadingError, ScicatWatchError
-from scicat_watch.pipeline.reading import Reading, ReadJob
-
-if TYPE_CHECKING:
-    from scicat_watch.settings.model import Reading as ReadingSettings
+from scicat_watch.pipeline.handover import Reading, ReadJob
 
 
-def prepare(settings: ReadingSettings) -> None:
+def prepare(memory_limit: int) -> None:
     """Make this process one that may meet a hostile file."""
-    from scicat_watch.pipeline import isolation
+    from scicat_watch.pipeline.reading import sandbox
 
-    isolation.prepare(settings)
+    sandbox.prepare(memory_limit)
 
 
 def read(job: ReadJob) -> Reading:
     """Read one scan; `ReadingError` for whatever is wrong with its files."""
-    from scicat_watch.pipeline import read as reading
+    from scicat_watch.pipeline.reading import read as reading
 
     try:
         return reading.read(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scicat_watch.errors import SourceError
 from scicat_watch.model import Quantity
-from scicat_watch.pipeline.operators import Arguments, Operator
+from scicat_watch.pipeline.assembly.operators import Arguments, Operator
 
 
 def _round_to(quantity: Quantity, arguments: Arguments) -> Quantity:

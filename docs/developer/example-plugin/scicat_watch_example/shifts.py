@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from scicat_watch.errors import MissingValue
 from scicat_watch.model import Quantity
-from scicat_watch.pipeline.plugins import Surroundings
-from scicat_watch.pipeline.schema import Variable
-from scicat_watch.pipeline.sources.source import Source
+from scicat_watch.pipeline.assembly.plugins import Context
+from scicat_watch.pipeline.assembly.sources.source import Source
+from scicat_watch.pipeline.schema.model import Variable
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ class _Shifts:
         return Quantity(max(candidates, key=lambda name: candidates[name]))
 
 
-def shifts(surroundings: Surroundings) -> Source:
+def shifts(context: Context) -> Source:
     """The source for one scan."""
-    return _Shifts(surroundings.reading.last_time)
+    return _Shifts(context.reading.last_time)

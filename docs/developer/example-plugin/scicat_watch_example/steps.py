@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from scicat_watch.errors import MissingValue, ReadingError
-from scicat_watch.pipeline.notes import Notes
-from scicat_watch.pipeline.plots import Plot
-from scicat_watch.pipeline.reading import FieldValue
-from scicat_watch.pipeline.schema import TreeOptions
+from scicat_watch.pipeline.handover import FieldValue
+from scicat_watch.pipeline.reading.notes import Notes
+from scicat_watch.pipeline.reading.thumbnails import Plot
+from scicat_watch.pipeline.schema.model import TreeOptions
 
 _LARGEST = 16 << 20  # Bytes; a data file may be a stranger's, and need not fit into memory.
 

@@ -1,0 +1,175 @@
+"""SciCat's API v3: datasets, file lists and thumbnails, by the routes that keep what they should.
+
+Measured on backend 4.5: v3 PATCH leaves a raw dataset's totals alone, v4 zeroes them; the nested
+route for new file lists adds them up exactly; the nested routes for a single thumbnail hit another
+one, so that thumbnails are only removed all together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from scicat_watch.catalogue.http import HttpClient
+from scicat_watch.catalogue.scicat.api import AlreadyThere
+from scicat_watch.documents import Attachment, Dataset, OrigDatablock
+from scicat_watch.errors import CatalogueError, Refused, Unavailable
+
+LONGEST_LISTS = 1 << 30
+"""Bytes that the file lists of one dataset may have: some millions of files."""
+NESTED_BLOCKS = 100
+"""How many file lists the nested route gives at most."""
+NESTED_ATTACHMENTS = 10
+"""How many thumbnails the nested route gives at most."""
+PAGE = 20
+"""File lists asked for at a time where the nested route gives too few."""
+
+
+class ScicatV3:
+    """A SciCat backend, met through `http`; `pid_prefix` comes before every dataset id."""
+
+    def __init__(self, http: HttpClient, pid_prefix: str = "") -> None:
+        self._http, self._prefix = http, pid_prefix
+
+    def ping(self) -> None:
+        """Ask for the server's health; one that has no such route but answers is alive as well."""
+        try:
+            self._http.ask("GET", "health")
+        except Refused:
+            return
+        except Unavailable as error:
+            if error.status != 404:
+                raise
+
+    def dataset(self, pid: str) -> Mapping[str, Any] | None:
+        """The stored dataset; None if there is none. `Refused` if it is there but not for our account."""
+        try:
+            answer = self._http.request("GET", "datasets", self._full(pid))
+        except CatalogueError as error:
+            if error.status == 404:
+                return None
+            if error.status == 403:
+                raise Refused(
+                    f"dataset {self._full(pid)} exists, but our account may not read it: it must belong to the "
+                    f"dataset's ownerGroup or accessGroups ({error})",
+                    403,
+                ) from error
+            raise
+        if answer is None:
+            return None
+        return _object(answer, f"dataset {self._full(pid)}")
+
+    def create_dataset(self, dataset: Dataset) -> str:
+        """Create a dataset and return its full id; `AlreadyThere` if the id is taken."""
+        fields = {name: value for name, value in dataset.fields.items() if value is not None}
+        if dataset.pid:
+            fields["pid"] = self._full(dataset.pid)
+        try:
+            answer = self._http.request("POST", "datasets", json=fields)
+        except Refused as refused:
+            if refused.status == 409:
+                raise AlreadyThere(str(refused), 409) from refused
+            raise
+        return str(_object(answer, "the new dataset").get("pid") or fields.get("pid", ""))
+
+    def update_dataset(self, pid: str, fields: Mapping[str, Any]) -> None:
+        """Replace these fields of a dataset, each as a whole."""
+        self._http.request("PATCH", "datasets", self._full(pid), json=dict(fields))
+
+    def datablocks(self, pid: str) -> Sequence[Mapping[str, Any]]:
+        """All stored file lists of a dataset; `Refused` if the server does not show all of them."""
+        where = ("datasets", self._full(pid), "origdatablocks")
+        blocks = _objects(self._http.request("GET", *where, limit=LONGEST_LISTS), f"file lists of {pid}")
+        if len(blocks) < NESTED_BLOCKS:
+            return blocks
+        found = {str(block.get("_id")): block for block in self._paged_blocks(pid)}
+        counted = _object(self._http.request("GET", *where, "count"), f"number of file lists of {pid}").get("count")
+        if counted != len(found):
+            raise Refused(
+                f"dataset {self._full(pid)} has {counted} file lists, of which our account sees {len(found)}: "
+                "it must belong to the group that owns them"
+            )
+        return list(found.values())
+
+    def add_datablock(self, pid: str, block: OrigDatablock) -> None:
+        """Add a file list by the nested route, the only one that adds up the dataset's totals exactly."""
+        self._http.request("POST", "datasets", self._full(pid), "origdatablocks", json=block.as_json())
+
+    def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock) -> None:
+        """Put a file list in the place of a stored one, which needs no right to delete.
+
+        The top-level route is taken because it sums the dataset's totals anew (over up to 100 file lists).
+        """
+        self._http.request("PATCH", "origdatablocks", block_id, json=block.as_json())
+
+    def remove_datablock(self, pid: str, block_id: str) -> None:
+        """Remove a stored file list; one that is not there is well."""
+        try:
+            self._http.request("DELETE", "datasets", self._full(pid), "origdatablocks", block_id)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+
+    def attachments(self, pid: str) -> Sequence[Mapping[str, Any]]:
+        """All stored thumbnails of a dataset."""
+        answer = self._http.request("GET", "datasets", self._full(pid), "attachments")
+        thumbnails = _objects(answer, f"thumbnails of {pid}")
+        if len(thumbnails) < NESTED_ATTACHMENTS:
+            return thumbnails
+        wanted = {"where": {"pid": {"$in": [self._full(pid)]}}, "include": [{"relation": "attachments"}]}
+        answer = self._http.request("GET", "datasets", params=_filter(wanted | {"fields": ["pid"]}), sure=True)
+        datasets = _objects(answer, f"thumbnails of {pid}")
+        return [*_objects(datasets[0].get("attachments", []), f"thumbnails of {pid}")] if datasets else thumbnails
+
+    def add_attachment(
+        self, pid: str, attachment: Attachment, owner_group: str, access_groups: Sequence[str] = ()
+    ) -> None:
+        """Add a thumbnail to a dataset."""
+        body = {
+            "caption": attachment.caption,
+            "thumbnail": attachment.thumbnail,
+            "ownerGroup": owner_group,
+            "accessGroups": list(access_groups),
+        }
+        self._http.request("POST", "datasets", self._full(pid), "attachments", json=body)
+
+    def remove_attachments(self, pid: str) -> None:
+        """Remove all thumbnails of a dataset."""
+        self._http.request("DELETE", "datasets", self._full(pid), "attachments")
+
+    def look_up(self, path_or_url: str) -> Any:
+        """What the catalogue answers to a path below its base, such as "proposals/20990042"."""
+        segments, params = self._http.parts(path_or_url)
+        return self._http.request("GET", *segments, params=params, sure=True)
+
+    def _full(self, pid: str) -> str:
+        return self._prefix + pid
+
+    def _paged_blocks(self, pid: str) -> Iterator[Mapping[str, Any]]:
+        skip = 0
+        while True:
+            limits = {"limit": PAGE, "skip": skip, "order": "createdAt:asc"}
+            wanted = {"where": {"datasetId": self._full(pid)}, "limits": limits}
+            answer = self._http.request("GET", "origdatablocks", params=_filter(wanted), sure=True, limit=LONGEST_LISTS)
+            blocks = _objects(answer, f"file lists of {pid}")
+            yield from blocks
+            if len(blocks) < PAGE:
+                return
+            skip += PAGE
+
+
+def _filter(wanted: Mapping[str, Any]) -> dict[str, str]:
+    return {"filter": json.dumps(wanted)}
+
+
+def _object(answer: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(answer, dict):
+        raise Unavailable(f"{what}: the answer is not SciCat's (an object was expected); is catalogue.url right?")
+    return answer
+
+
+def _objects(answer: Any, what: str) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(answer, list) or not all(isinstance(member, dict) for member in answer):
+        raise Unavailable(f"{what}: the answer is not SciCat's (a list was expected); is catalogue.url right?")
+    return answer

@@ -1,0 +1,188 @@
+"""The directories of one beamtime, and what in them can be scans: dataset lists and data files.
+
+Looking is cheap: a directory whose times did not change since it was listed costs one `stat`. A
+directory counts as unchanged only when its times were the same at two looks that are further apart
+than a clock's tick, because a name that comes within the tick of a look leaves the times as they were.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scicat_watch.discovery.rules import WatchRules
+from scicat_watch.discovery.superblock import Signature, signature
+
+_TICK = 2.0  # Seconds: longer than the time stamps of any file system are coarse.
+
+
+@dataclass(slots=True)
+class Node:
+    """One directory as it was when we last listed it."""
+
+    path: Path
+    depth: int
+    signature: Signature = ()
+    steady_since: float | None = None
+    """Monotonic time since which its times are the same."""
+    settled: bool = False
+    """Whether it was listed once more after its times had been the same for longer than a tick."""
+    children: set[Path] = field(default_factory=set)
+    has_list: bool = False
+    data: tuple[Path, ...] = ()
+    """Data files that can be scans of their own, by name."""
+    problem: str = ""
+    """Why it cannot be listed, for people."""
+
+
+class Tree:
+    """What is known of the directories below one beamtime directory."""
+
+    def __init__(self, root: Path, list_name: str, rules: WatchRules, within: Path | None = None) -> None:
+        """`list_name`: name of the beamtime's dataset list, e.g. "scicat-datasets-11018765.lst".
+
+        `within`: look only into the directories on the way to this one.
+        """
+        self.root = root
+        self._within = within
+        self.nodes: dict[Path, Node] = {}
+        self._list_name = list_name
+        self._rules = rules
+        self._blacklist = {root / path for path in rules.blacklist}
+        self._ranks = {extension: rank for rank, extension in enumerate(rules.extensions)}
+
+    def refresh(
+        self, now: float, dirty: Iterable[Path] | None, entered: Callable[[Path], None] = lambda path: None
+    ) -> list[Node]:
+        """Look at `dirty` directories, or at all (None); the nodes that were listed anew.
+
+        `entered` is told each directory just before it is listed, so that a watch on it misses nothing.
+        A directory that vanished is dropped and comes back when it is found again.
+        """
+        if self.root not in self.nodes:
+            self.nodes[self.root] = Node(self.root, 0)
+        todo = sorted(self.nodes) if dirty is None else sorted(set(dirty) & self.nodes.keys())
+        listed: list[Node] = []
+        for path in todo:
+            if (node := self.nodes.get(path)) is not None:
+                listed += self._look_below(node, now, entered, hinted=dirty is not None)
+        return listed
+
+    def look_again(self, path: Path) -> None:
+        """Have a directory listed at the next look, changed or not."""
+        if (node := self.nodes.get(path)) is not None:
+            node.signature, node.steady_since, node.settled = (), None, False
+
+    def _look_below(self, top: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> Iterator[Node]:
+        """Look at a directory and at what is new in it, however deep: a stack of our own, not the interpreter's."""
+        todo = [top]
+        while todo:
+            node = todo.pop()
+            if not self._look(node, now, entered, hinted=hinted or node is not top):
+                continue
+            yield node
+            new = sorted(child for child in node.children if child not in self.nodes)
+            self.nodes |= {child: Node(child, node.depth + 1) for child in new}
+            todo += [self.nodes[child] for child in reversed(new)]
+
+    def _look(self, node: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
+        """List one directory if it may have changed; whether it was listed."""
+        try:
+            found = signature(node.path.stat())
+        except OSError as error:
+            self._missing(node, error)
+            return False
+        if found != node.signature:
+            node.signature, node.steady_since, node.settled = found, now, False
+        elif node.settled and not hinted and not node.problem:
+            return False
+        node.settled = node.steady_since is not None and now - node.steady_since > _TICK
+        entered(node.path)
+        try:
+            children = self._list(node)
+        except OSError as error:
+            self._missing(node, error)
+            return False
+        node.problem = ""
+        for gone in node.children - children:
+            self._drop(gone)
+        node.children = children
+        return True
+
+    def _list(self, node: Node) -> set[Path]:
+        folders: list[str] = []
+        names: list[str] = []
+        has_list = False
+        with os.scandir(node.path) as entries:
+            for entry in entries:
+                if entry.name == self._list_name:
+                    has_list = True
+                elif any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in self._rules.ignored_names):
+                    continue
+                elif entry.name.rpartition(".")[2].lower() in self._ranks and not _is_folder(entry):
+                    names.append(entry.name)
+                elif _is_folder(entry):
+                    folders.append(entry.name)
+        node.has_list = has_list
+        node.data = tuple(node.path / name for name in sorted(self._scans(names)))
+        if has_list and not self._rules.below_lists:
+            return set()
+        if node.depth == self._rules.max_depth:
+            return set()
+        stems = {name.rpartition(".")[0] for name in names}  # A folder of the scan's name holds its detector files.
+        inner = {node.path / folder for folder in folders if folder not in stems} - self._blacklist
+        return inner if self._within is None else {path for path in inner if self._within.is_relative_to(path)}
+
+    def _scans(self, names: list[str]) -> Iterator[str]:
+        """Names of data files without those that are parts of a scan: its detector files of a later extension."""
+        stems: dict[str, int] = {}
+        for name in names:
+            stem, _, extension = name.rpartition(".")
+            rank = self._ranks[extension.lower()]
+            stems[stem] = min(rank, stems.get(stem, rank))
+        for name in names:
+            stem, _, extension = name.rpartition(".")
+            rank = self._ranks[extension.lower()]
+            if rank == stems[stem] and all(stems[other] >= rank for other in _beginnings(stem, stems)):
+                yield name
+
+    def _missing(self, node: Node, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and node.path != self.root:
+            self._drop(node.path)
+            return
+        node.problem = f"{node.path}: cannot be looked at: {error.strerror}"
+        node.signature, node.steady_since, node.settled = (), None, False
+
+    def _drop(self, path: Path) -> None:
+        if (parent := self.nodes.get(path.parent)) is not None:
+            parent.children.discard(path)
+        todo = [path]
+        while todo:
+            node = self.nodes.pop(todo.pop(), None)
+            todo += node.children if node else ()
+
+    def scan_directory(self, directory: Path) -> Path:
+        """The directory that names the scans of `directory`: the nearest one above with a list, or the root."""
+        for above in (directory, *directory.parents):
+            node = self.nodes.get(above)
+            if above == self.root or (node is not None and node.has_list):
+                return above
+        return self.root
+
+
+def _beginnings(name: str, stems: Container[str]) -> Iterator[str]:
+    """Those of `stems` that `name` goes on from, as in scan_1_0001 from scan_1; not `name` itself."""
+    for position, character in enumerate(name):
+        if character in "_.-" and name[:position] in stems:
+            yield name[:position]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # Links to directories are not followed: they could lead out of the beamtime, or in circles.
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False

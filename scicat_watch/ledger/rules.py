@@ -1,0 +1,28 @@
+"""What this room is told: where the ingested lists are kept, and when a failed scan is tried again. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedRules:
+    """Where we note what is ingested."""
+
+    name: str = "scicat-ingested-datasets-{beamtime}.lst"
+    """Pattern of the name of ingested lists; may hold {beamtime} and {host}."""
+    directory: Path | None = None
+    """Directory below which all of them are kept, under the path of their scan directory; None: beside the data."""
+    fallback: Path = Path("ingested")
+    """Directory for those of scan directories that cannot be written to."""
+    host: str = ""
+    """Short name of this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRules:
+    """When a failed scan is tried again: the intervals double from `first` to `longest` seconds."""
+
+    first: float = 30.0
+    longest: float = 3600.0

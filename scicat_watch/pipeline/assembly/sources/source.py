@@ -1,0 +1,39 @@
+"""Where the variables of a metadata schema get their values.
+
+A schema names variables, and each variable names its source: NXS is the scan's NeXus file, SC asks
+the catalogue, VALUE computes from earlier variables, *new:* BT is the beamtime file and SCAN what is
+known of the scan itself. This room turns a variable into a `Quantity`, a value with its unit. It
+writes nothing and posts nothing, so a preview and an ingestion see the same values. Called by
+`assembly.variables`; conversion to the variable's type is done there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from scicat_watch.errors import MissingValue
+from scicat_watch.model import Quantity
+from scicat_watch.pipeline.schema.model import Variable
+
+
+class Source(Protocol):
+    """One place that values come from."""
+
+    def read(self, variable: Variable, known: Mapping[str, Quantity]) -> Quantity:
+        """The variable's value and unit, given those `known` so far; `MissingValue` if it has none.
+
+        Any other `SourceError` means that there is a value, but that it cannot be used.
+        """
+
+
+def descend(value: Any, path: str, whose: str) -> Any:
+    """The member of `value` at a dotted path such as "pi.email" or "users.doorDb.0"; null counts as missing."""
+    for step in path.split("."):
+        try:
+            value = value[int(step)] if isinstance(value, list | tuple) else value[step]
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise MissingValue(f"{whose} has no {path!r}") from None
+    if value is None:
+        raise MissingValue(f"{whose} has null for {path!r}")
+    return value

@@ -1,0 +1,157 @@
+"""Which reader is for which file: by its extension; one of ours, or one that another package brings.
+
+A package that is installed beside scicat-watch names its readers in its own metadata:
+
+    [project.entry-points."scicat_watch.readers"]
+    spec = "my_package:SpecReader"          # a `readers.reader.Reader`, or a class of them; for *.spec
+
+The name of the entry point is the extension. A reader is loaded when the first such file is met, in the
+process that reads it and nowhere else. One that cannot be loaded, or is for an extension of ours, is
+told in the notes of the scan, which is then listed but not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scicat_watch.documents import strict
+from scicat_watch.errors import AssemblyError, ReadingError, ScicatWatchError, SourceError
+from scicat_watch.files import inside
+from scicat_watch.pipeline.handover import FieldValue
+from scicat_watch.pipeline.reading import sizes
+from scicat_watch.pipeline.reading.fio.reader import FioReader
+from scicat_watch.pipeline.reading.nexus.reader import NexusReader
+from scicat_watch.pipeline.reading.notes import Notes
+from scicat_watch.pipeline.reading.reader import DataFile, Reader
+from scicat_watch.pipeline.reading.thumbnails import Plot
+from scicat_watch.pipeline.schema.model import TreeOptions
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "scicat_watch.readers"
+"""Entry point group of readers."""
+_NEXUS: Reader = NexusReader()
+BUILT_IN: Mapping[str, Reader] = {
+    **dict.fromkeys(("nxs", "h5", "hdf5", "hdf", "nx", "ndf"), _NEXUS),
+    "fio": FioReader(),
+}
+"""Our readers by extension. A file of an extension that nobody knows is taken for HDF5."""
+
+
+def reader_for(master: Path, notes: Notes) -> Reader | None:
+    """The reader of a file; None, with a note, if it belongs to a package's reader that cannot be used."""
+    extension = master.suffix.lower().removeprefix(".")
+    point = _found().get(extension)
+    if extension in BUILT_IN:
+        if point is not None:
+            notes.add(f"the reader {_whose(point)} is not used: *.{extension} is read by scicat-watch itself")
+        return BUILT_IN[extension]
+    if point is None:
+        return _NEXUS
+    try:
+        return _loaded(point)
+    except ReadingError as error:
+        notes.add(f"{master}: is only listed: {error}")
+        return None
+
+
+def problems() -> list[str]:
+    """What is wrong with the readers that packages bring; loads all of them."""
+    told = []
+    for extension, point in sorted(_found().items()):
+        if extension in BUILT_IN:
+            told.append(f"the reader {_whose(point)} is not used: *.{extension} is read by scicat-watch itself")
+            continue
+        try:
+            _loaded(point)
+        except ReadingError as error:
+            told.append(str(error))
+    return told
+
+
+@cache
+def _found() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # Takes its time to import.
+
+    return {point.name.lower(): point for point in entry_points(group=GROUP)}
+
+
+@cache
+def _loaded(point: EntryPoint) -> Reader:
+    try:
+        made = point.load()
+        reader = made() if isinstance(made, type) else made
+        source = getattr(reader, "source", None)
+    except (Exception, SystemExit) as error:
+        # Whatever the other package does wrong while it is imported.
+        raise ReadingError(f"the reader {_whose(point)} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(source, str) or not source or not callable(getattr(reader, "open", None)):
+        raise ReadingError(f"the reader {_whose(point)} is no reader: it has no source or cannot open files")
+    return _GuardedReader(_whose(point), source, reader)
+
+
+def _whose(point: EntryPoint) -> str:
+    package = point.dist.name if point.dist is not None else "an unknown package"
+    return f"{point.name!r} of the package {package}"
+
+
+@dataclass(frozen=True)
+class _GuardedReader:
+    """A package's reader, whose faults do no more harm than ours and whose values are plain."""
+
+    whose: str
+    source: str
+    inner: Any
+
+    @contextmanager
+    def open(self, master: Path, roots: Sequence[Path], entry: str) -> Iterator[DataFile]:
+        if not inside(master, roots):
+            raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read")
+        with self.inner.open(master, roots, entry) as file:
+            yield _GuardedFile(self.whose, file)
+
+
+@dataclass(frozen=True)
+class _GuardedFile:
+    """A data file that a package's reader opened."""
+
+    whose: str
+    inner: DataFile
+
+    def value(self, path: str, value_type: str, limit: int) -> FieldValue:
+        try:
+            found = self.inner.value(path, value_type, limit)
+            plain = replace(found, value=strict(found.value))
+        except ScicatWatchError as error:
+            raise error if isinstance(error, SourceError) else SourceError(str(error)) from error
+        except Exception as error:
+            raise SourceError(self._failed(error)) from error
+        if (size := sizes.json_size(plain.value)) > limit:
+            raise SourceError(f"holds {size} bytes, more than the {limit} that reading.metadata_limit leaves")
+        return plain
+
+    def tree(self, options: TreeOptions, limit: int, notes: Notes) -> Mapping[str, Any]:
+        try:
+            return sizes.cut(strict(dict(self.inner.tree(options, limit, notes))), limit, notes)
+        except (AssemblyError, SourceError) as error:
+            notes.add(f"no metadata of the file: the reader {self.whose}: {error}")
+        except Exception as error:  # noqa: BLE001 (a stranger's code)
+            notes.add(f"no metadata of the file: {self._failed(error)}")
+        return {}
+
+    def plot(self, notes: Notes) -> Plot | None:
+        try:
+            found = self.inner.plot(notes)
+        except Exception as error:  # noqa: BLE001 (a stranger's code)
+            notes.add(f"no thumbnail: {self._failed(error)}")
+            return None
+        return found if isinstance(found, Plot) else None
+
+    def _failed(self, error: Exception) -> str:
+        return f"the reader {self.whose} failed: {type(error).__name__}: {error}"

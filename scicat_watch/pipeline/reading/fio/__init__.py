@@ -1,0 +1,1 @@
+"""FIO: the text files that Sardana and Spectra write at DESY."""

@@ -1,0 +1,1 @@
+"""NXS: NeXus and other HDF5 files: links, fields, values by path, trees and default plots."""

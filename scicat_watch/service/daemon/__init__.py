@@ -1,0 +1,1 @@
+"""The daemon: watches all beamtimes of a site for months."""

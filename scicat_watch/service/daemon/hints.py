@@ -1,0 +1,52 @@
+"""Hints on their way from the observer's thread to the thread of the beamtime that they are about."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from scicat_watch.discovery.events.inotify import Event
+from scicat_watch.discovery.watch import Hints
+
+
+class HintQueue:
+    """Gathers hints for one beamtime until its thread takes them."""
+
+    def __init__(self, root: Path, list_name: str, extensions: tuple[str, ...]) -> None:
+        """Files of other names and `extensions` are not worth a look."""
+        self.root = root
+        self._list_name = list_name
+        self._extensions = frozenset(extensions)
+        self._lock = threading.Lock()
+        self._directories: set[Path] = set()
+        self._files: set[Path] = set()
+        self._everywhere = False
+        self.filled = threading.Event()
+
+    def put(self, event: Event) -> None:
+        """Take an event in if it can mean a scan."""
+        with self._lock:
+            if event.directory is None:
+                self._everywhere = True
+            elif event.name and not event.is_directory and event.name != self._list_name:
+                if event.name.rpartition(".")[2].lower() not in self._extensions:
+                    return
+                if event.closed:
+                    self._files.add(event.directory / event.name)
+                else:
+                    self._directories.add(event.directory)
+            else:
+                self._directories.add(event.directory)
+        self.filled.set()
+
+    def wake(self) -> None:
+        """Let the thread look at what is due, without a hint."""
+        self.filled.set()
+
+    def take(self) -> tuple[Hints, bool]:
+        """All hints so far, and whether to look everywhere."""
+        with self._lock:
+            hints, everywhere = Hints(frozenset(self._directories), frozenset(self._files)), self._everywhere
+            self._directories, self._files, self._everywhere = set(), set(), False
+            self.filled.clear()
+        return hints, everywhere
