@@ -24,7 +24,8 @@ import sys
 from pathlib import Path
 from scicat_watch.embedded.app import serve
 from scicat_watch.embedded.options import ServeOptions
-serve(ServeOptions(port=0), Path(sys.argv[1]), lambda url: print(url, flush=True))
+place = Path(sys.argv[1])
+serve(ServeOptions(place / 'catalogue.sqlite', place / 'catalogue-accounts.json', port=0), lambda url: print(url, flush=True))
 print("stopped", flush=True)
 """
 

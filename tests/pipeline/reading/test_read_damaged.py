@@ -12,7 +12,7 @@ import numpy as np
 from pebble import ProcessExpired, ProcessPool
 
 from scicat_watch.errors import ReadingError
-from scicat_watch.pipeline.handover import Reading, ReadLimits
+from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.reading.sandbox import prepare
 from tests.pipeline.nexus_made import group, job, line_plot, nexus, scan
@@ -40,17 +40,17 @@ def test_mutated_files_are_read_or_refused_and_never_lead_outside(tmp_path: Path
     nexus(outside / "secret.h5", lambda entry: entry.create_dataset("secret", data=SECRET))
     whole = nexus(beamtime / "whole.nxs", lambda entry: _everything(outside, entry)).read_bytes()
     chance = random.Random(20261121)
-    settings = ReadLimits(memory_limit=1 << 30)
+    memory = 1 << 30
     context = multiprocessing.get_context("forkserver")
     read_well = 0
-    with ProcessPool(2, initializer=prepare, initargs=(settings,), context=context) as pool:
+    with ProcessPool(2, initializer=prepare, initargs=(memory,), context=context) as pool:
         pending = {}
         for number in range(FILES):
             content = bytearray(whole)
             for _ in range(chance.choice((1, 3, 10, 100))):
                 content[chance.randrange(len(content))] = chance.randrange(256)
             (beamtime / f"scan_{number}.nxs").write_bytes(content)
-            wanted = job(scan(beamtime, f"scan_{number}"), memory_limit=settings.memory_limit)
+            wanted = job(scan(beamtime, f"scan_{number}"), memory_limit=memory)
             pending[number] = pool.schedule(read, args=(wanted,), timeout=20)
         for number, future in pending.items():
             error = future.exception()

@@ -23,13 +23,12 @@ import pytest
 from pebble import ProcessPool
 
 from scicat_watch.errors import ReadingError
-from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.reading.sandbox import prepare
 from tests.pipeline.nexus_made import group, job, line_plot, nexus, scan
 from tests.recorded import ROOT
 
-SETTINGS = ReadLimits(memory_limit=1 << 30)
+MEMORY = 1 << 30
 
 
 @pytest.fixture(scope="module", params=["spawn", "forkserver"])
@@ -39,7 +38,7 @@ def worker(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SCICAT_TOKEN", "https_proxy", "HDF5_PLUGIN_PATH"):
             patch.setenv(name, "secret")
-        with ProcessPool(1, initializer=prepare, initargs=(SETTINGS,), context=context) as pool:
+        with ProcessPool(1, initializer=prepare, initargs=(MEMORY,), context=context) as pool:
             yield lambda function, *arguments: pool.schedule(function, args=arguments, timeout=60).result()
 
 
@@ -165,9 +164,9 @@ def _one_huge_chunk(entry: h5py.Group) -> None:
 def test_what_takes_too_much_memory_is_left_out_and_the_worker_goes_on(tmp_path: Path) -> None:
     nexus(tmp_path / "scan_1.nxs", _one_huge_chunk)
     (tmp_path / "scan_2.nxs").write_bytes(b"broken")
-    settings = ReadLimits(memory_limit=384 << 20)
+    memory = 384 << 20
     context = multiprocessing.get_context("forkserver")
-    with ProcessPool(1, initializer=prepare, initargs=(settings,), context=context) as pool:
+    with ProcessPool(1, initializer=prepare, initargs=(memory,), context=context) as pool:
         process = pool.schedule(os.getpid).result()
         reading = pool.schedule(read, args=(job(scan(tmp_path, "scan_1")),)).result()
         assert reading.trees["tree"]["data"]["i"] == {"shape": [8000, 8000]}
@@ -182,7 +181,6 @@ PARENT = """
 import multiprocessing, os, signal, sys
 from pebble import ProcessPool
 from scicat_watch.pipeline.reading.sandbox import prepare
-from scicat_watch.settings.model import Reading
 
 def hang():
     os.write(1, f"{os.getpid()}\\n".encode())
@@ -191,7 +189,7 @@ def hang():
 
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[1])
-    pool = ProcessPool(1, initializer=prepare, initargs=(Reading(),), context=context)
+    pool = ProcessPool(1, initializer=prepare, initargs=(4 << 30,), context=context)
     pool.schedule(hang).result()
 """
 
