@@ -25,7 +25,8 @@ from pathlib import Path
 from scicat_watch.embedded.app import serve
 from scicat_watch.embedded.options import ServeOptions
 place = Path(sys.argv[1])
-serve(ServeOptions(place / 'catalogue.sqlite', place / 'catalogue-accounts.json', port=0), lambda url: print(url, flush=True))
+options = ServeOptions(place / 'catalogue.sqlite', place / 'catalogue-accounts.json', port=0)
+serve(options, lambda url: print(url, flush=True))
 print("stopped", flush=True)
 """
 

@@ -23,7 +23,7 @@ from scicat_watch.pipeline.assembly.sources.scan import FACTS
 from scicat_watch.pipeline.assembly.sources.value import ValueSource
 from scicat_watch.pipeline.schema.model import FIELD_TYPES, NEEDED_BY_SOURCE, PREDEFINED, Item, Schema, Variable
 from scicat_watch.pipeline.schema.selector import mistakes
-from scicat_watch.pipeline.schema.words import nearest
+from scicat_watch.words import nearest
 
 _KEYS_BY_SOURCE = {"SC": {"url", "field"}, "VALUE": {"value", "operator"}}
 """The keys that have an effect on a variable of a source, beside those of all variables; VALUE: and its operator's."""

@@ -16,7 +16,7 @@ from scicat_watch.pipeline.assembly.convert import convert
 from scicat_watch.pipeline.assembly.render import references, render
 from scicat_watch.pipeline.assembly.sources.source import Source
 from scicat_watch.pipeline.schema.model import Schema, Variable
-from scicat_watch.pipeline.schema.words import nearest
+from scicat_watch.words import nearest
 
 
 @dataclass(frozen=True, slots=True)

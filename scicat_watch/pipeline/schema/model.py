@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scicat_watch.errors import ConfigError
-from scicat_watch.pipeline.schema.words import nearest
+from scicat_watch.words import nearest
 
 T = TypeVar("T")
 Place = tuple[str, ...]

@@ -10,7 +10,7 @@ from scicat_watch.pipeline.assembly.lint import Brought, Finding, examine, lacki
 from scicat_watch.pipeline.assembly.sources.scan import FACTS, ScanSource
 from scicat_watch.pipeline.schema import library
 from scicat_watch.pipeline.schema.model import Schema, parse
-from scicat_watch.pipeline.schema.words import nearest
+from scicat_watch.words import nearest
 from tests.pipeline.hand_made import ENOUGH, beamtime, high, reading, schema
 from tests.recorded import ESS
 

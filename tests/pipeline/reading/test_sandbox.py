@@ -124,7 +124,7 @@ def test_no_connection_can_be_opened(worker: Callable[..., Any]) -> None:
 
 
 def test_memory_is_limited_and_no_core_is_dumped(worker: Callable[..., Any]) -> None:
-    assert worker(_limits) == ((SETTINGS.memory_limit,) * 2, (0, 0))
+    assert worker(_limits) == ((MEMORY,) * 2, (0, 0))
     assert worker(_eat) == "no memory"
 
 

@@ -1,4 +1,4 @@
-"""The known word that a person may have meant. Pure."""
+"""Text for people: on one line, free of control characters, and the known word that somebody may have meant. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from collections.abc import Iterable
 
 _MOST = 16
 """So many known words are listed; of more, none: a wall of words helps nobody."""
+
+
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""Stands for a character that is not printed."""
+
+
+def printable(text: str, most: int | None = None) -> str:
+    """`text` as one line: what does not print is replaced, and what is beyond `most` characters cut off.
+
+    What a file, a list or a server says cannot steer a terminal, nor look like a line of ours.
+    """
+    shown = "".join(character if character.isprintable() else REPLACED for character in text)
+    return shown if most is None or len(shown) <= most else shown[: most - 1] + "…"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,0 +1,80 @@
+"""The one maker each of what tests need: beamtimes, scans, dataset lists, NeXus files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scicat_watch.model import Beamtime, Scan
+
+ID = "11018765"
+LIST = f"scicat-datasets-{ID}.lst"
+INGESTED = f"scicat-ingested-datasets-{ID}.lst"
+PERSON = {"email": "pat@lab.example", "firstname": "Pat", "lastname": "Example", "username": "pat"}
+METADATA: dict[str, Any] = {
+    "proposalId": "20990007", "title": "Spin waves in garnets", "beamline": "p99", "beamlineAlias": "p99",
+    "facility": "Test source", "proposalType": "C", "applicant": PERSON, "leader": PERSON, "pi": PERSON,
+    "eventStart": "2099-05-03T08:00:00", "eventEnd": "2099-05-08T08:00:00",
+}  # fmt: skip
+
+
+def beamtime(directory: Path, id: str = ID, *, generated: bool = False, **metadata: Any) -> Beamtime:  # noqa: A002
+    """A beamtime; nothing is written."""
+    known = {"beamtimeId": id, "corePath": f"/core/{id}", **METADATA, **metadata}
+    return Beamtime(id, directory, known, None if generated else directory / f"beamtime-metadata-{id}.json")
+
+
+def beamtime_directory(place: Path, id: str = ID, **metadata: Any) -> Path:  # noqa: A002
+    """A beamtime directory on disk, with a metadata file and an empty `raw`."""
+    made = beamtime(place, id, **metadata)
+    (place / "raw").mkdir(parents=True)
+    (place / f"beamtime-metadata-{id}.json").write_text(json.dumps(dict(made.metadata)))
+    return place
+
+
+def scan(directory: Path, name: str = "scan_1", master: Path | str | None = ".nxs", **more: Any) -> Scan:
+    """A scan of a directory; nothing is written.
+
+    `master`: its data file, or the extension of one that is named like the scan; None: it has none. `more`: `stem`
+    (the name, if it is not given), `entry`, `extras`, `beamtime`.
+    """
+    file = directory / f"{name}{master}" if isinstance(master, str) else master
+    more = {"beamtime": ID, "stem": name} | more
+    return Scan(place=directory / name, directory=directory, line=name, master=file, **more)
+
+
+def nexus(path: Path, fill: Callable[[h5py.Group], None] | None = None) -> Path:
+    """A NeXus file with one NXentry "entry", which `fill` fills; without it, a scan with a default plot."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file.attrs["default"] = "entry"
+        entry = file.create_group("entry")
+        entry.attrs["NX_class"] = "NXentry"
+        (fill or _line_plot)(entry)
+    return path
+
+
+def append(dataset_list: Path, *lines: str) -> Path:
+    """Lines of a dataset list as Sardana appends them: the newline first, none at the end."""
+    dataset_list.parent.mkdir(parents=True, exist_ok=True)
+    with dataset_list.open("a") as file:
+        file.write("".join(f"\n{line}" for line in lines))
+    return dataset_list
+
+
+def _line_plot(entry: h5py.Group) -> None:
+    entry.attrs["default"] = "data"
+    entry["title"] = "a scan"
+    entry["end_time"] = "2099-05-04T10:07:30+0200"
+    data = entry.create_group("data")
+    data.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": "th"})
+    data["th"] = np.linspace(0.0, 1.0, 21)
+    data["th"].attrs["units"] = "deg"
+    data["counts"] = np.arange(21)
+    data["temperature"] = 293.5
+    data["temperature"].attrs["units"] = "K"
