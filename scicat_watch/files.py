@@ -40,9 +40,13 @@ def append_line(path: Path, line: str) -> None:
 def read_ordinary(path: Path, largest: int) -> bytes:
     """The content of an ordinary file of at most `largest` bytes; OSError for anything else, and never a wait."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if _ordinary(descriptor, path).st_size > largest:
             raise OSError(errno.EFBIG, f"has more than {largest >> 20} MB", os.fspath(path))
+    except OSError:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
         return file.read()
 
 

@@ -1,4 +1,4 @@
-"""The words of a beamline as values: beamtime, scan directory, list entry, scan, quantity, outcome.
+"""The words of a beamline as values: beamtime, list entry, scan, request, file state, quantity, outcome, state.
 
 Nothing here reads a file, asks a server or knows the time. Every other room may use these.
 """
@@ -6,10 +6,13 @@ Nothing here reads a file, asks a server or knows the time. Every other room may
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from os import stat_result
 
 HDF5_EXTENSIONS = ("nxs", "h5", "hdf5", "hdf", "nx", "ndf", "nx5", "nexus", "nxspe", "cxi")
 """Extensions of files that hold HDF5, in the order in which the data file of a scan is looked for."""
@@ -59,14 +62,32 @@ class Beamtime:
         return path or str(self.directory)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ScanDir:
-    """A directory that scans are named in: one with a dataset list, or the beamtime directory itself."""
+class FileState(NamedTuple):
+    """What a file or directory looked like at one moment: equal states mean equal content, as far as `stat` says."""
 
-    beamtime: str
-    """Beamtime id."""
-    path: Path
-    """Absolute path of the directory."""
+    size: int
+    """In bytes."""
+    modified: int
+    """Nanoseconds since 1970."""
+    changed: int
+    """The same for the last change of content, name or mode (ctime)."""
+    inode: int
+    device: int = 0
+    """0: not known, as in journals of before version 0.2."""
+
+    @classmethod
+    def of(cls, status: stat_result) -> FileState:
+        """The state that `os.stat` reports."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+
+    def same_file(self, other: FileState) -> bool:
+        """Whether it is the same file, whatever became of its content."""
+        return (self.inode, self.device) == (other.inode, other.device)
+
+    def agrees(self, other: FileState) -> bool:
+        """Whether both may be states of the same content; a device that is not known agrees with any."""
+        known = 0 not in (self.device, other.device)
+        return self == other if known else self._replace(device=0) == other._replace(device=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,43 +131,58 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan that should have one dataset in the catalogue; equal scans stand for the same one.
-
-    A scan is where its files begin: the list entry `run_00001` of `raw/` and the file
-    `raw/run_00001.nxs` that no list names are the same scan, whatever directory names them. How
-    often a scan was tried, and with what luck, is the ledger's knowledge.
-    """
+    """One scan as it lies on the disk: where it is, and which of the files there are its own."""
 
     beamtime: str
     """Beamtime id: the number in beamtime-metadata-11018765.json."""
-    place: Path
-    """Absolute path that the scan's files begin with, e.g. /gpfs/current/raw/scan_00042."""
-    directory: Path = field(compare=False)
-    """Absolute path of the scan directory, which the name and the file list are relative to."""
-    line: str = field(compare=False)
-    """The line that stands for the scan in the ingested list."""
-    stem: str = field(compare=False)
-    """Beginning of the names of its files, relative to `directory`."""
-    master: Path | None = field(default=None, compare=False)
+    directory: Path
+    """Absolute path of the scan directory, which `name`, `stem` and the file list are relative to."""
+    name: str
+    """Name within the scan directory, e.g. "scan_00042" or "sub/scan_00042"."""
+    stem: str
+    """Beginning of the names of its files; differs from `name` where one file holds several scans."""
+    master: Path | None = None
     """The file that describes the scan; None: a scan that only has a folder of detector files."""
-    entry: str = field(default="", compare=False)
+    entry: str = ""
     """Name of the NXentry that is meant; empty for all of the file."""
-    extras: tuple[str, ...] = field(default=(), compare=False)
+    extras: tuple[str, ...] = ()
     """Beginnings of further file and folder names that belong to the scan."""
-    again: bool = field(default=False, compare=False)
-    """Whether the line asks for the dataset to be brought up to date."""
-    listed: bool = field(default=True, compare=False)
-    """Whether a dataset list names the scan; if not, its file was found."""
+
+    @classmethod
+    def listed(cls, beamtime: str, directory: Path, entry: ListEntry) -> Scan:
+        """The scan that a line of the dataset list in `directory` names; which file describes it is not known yet."""
+        return cls(beamtime, directory, entry.name, entry.stem, entry=entry.entry, extras=entry.extras)
+
+    @classmethod
+    def found(cls, beamtime: str, directory: Path, file: Path) -> Scan:
+        """The scan that a data file below `directory` is by itself."""
+        name = stem_of(file).relative_to(directory).as_posix()
+        return cls(beamtime, directory, name, name, master=file)
+
+    def under(self, directory: Path) -> Scan:
+        """The same scan as one of a directory above its own: all names begin with the folders between."""
+        if directory == self.directory:
+            return self
+        between = self.directory.relative_to(directory).as_posix()
+        extras = tuple(f"{between}/{extra}" for extra in self.extras)
+        return replace(
+            self, directory=directory, name=f"{between}/{self.name}", stem=f"{between}/{self.stem}", extras=extras
+        )
 
     @property
-    def name(self) -> str:
-        """Name within the scan directory, e.g. "scan_00042" or "sub/scan_00042"."""
-        return self.place.relative_to(self.directory).as_posix()
+    def place(self) -> Path:
+        """Absolute path that the scan's files begin with, e.g. /gpfs/current/raw/scan_00042."""
+        return self.directory / self.name
 
     @property
     def pid(self) -> str:
         """Dataset id without the site prefix: the same on every try, so a second post meets the first."""
         return f"{self.beamtime}/{self.name}"
+
+
+def stem_of(file: Path) -> Path:
+    """The path of a data file without its last extension: where the scan's files begin."""
+    return file.with_name(file.name.rpartition(".")[0] or file.name)
 
 
 def line_of_found(name: str) -> str:
@@ -156,6 +192,54 @@ def line_of_found(name: str) -> str:
     """
     plain = name.isprintable() and not any(character in name for character in " :;#'\"")
     return name if plain else ascii(name)
+
+
+class Origin(StrEnum):
+    """How a request came about."""
+
+    LISTED = "listed"
+    """A line of a dataset list names the scan."""
+    FOUND = "found"
+    """Its data file was found, and no list names it."""
+    BY_HAND = "by hand"
+    """Somebody named its data file."""
+
+
+class RequestKey(NamedTuple):
+    """What tells requests apart, and where their outcome is noted. Two lines may ask for the same scan."""
+
+    directory: Path
+    """The scan directory whose ingested list the outcome is noted in."""
+    line: str
+    """The line that stands for it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The wish for one dataset. How it is named is decided by `ledger.naming`, and nowhere else."""
+
+    key: RequestKey
+    pid: str
+    """Dataset id without the site prefix, e.g. "11018765/scan_00042"."""
+    scans: tuple[Scan, ...]
+    """One; several for a measurement."""
+    origin: Origin
+    again: bool = False
+    """Whether the dataset is to be brought up to date although it is done."""
+
+    @property
+    def scan(self) -> Scan:
+        """The scan, or the first one of a measurement."""
+        return self.scans[0]
+
+    @property
+    def listed(self) -> bool:
+        """Whether a dataset list asks for it."""
+        return self.origin is Origin.LISTED
+
+    def described_by(self, master: Path | None) -> Request:
+        """The same request, now that it is known which file describes the scan."""
+        return replace(self, scans=(replace(self.scan, master=master), *self.scans[1:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +277,9 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one scan in one try."""
+    """What became of one request in one try."""
 
-    scan: Scan
+    request: Request
     status: Status
     reason: str = ""
     """For people: why it failed."""
@@ -209,3 +293,50 @@ class Outcome:
     def done(self) -> bool:
         """Whether the scan is in the catalogue, complete."""
         return self.status is not Status.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingScan:
+    """A scan that is not ingested yet, and why."""
+
+    pid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedLine:
+    """A line of a dataset list that asks for nothing that can be had."""
+
+    list: str
+    """Path of the list."""
+    line: str
+    number: int
+    """From 1; 0 if it is not known."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeamtimeState:
+    """How far the work on one beamtime is, for reports: log, status, later metrics."""
+
+    directory: str
+    """Path of the beamtime directory; of the metadata file for one that cannot be used."""
+    id: str
+    """Beamtime id; "?" if it is not known."""
+    title: str = ""
+    generated: bool = False
+    """Whether the beamtime has no metadata file."""
+    done: int = 0
+    """How many requests are done."""
+    waiting: int = 0
+    """How many scans are not complete yet."""
+    waiting_scans: tuple[WaitingScan, ...] = ()
+    """The first of them."""
+    skipped: int = 0
+    """How many lines cannot be used."""
+    skipped_lines: tuple[SkippedLine, ...] = ()
+    """The first of them."""
+    elsewhere: tuple[str, ...] = ()
+    """Scan directories that another scicat-watch ingests."""
+    problems: tuple[str, ...] = ()
+    """What cannot be read or worked on."""

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scicat_watch.model import Beamtime, Scan
+from scicat_watch.model import Beamtime, Origin, Request, RequestKey, Scan
 
 ID = "11018765"
 LIST = f"scicat-datasets-{ID}.lst"
@@ -45,7 +45,13 @@ def scan(directory: Path, name: str = "scan_1", master: Path | str | None = ".nx
     """
     file = directory / f"{name}{master}" if isinstance(master, str) else master
     more = {"beamtime": ID, "stem": name} | more
-    return Scan(place=directory / name, directory=directory, line=name, master=file, **more)
+    return Scan(directory=directory, name=name, master=file, **more)
+
+
+def request(about: Scan, origin: Origin = Origin.LISTED, line: str = "", directory: Path | None = None) -> Request:
+    """The wish for the dataset of a scan, noted in its own directory under its name unless told otherwise."""
+    key = RequestKey(directory or about.directory, line or about.name)
+    return Request(key, about.pid, (about,), origin)
 
 
 def nexus(path: Path, fill: Callable[[h5py.Group], None] | None = None) -> Path:

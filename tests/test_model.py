@@ -1,4 +1,4 @@
-"""The values of a beamline: what they are equal by, and what they are called."""
+"""The values of a beamline: what they are called, and what tells them apart."""
 
 from __future__ import annotations
 
@@ -8,19 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_watch.model import Beamtime, Outcome, Scan, Status, line_of_found
+from scicat_watch.model import Beamtime, FileState, ListEntry, Outcome, Scan, Status, line_of_found
+from tests import makers
 
 ROOT = Path("/gpfs/current")
 
 
-def test_a_scan_is_where_its_files_begin_whatever_names_it() -> None:
-    listed = Scan("1", ROOT / "raw/scan_1", ROOT / "raw", "scan_1 pilatus", "scan_1", extras=("pilatus",))
-    found = Scan("1", ROOT / "raw/scan_1", ROOT, "raw/scan_1", "raw/scan_1", listed=False)
-    assert listed == found
-    assert len({listed, found}) == 1
-    assert (listed.name, listed.pid) == ("scan_1", "1/scan_1")
-    assert (found.name, found.pid) == ("raw/scan_1", "1/raw/scan_1")
-    assert Scan("2", listed.place, ROOT, "", "") != listed
+def test_a_scan_is_named_within_its_directory_and_can_be_seen_from_above() -> None:
+    line = ListEntry("scan_1 pilatus", "scan_1", "scan_1", extras=("pilatus",))
+    listed = Scan.listed("1", ROOT / "raw", line)
+    found = Scan.found("1", ROOT, ROOT / "raw/scan_1.nxs")
+    assert (listed.name, listed.pid, listed.master) == ("scan_1", "1/scan_1", None)
+    assert (found.name, found.pid, found.master) == ("raw/scan_1", "1/raw/scan_1", ROOT / "raw/scan_1.nxs")
+    assert listed.place == found.place == ROOT / "raw/scan_1"
+    above = listed.under(ROOT)
+    assert (above.name, above.stem, above.extras) == ("raw/scan_1", "raw/scan_1", ("raw/pilatus",))
+    assert above.under(ROOT) is above
+
+
+def test_states_of_a_file_differ_by_content_and_not_by_what_is_not_known() -> None:
+    state = FileState(1, 2, 3, 4, 5)
+    assert state.agrees(state._replace(device=0))
+    assert state._replace(device=0).agrees(state)
+    assert not state.agrees(state._replace(device=6))
+    assert not state.agrees(state._replace(device=0, changed=9))
+    assert state.same_file(state._replace(size=99))
+    assert not state.same_file(state._replace(inode=99))
 
 
 @pytest.mark.parametrize(
@@ -33,12 +46,12 @@ def test_the_core_path_is_the_files_or_the_directory_itself(core: object, path: 
 
 
 def test_only_a_failure_is_not_done() -> None:
-    scan = Scan("1", ROOT / "a", ROOT, "a", "a")
-    assert {status for status in Status if not Outcome(scan, status).done} == {Status.FAILED}
+    request = makers.request(makers.scan(ROOT, "a"))
+    assert {status for status in Status if not Outcome(request, status).done} == {Status.FAILED}
 
 
 @given(st.text(min_size=1) | st.binary(min_size=1).map(lambda data: data.decode("utf-8", "surrogateescape")))
-def test_the_line_of_a_found_file_is_one_line_of_text_and_tells_names_apart(name: str) -> None:
+def test_the_line_of_a_found_file_is_one_line_of_text_and_keeps_names_apart(name: str) -> None:
     line = line_of_found(name)
     assert line.isprintable()
     assert line.strip() == line

@@ -39,11 +39,12 @@ def command(
         raise ConfigError("nothing to ingest: name a path, or set beamtimes.directories in a configuration (-c)")
 
     from scicat_watch.service import logs
-    from scicat_watch.service.oneshot import OneShot, targets
+    from scicat_watch.service.oneshot import OneShot
     from scicat_watch.service.site import Site
+    from scicat_watch.service.targets import targets
 
     logs.set_up(settings.logging, log_level or "warning")
-    found = list(targets(paths, settings))
+    found = targets(paths, settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -68,7 +69,7 @@ def _tell(summary: Summary) -> None:
 def _progress() -> Iterator[Told]:
     """A bar on a terminal, a line for each scan elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda outcome, total: click.echo(shown(f"{outcome.status} {outcome.scan.pid}"))
+        yield lambda outcome, total: click.echo(shown(f"{outcome.status} {outcome.request.pid}"))
         return
     from rich.console import Console
     from rich.markup import escape
@@ -79,6 +80,6 @@ def _progress() -> Iterator[Told]:
         task = progress.add_task("scans", total=None)
 
         def told(outcome: Outcome, total: int) -> None:
-            progress.update(task, total=total, advance=1, description=escape(shown(outcome.scan.name)))
+            progress.update(task, total=total, advance=1, description=escape(shown(outcome.request.scan.name)))
 
         yield told

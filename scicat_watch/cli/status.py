@@ -50,7 +50,7 @@ def _daemon(daemon: dict[str, Any] | None) -> str:
     if daemon is None:
         return "daemon   has never run with this state directory"
     if not daemon["running"]:
-        return f"daemon   not running; last sign of life {daemon['last_sign']} on {daemon['host']}"
+        return f"daemon   not running; last heartbeat {daemon['heartbeat']} on {daemon['host']}"
     return (
         f"daemon   running on {daemon['host']} (pid {daemon['pid']}) since {daemon['since']}, to {daemon['catalogue']}"
     )

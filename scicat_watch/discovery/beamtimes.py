@@ -36,7 +36,7 @@ def directories(rules: BeamtimeRules) -> Iterator[Path]:
         try:
             below = sorted(path for path in base.absolute().iterdir() if not path.name.startswith("."))
         except OSError:
-            continue  # The base directory may come later, or come back: absence is looked at again.
+            continue  # The base directory may come later, or come back: absence is no end.
         named += [path for path in below if metadata_files(path, rules)]
     for path in named:
         if path not in seen:
@@ -55,7 +55,7 @@ def metadata_files(directory: Path, rules: BeamtimeRules) -> list[Path]:
 
 
 def find(directory: Path, rules: BeamtimeRules) -> list[Beamtime | Broken]:
-    """The beamtimes of a directory; one that is made up if it has no metadata file.
+    """The beamtimes of a directory; one that is generated if it has no metadata file.
 
     Private and skipped beamtimes are left out. OSError if the directory cannot be read.
     """

@@ -6,11 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scicat_watch.discovery import superblock
 from scicat_watch.discovery.listfile import ListLine, parse_list
-from scicat_watch.discovery.superblock import Signature
 from scicat_watch.files import inside, read_ordinary
-from scicat_watch.model import BadLine, Command, ListEntry
+from scicat_watch.model import BadLine, Command, FileState, ListEntry
 
 _LARGEST = 256 << 20
 
@@ -37,21 +35,22 @@ class DatasetList:
         self.claims: set[Path] = set()
         """Where files begin that the list speaks for: they are no scans of their own."""
         self.open: list[ListEntry] = []
-        """Those that were still to be ingested at the last look, and those that are new."""
+        """Those that were still to be ingested at the last rescan, and those that are new."""
         self.bad: list[BadLine] = []
         self.problem = ""
         """Why the list cannot be read, for people; empty if it can."""
         self.changed_at = 0.0
         """Wall-clock time of its last change, as the file system says."""
         self._longest = longest_line
-        self._signature: Signature = ()
+        self._state: FileState | None = None
         self._whole = _Whole()
 
     def refresh(self, root: Path) -> bool:
         """Read the list if it changed; whether it did. It must be an ordinary file below `root`."""
         try:
             status = self.path.stat()
-            if superblock.signature(status) == self._signature:
+            state = FileState.of(status)
+            if state == self._state:
                 return False
             if not inside(self.path, [root]):
                 raise OSError(0, "it is a link that leads out of the beamtime")
@@ -59,16 +58,16 @@ class DatasetList:
         except OSError as error:
             self.unread(f"the list cannot be read: {error.strerror}")
             return False
-        if self._signature[3:] != superblock.signature(status)[3:] or len(data) <= self._whole.length:
+        if self._state is None or not state.same_file(self._state) or len(data) <= self._whole.length:
             self._whole = _Whole()  # Another file, or not a longer one: what was done of it is asked anew.
-        # The signature is from before reading: what is appended meanwhile makes it differ at the next look.
-        self._signature, self.changed_at, self.problem = superblock.signature(status), status.st_ctime, ""
+        # The state is from before reading: what is appended meanwhile makes it differ at the next rescan.
+        self._state, self.changed_at, self.problem = state, status.st_ctime, ""
         self._take(data)
         return True
 
     def unread(self, problem: str) -> None:
-        """Have the list read again at the next look, because of `problem`; what it said last still holds."""
-        self._signature, self.problem = (), f"{self.path}: {problem}"
+        """Have the list read again at the next rescan, because of `problem`; what it said last still holds."""
+        self._state, self.problem = None, f"{self.path}: {problem}"
 
     def _take(self, data: bytes) -> None:
         """Read only what was appended if the rest is as it was: a list of a long beamtime grows line by line."""
@@ -80,7 +79,7 @@ class DatasetList:
         appended = parse_list(data[known.length : length], self._longest, known.number + 1, known.seen)
         number = known.number + data.count(b"\n", known.length, length)
         self._whole = _Whole(length, _digest(data[:length]), number, known.lines + appended, known.seen)
-        # The last line may go on at the next look.
+        # The last line may go on at the next rescan.
         last = parse_list(data[length:], self._longest, number + 1, set(known.seen))
         before = {entry.line for entry in self.entries}
         self._sort(self._whole.lines + last)

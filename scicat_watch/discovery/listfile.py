@@ -25,10 +25,12 @@ import re
 from collections.abc import Iterator
 
 from scicat_watch.model import BadLine, Command, ListEntry
+from scicat_watch.words import printable
 
 COMMAND = "__command__"
 ListLine = ListEntry | Command | BadLine
 
+_SHOWN = 120  # Characters of a line that a message repeats.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f]")
 
 
@@ -70,16 +72,18 @@ def _stripped(raw: bytes) -> str | bytes:
 
 def _line(text: str | bytes, number: int, longest: int) -> ListLine:
     if isinstance(text, bytes):
-        return BadLine(_shown(text.decode("utf-8", "backslashreplace")), number, "is not UTF-8 text")
+        return BadLine(printable(text.decode("utf-8", "backslashreplace"), _SHOWN), number, "is not UTF-8 text")
     if len(text) > longest:
-        return BadLine(_shown(text), number, f"has {len(text)} characters, more than the {longest} of lists.max_line")
+        return BadLine(
+            printable(text, _SHOWN), number, f"has {len(text)} characters, more than the {longest} of lists.max_line"
+        )
     words = text.split()
     try:
         if words[0] == COMMAND:
             return _command(text, words)
         return _entry(text, words)
     except ValueError as error:
-        return BadLine(_shown(text), number, str(error))
+        return BadLine(printable(text, _SHOWN), number, str(error))
 
 
 def _command(text: str, words: list[str]) -> Command:
@@ -123,9 +127,3 @@ def _path(word: str) -> str:
     if any(len(part.encode()) > 240 for part in word.split("/")):
         raise ValueError("holds a name that is longer than a file name can be")
     return word
-
-
-def _shown(text: str, most: int = 120) -> str:
-    """A line as messages and records show it: printable, and not longer than a screen is wide."""
-    shown = "".join(character if character.isprintable() else "�" for character in text)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"

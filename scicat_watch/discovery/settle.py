@@ -1,6 +1,6 @@
 """When a thing that somebody may still be writing has been quiet long enough. Pure: the caller brings the time.
 
-Quiet is measured by our own monotonic clock from look to look, never by comparing file times with
+Quiet is measured by our own monotonic clock from check to check, never by comparing file times with
 now: clocks of file servers differ from ours, and times can be set back.
 """
 
@@ -13,23 +13,23 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Settling(Generic[Key]):
-    """Remembers since when each key has shown the same signature."""
+    """Remembers since when each key has shown the same state."""
 
     def __init__(self, quiet: float) -> None:
         """`quiet`: seconds without a change after which a key has settled."""
         self._quiet = quiet
         self._since: dict[Key, tuple[Hashable, float]] = {}
 
-    def look(self, key: Key, signature: Hashable, now: float, age: float = 0.0) -> bool:
-        """Note how `key` looks `now`; true once it has looked like that for the quiet time.
+    def check(self, key: Key, state: Hashable, now: float, age: float = 0.0) -> bool:
+        """Note the state of `key` at `now`; true once it has been the same for the quiet time.
 
-        `age`: seconds for which a key that is seen for the first time is known to have looked like this.
+        `age`: seconds for which a key that is seen for the first time is known to have been so.
         """
         known = self._since.get(key)
         if known is None:
-            self._since[key] = known = (signature, now - age)
-        elif known[0] != signature:
-            self._since[key] = known = (signature, now)
+            self._since[key] = known = (state, now - age)
+        elif known[0] != state:
+            self._since[key] = known = (state, now)
         return now - known[1] >= self._quiet
 
     def quiet_for(self, key: Key, now: float) -> float:

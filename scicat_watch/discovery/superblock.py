@@ -13,17 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scicat_watch.model import FileState
+
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _HEAD = 64  # Bytes from the signature to behind the end-of-file address, in every version with 8-byte offsets.
-HDF5_EXTENSIONS = frozenset({"nxs", "h5", "hdf5", "hdf", "nx", "ndf"})
-
-Signature = tuple[int, ...]
-"""Size, times and identity of a file: what changes when its content does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Superblock:
-    """What the superblock of an HDF5 file tells."""
+    """What the superblock of an HDF5 file says."""
 
     version: int
     writing: bool
@@ -33,45 +31,42 @@ class Superblock:
 
 
 @dataclass(frozen=True, slots=True)
-class FileLook:
-    """How a file looks at one moment."""
+class Examined:
+    """A data file at one moment."""
 
-    signature: Signature
+    state: FileState
     obstacle: str = ""
     """Why it cannot be complete, for people; empty if nothing speaks against it."""
     writing: bool = False
     """Whether the obstacle is only its writer's mark, which a killed writer leaves behind for ever."""
 
 
-def signature(status: os.stat_result) -> Signature:
-    """The identity of a file's content, as far as the file system tells it."""
-    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+def examine(path: Path) -> Examined:
+    """Whether `path` seems complete now; OSError if it is not there or may not be read. Never waits for a writer.
 
-
-def look_at(path: Path) -> FileLook:
-    """How `path` looks now; OSError if it is not there or may not be read. Never waits for a writer."""
+    The signature in the file decides whether it is HDF5, and not its name.
+    """
     status = path.stat()
+    state = FileState.of(status)
     if not stat.S_ISREG(status.st_mode):
-        return FileLook(signature(status), "is not a regular file")
+        return Examined(state, "is not a regular file")
     if status.st_size == 0:
-        return FileLook(signature(status), "is empty")
-    if path.suffix.lower().lstrip(".") not in HDF5_EXTENSIONS:
-        return FileLook(signature(status))
+        return Examined(state, "is empty")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        head = superblock(descriptor, status.st_size)
+        head = read_superblock(descriptor, status.st_size)
     finally:
         os.close(descriptor)
     if head is None:
-        return FileLook(signature(status))  # Not HDF5: the reading process says so, with the library's words.
+        return Examined(state)  # Not HDF5: the reading process says so, with the library's words.
     if head.end > status.st_size:
-        return FileLook(signature(status), f"has {status.st_size} of the {head.end} bytes that it should have")
+        return Examined(state, f"has {status.st_size} of the {head.end} bytes that it should have")
     if head.writing:
-        return FileLook(signature(status), "is marked as being written", writing=True)
-    return FileLook(signature(status))
+        return Examined(state, "is marked as being written", writing=True)
+    return Examined(state)
 
 
-def superblock(descriptor: int, size: int) -> Superblock | None:
+def read_superblock(descriptor: int, size: int) -> Superblock | None:
     """The superblock of an open file of `size` bytes; None if there is none: not HDF5, or not yet."""
     for offset in _offsets(size):
         head = os.pread(descriptor, _HEAD, offset)
@@ -100,4 +95,7 @@ def _parsed(head: bytes) -> Superblock | None:
         return None
     # Base address, one more address, and then the end-of-file address, counted from the file's first byte.
     end = int.from_bytes(head[addresses + 2 * width : addresses + 3 * width], "little")
-    return Superblock(version, bool(flags & 1), end if end != 2 ** (8 * width) - 1 else 0)
+    # HDF5 up to 1.6 wrote 0x03 into versions 0 and 1 at creation and never cleared it: archives are full of them. Later
+    # libraries write 0x01 there while a file is open. In versions 2 and 3 the other bits have a meaning of their own.
+    writing = flags == 1 if version in (0, 1) else bool(flags & 1)
+    return Superblock(version, writing, end if end != 2 ** (8 * width) - 1 else 0)

@@ -1,8 +1,8 @@
 """The directories of one beamtime, and what in them can be scans: dataset lists and data files.
 
-Looking is cheap: a directory whose times did not change since it was listed costs one `stat`. A
-directory counts as unchanged only when its times were the same at two looks that are further apart
-than a clock's tick, because a name that comes within the tick of a look leaves the times as they were.
+A rescan is cheap: a directory whose times did not change since it was listed costs one `stat`. A
+directory counts as unchanged only when its times were the same at two rescans that are further apart
+than a clock's tick, because a name that comes within the tick of a rescan leaves the times as they were.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.superblock import Signature, signature
+from scicat_watch.model import FileState
 
 _TICK = 2.0  # Seconds: longer than the time stamps of any file system are coarse.
 
@@ -25,7 +25,8 @@ class Node:
 
     path: Path
     depth: int
-    signature: Signature = ()
+    state: FileState | None = None
+    """None: it is to be listed in any case."""
     steady_since: float | None = None
     """Monotonic time since which its times are the same."""
     settled: bool = False
@@ -41,10 +42,10 @@ class Node:
 class Tree:
     """What is known of the directories below one beamtime directory."""
 
-    def __init__(self, root: Path, list_name: str, rules: WatchRules, within: Path | None = None) -> None:
+    def __init__(self, root: Path, list_name: str, rules: WatchRules, within: tuple[Path, ...] = ()) -> None:
         """`list_name`: name of the beamtime's dataset list, e.g. "scicat-datasets-11018765.lst".
 
-        `within`: look only into the directories on the way to this one.
+        `within`: rescan only these directories, those on the way to them (or to these files), and those below them.
         """
         self.root = root
         self._within = within
@@ -54,49 +55,54 @@ class Tree:
         self._blacklist = {root / path for path in rules.blacklist}
         self._ranks = {extension: rank for rank, extension in enumerate(rules.extensions)}
 
-    def refresh(
-        self, now: float, dirty: Iterable[Path] | None, entered: Callable[[Path], None] = lambda path: None
+    def rescan(
+        self, now: float, hinted: Iterable[Path] | None, entered: Callable[[Path], None] = lambda path: None
     ) -> list[Node]:
-        """Look at `dirty` directories, or at all (None); the nodes that were listed anew.
+        """Rescan the `hinted` directories, or all (None: a full rescan); the nodes that were listed anew.
 
-        `entered` is told each directory just before it is listed, so that a watch on it misses nothing.
+        `entered` is called with each directory just before it is listed, so that a watch on it misses nothing.
         A directory that vanished is dropped and comes back when it is found again.
         """
         if self.root not in self.nodes:
             self.nodes[self.root] = Node(self.root, 0)
-        todo = sorted(self.nodes) if dirty is None else sorted(set(dirty) & self.nodes.keys())
+        todo = sorted(self.nodes) if hinted is None else sorted(set(hinted) & self.nodes.keys())
         listed: list[Node] = []
         for path in todo:
             if (node := self.nodes.get(path)) is not None:
-                listed += self._look_below(node, now, entered, hinted=dirty is not None)
+                listed += self._rescan_below(node, now, entered, hinted=hinted is not None)
         return listed
 
-    def look_again(self, path: Path) -> None:
-        """Have a directory listed at the next look, changed or not."""
+    def relist(self, path: Path) -> None:
+        """Have a directory listed at the next rescan, changed or not."""
         if (node := self.nodes.get(path)) is not None:
-            node.signature, node.steady_since, node.settled = (), None, False
+            node.state, node.steady_since, node.settled = None, None, False
 
-    def _look_below(self, top: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> Iterator[Node]:
-        """Look at a directory and at what is new in it, however deep: a stack of our own, not the interpreter's."""
+    def relist_below(self, path: Path) -> None:
+        """The same for a directory and all below it."""
+        for below in [below for below in self.nodes if below.is_relative_to(path)]:
+            self.relist(below)
+
+    def _rescan_below(self, top: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> Iterator[Node]:
+        """Rescan a directory and what is new in it, however deep: with a stack of our own, not the interpreter's."""
         todo = [top]
         while todo:
             node = todo.pop()
-            if not self._look(node, now, entered, hinted=hinted or node is not top):
+            if not self._rescan_one(node, now, entered, hinted=hinted or node is not top):
                 continue
             yield node
             new = sorted(child for child in node.children if child not in self.nodes)
             self.nodes |= {child: Node(child, node.depth + 1) for child in new}
             todo += [self.nodes[child] for child in reversed(new)]
 
-    def _look(self, node: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
+    def _rescan_one(self, node: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
         """List one directory if it may have changed; whether it was listed."""
         try:
-            found = signature(node.path.stat())
+            found = FileState.of(node.path.stat())
         except OSError as error:
             self._missing(node, error)
             return False
-        if found != node.signature:
-            node.signature, node.steady_since, node.settled = found, now, False
+        if found != node.state:
+            node.state, node.steady_since, node.settled = found, now, False
         elif node.settled and not hinted and not node.problem:
             return False
         node.settled = node.steady_since is not None and now - node.steady_since > _TICK
@@ -134,7 +140,10 @@ class Tree:
             return set()
         stems = {name.rpartition(".")[0] for name in names}  # A folder of the scan's name holds its detector files.
         inner = {node.path / folder for folder in folders if folder not in stems} - self._blacklist
-        return inner if self._within is None else {path for path in inner if self._within.is_relative_to(path)}
+        return {path for path in inner if self._leads_on(path)} if self._within else inner
+
+    def _leads_on(self, path: Path) -> bool:
+        return any(within.is_relative_to(path) or path.is_relative_to(within) for within in self._within)
 
     def _scans(self, names: list[str]) -> Iterator[str]:
         """Names of data files without those that are parts of a scan: its detector files of a later extension."""
@@ -153,8 +162,8 @@ class Tree:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and node.path != self.root:
             self._drop(node.path)
             return
-        node.problem = f"{node.path}: cannot be looked at: {error.strerror}"
-        node.signature, node.steady_since, node.settled = (), None, False
+        node.problem = f"{node.path}: cannot be scanned: {error.strerror}"
+        self.relist(node.path)
 
     def _drop(self, path: Path) -> None:
         if (parent := self.nodes.get(path.parent)) is not None:

@@ -1,23 +1,22 @@
 """One beamtime under watch: which scans are there, and which of them are complete and can be read.
 
-`BeamtimeWatch.step` is called with hints (what events named) or without (a look at everything), and
-tells the scans that have become ready since. A scan is handed out once; whoever took it says with
-`again` that it is to come once more, or with `forget` that it is done.
+`BeamtimeWatch.step` is called with hints (what events named) or without (a full rescan), and returns the requests
+whose scans have become ready since. A request is handed out once; whoever took it says with `again` that it is to
+come once more, or with `forget` that it is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from scicat_watch.discovery import superblock
 from scicat_watch.discovery.datasetlist import DatasetList
-from scicat_watch.discovery.pending import Pending, Ready, ScanKey, Waiting, key_of
+from scicat_watch.discovery.pending import Pending, Ready, Waiting, find_master
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.superblock import Signature
 from scicat_watch.discovery.tree import Node, Tree
-from scicat_watch.model import BadLine, Beamtime, ListEntry, Scan, line_of_found
+from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +34,28 @@ class Findings:
     """What one step found."""
 
     ready: tuple[Ready, ...]
-    """Scans that are complete, in the order of their lists."""
+    """Requests whose scans are complete, in the order of their lists."""
     missed: tuple[Path, ...] = ()
-    """Directories that had changed without an event, seen in a look at everything."""
+    """Directories that had changed without an event, seen in a full rescan."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What a watch asks about the past; the ledger's knowledge, brought by the caller."""
+class Ledger(Protocol):
+    """What a watch asks about the past; the ledger's knowledge, brought by the caller.
 
-    wanted: Callable[[Scan], bool]
-    """Whether a scan is still to be ingested."""
-    begun: Callable[[Scan], bool] = lambda scan: False
-    """Whether a scan has begun to be ingested as a found one of the beamtime directory, or was: it stays one."""
-    changed: Callable[[Scan, Signature], bool] = lambda scan, signature: False
-    """Whether a found file that was ingested looks different from then."""
+    Each raises OSError if an ingested list cannot be read.
+    """
+
+    def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
+        """The request of a line of the list in `directory`; None if it is done."""
+
+    def of_file(self, file: Path, directory: Path, origin: Origin = Origin.FOUND) -> Request:
+        """The request of a data file that no list names; `directory` is the one that names its scans now."""
+
+    def wanted(self, request: Request) -> bool:
+        """Whether a request is still to be done."""
+
+    def changed(self, request: Request, state: FileState) -> bool:
+        """Whether a found file that is done looks different from then."""
 
 
 class BeamtimeWatch:
@@ -64,60 +70,65 @@ class BeamtimeWatch:
         entered: Callable[[Path], None] = lambda path: None,
         *,
         patient: bool = True,
-        within: Path | None = None,
+        within: tuple[Path, ...] = (),
     ) -> None:
-        """`entered` is told each directory and list before it is read; `patient`: see `Pending`, `within`: `Tree`."""
+        """`entered` is called with each directory and list before it is read.
+
+        `patient`: see `Pending`; `within`: see `Tree`.
+        """
         self.beamtime = beamtime
         self.list_name = rules.list_name(beamtime.id, host)
         self.tree = Tree(beamtime.directory, self.list_name, rules, within)
         self._rules, self._ledger, self._entered = rules, ledger, entered
-        self._longest_line = rules.longest_line
         self._lists: dict[Path, DatasetList] = {}
         self._pending = Pending(rules, (beamtime.directory,), self.list_name, patient=patient)
-        self._handed: set[ScanKey] = set()
-        self._found_as: dict[Path, Scan] = {}
+        self._handed: set[RequestKey] = set()
         self._listed_before: set[Path] = set()
         self._troubled: dict[Path, str] = {}
 
     def step(self, now: float, hints: Hints | None) -> Findings:
-        """Look where `hints` say, or everywhere (None), and at the pending scans that are due at `now`."""
-        known = {path: node.signature for path, node in self.tree.nodes.items()} if hints is None else {}
-        listed = self.tree.refresh(now, None if hints is None else hints.directories, self._entered)
+        """Rescan what `hints` name, or everything (None), and check the pending requests that are due at `now`."""
+        known = {path: node.state for path, node in self.tree.nodes.items()} if hints is None else {}
+        listed = self.tree.rescan(now, None if hints is None else hints.directories, self._entered)
         if self._rules.trigger != "files":
             self._forget_lists()
             for path in self._list_paths(hints, listed):
-                self._look_at_list(path, now, everywhere=hints is None)
+                self._check_list(path, now, full=hints is None)
         if self._rules.trigger != "lists":
             for node in listed:
-                self._look_at_files_of(node, now)
+                self._check_files(node, now)
         for file in hints.files if hints else ():
-            self._look_at_closed(file, now)
+            self._check_closed(file, now)
         ready = tuple(self._pending.take_ready(now))
-        self._handed |= {key_of(one.scan) for one in ready}
-        missed = tuple(node.path for node in listed if known.get(node.path, node.signature) != node.signature)
+        self._handed |= {one.request.key for one in ready}
+        missed = tuple(node.path for node in listed if known.get(node.path, node.state) != node.state)
         return Findings(ready, missed)
 
-    def offer(self, file: Path, now: float) -> None:
-        """Take a data file for a scan of its own, whatever its name and directory; call `step` first."""
-        self._offer(scan_of_file(self.beamtime.id, self.tree.scan_directory(file.parent), file), now, None)
+    def offer_missing(self, files: Iterable[Path], found: Findings, now: float) -> None:
+        """Take the data files that somebody named and that a full rescan has not found, whatever their names."""
+        known = [one.request.scan for one in found.ready] + [one.request.scan for one in self._pending.waiting()]
+        masters = {scan.master or find_master(scan, self._rules.master_extensions) for scan in known}
+        for file in files:
+            if file not in masters:
+                self._offer_file(file, now, Origin.BY_HAND)
 
-    def again(self, scan: Scan, at: float) -> None:
-        """A scan that was handed out is to be looked at once more, not before the monotonic time `at`."""
-        self._handed.discard(key_of(scan))
-        self._pending.admit(scan, at, due=at)
+    def again(self, request: Request, at: float) -> None:
+        """A request that was handed out is to be checked once more, not before the monotonic time `at`."""
+        self._handed.discard(request.key)
+        if not request.listed and self._claimed(request):
+            return  # A list has named its file meanwhile: the line's request makes the same dataset.
+        self._pending.admit(request, at, due=at)
 
-    def forget(self, scan: Scan) -> None:
-        """A scan that was handed out is done with."""
-        self._handed.discard(key_of(scan))
-        if not scan.listed:
-            self._found_as.pop(scan.place, None)
+    def forget(self, request: Request) -> None:
+        """A request that was handed out is done with."""
+        self._handed.discard(request.key)
 
-    def next_look(self) -> float | None:
-        """Monotonic time at which a pending scan may have become ready; None if none is pending."""
+    def next_due(self) -> float | None:
+        """Monotonic time at which a pending request may have become ready; None if none is pending."""
         return self._pending.next_due()
 
     def waiting(self) -> Iterator[Waiting]:
-        """The scans that are not complete yet."""
+        """The requests whose scans are not complete yet."""
         return self._pending.waiting()
 
     def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
@@ -142,117 +153,89 @@ class BeamtimeWatch:
             del self._lists[path]
 
     def _list_paths(self, hints: Hints | None, listed: list[Node]) -> list[Path]:
-        """The lists to look at; of directories that are new as well, before their files are taken for found ones."""
+        """The lists to check; of directories that are new as well, before their files are taken for found ones."""
         nodes = self.tree.nodes
         hinted = {path for path in hints.directories if path in nodes} if hints else set()
         where = nodes.keys() if hints is None else hinted | {node.path for node in listed}
         return sorted(path / self.list_name for path in where if nodes[path].has_list)
 
-    def _look_at_list(self, path: Path, now: float, *, everywhere: bool) -> None:
+    def _check_list(self, path: Path, now: float, *, full: bool) -> None:
         if path not in self._lists:
-            self._lists[path] = DatasetList(path, self._longest_line)
+            self._lists[path] = DatasetList(path, self._rules.longest_line)
         self._entered(path)
         known = self._lists[path]
         if known.refresh(self.beamtime.directory):
-            claims = known.claims
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
-            self._pending.keep_listed(
-                path.parent, {entry.line for entry in known.entries}, lambda scan: self._claimed(scan, claims)
-            )
-        elif not everywhere:
+            self._pending.keep_listed(path.parent, {entry.line for entry in known.entries}, self._claimed)
+        elif not full:
             return
-        # What was open at the last look is offered again, so that nothing depends on a scan's being handed on.
-        offered = [(entry, self._scan_of(path.parent, entry)) for entry in known.open]
+        # What was open at the last rescan is offered again, so that nothing depends on a request's being handed on.
         try:
-            known.open = [entry for entry, scan in offered if self._offer(scan, now, known.changed_at)]
+            known.open = [entry for entry in known.open if self._offer_line(entry, path.parent, now, known.changed_at)]
         except OSError as error:
-            known.unread(f"what was ingested cannot be told: {error}")
+            known.unread(f"what was ingested cannot be read: {error}")
 
-    def _look_at_files_of(self, node: Node, now: float) -> None:
-        """As `_look_at_files`; if the ledger cannot be read there, the directory is looked at again next time."""
+    def _check_files(self, node: Node, now: float) -> None:
+        """Offer the data files of a directory; if the ledger cannot be read there, it is listed again next time."""
         self._troubled.pop(node.path, None)
-        try:
-            self._look_at_files(node, now)
-        except OSError as error:
-            self._troubled[node.path] = f"{node.path}: what was ingested cannot be told: {error}"
-            self.tree.look_again(node.path)
-
-    def _look_at_files(self, node: Node, now: float) -> None:
         first = node.path not in self._listed_before
-        claims = self._claims_on(node.path)
-        for file in node.data:
-            scan = self._found(file)
-            if not self._claimed(scan, claims) and not self._offer(scan, now, None) and first:
-                self._offer_if_changed(scan, file, now)
+        try:
+            for file in node.data:
+                if not self._claims(file) and not self._offer_file(file, now) and first:
+                    self._offer_if_changed(file, now)
+        except OSError as error:
+            self._troubled[node.path] = f"{node.path}: what was ingested cannot be read: {error}"
+            self.tree.relist(node.path)
+            return
         self._listed_before.add(node.path)
 
-    def _look_at_closed(self, file: Path, now: float) -> None:
+    def _check_closed(self, file: Path, now: float) -> None:
         self._pending.hurry(file, now)
         node = self.tree.nodes.get(file.parent)
         if self._rules.trigger == "lists" or node is None or file not in node.data:
             return
-        scan = self._found(file)
-        if not self._claimed(scan, self._claims_on(file.parent)):
-            self._offer_if_changed(scan, file, now)
+        if not self._claims(file):
+            self._offer_if_changed(file, now)
 
-    def _claims_on(self, directory: Path) -> set[Path]:
-        known = self._lists.get(self.tree.scan_directory(directory) / self.list_name)
-        return known.claims if known is not None else set()
+    def _claims(self, file: Path) -> bool:
+        """Whether a list speaks for a data file, which is no scan of its own then."""
+        known = self._lists.get(self.tree.scan_directory(file.parent) / self.list_name)
+        return known is not None and stem_of(file) in known.claims
 
-    def _claimed(self, scan: Scan, claims: set[Path]) -> bool:
-        """Whether a list speaks for a found scan; not if its ingestion has begun, which is to end as it began."""
-        return scan.place in claims and not self._ledger.begun(scan)
+    def _claimed(self, request: Request) -> bool:
+        return request.scan.master is not None and self._claims(request.scan.master)
 
-    def _found(self, file: Path) -> Scan:
-        """The scan of a file that no list names; as it is under way already, if a list came or went meanwhile."""
-        known = self._found_as.get(file.with_name(file.name.rpartition(".")[0]))
-        if known is not None and self._is_under_way(known):
-            return known
-        scan = scan_of_file(self.beamtime.id, self.tree.scan_directory(file.parent), file)
-        if scan.directory != self.beamtime.directory and self._ledger.begun(scan):
-            return scan_of_file(self.beamtime.id, self.beamtime.directory, file)
-        return scan
-
-    def _offer(self, scan: Scan, now: float, changed_at: float | None) -> bool:
-        """Make a scan pending if it is wanted; whether it is under way."""
-        if self._is_under_way(scan):
+    def _offer_line(self, entry: ListEntry, directory: Path, now: float, changed_at: float) -> bool:
+        """Make the request of a line pending if it is wanted; whether it is under way."""
+        if self._is_under_way(RequestKey(directory, entry.line)):
             return True
-        if not self._ledger.wanted(scan):
+        if (request := self._ledger.open_line(entry, directory)) is None:
             return False
-        if not scan.listed:
-            self._found_as[scan.place] = scan
-        self._pending.admit(scan, now, changed_at)
+        self._pending.admit(request, now, changed_at)
         return True
 
-    def _is_under_way(self, scan: Scan) -> bool:
-        key = key_of(scan)
-        return key in self._handed or key in self._pending
+    def _offer_file(self, file: Path, now: float, origin: Origin = Origin.FOUND) -> bool:
+        """Make the request of a found file pending if it is wanted; whether it is under way."""
+        if self._pending.has_found(stem_of(file)):
+            return True
+        request = self._ledger.of_file(file, self.tree.scan_directory(file.parent), origin)
+        if self._is_under_way(request.key):
+            return True
+        if not self._ledger.wanted(request):
+            return False
+        self._pending.admit(request, now)
+        return True
 
-    def _offer_if_changed(self, scan: Scan, file: Path, now: float) -> None:
-        if self._is_under_way(scan):
+    def _offer_if_changed(self, file: Path, now: float) -> None:
+        request = self._ledger.of_file(file, self.tree.scan_directory(file.parent))
+        if self._is_under_way(request.key) or self._pending.has_found(stem_of(file)):
             return
         try:
-            looks = superblock.signature(file.stat())
+            state = FileState.of(file.stat())
         except OSError:
             return  # Gone again; if it comes back it is found again.
-        if self._ledger.changed(scan, looks):
-            self._pending.admit(scan, now)
+        if self._ledger.changed(request, state):
+            self._pending.admit(request, now)
 
-    def _scan_of(self, directory: Path, entry: ListEntry) -> Scan:
-        return Scan(
-            beamtime=self.beamtime.id,
-            place=directory / entry.name,
-            directory=directory,
-            line=entry.line,
-            stem=entry.stem,
-            entry=entry.entry,
-            extras=entry.extras,
-            again=entry.again is not None or bool(entry.entry),
-        )
-
-
-def scan_of_file(beamtime: str, directory: Path, file: Path) -> Scan:
-    """The scan of a data file that no list names, in the scan directory `directory`."""
-    place = file.with_name(file.name.rpartition(".")[0])
-    name = place.relative_to(directory).as_posix()
-    return Scan(beamtime, place, directory, line_of_found(name), name, master=file, listed=False)
+    def _is_under_way(self, key: RequestKey) -> bool:
+        return key in self._handed or key in self._pending

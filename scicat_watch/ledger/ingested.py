@@ -20,7 +20,7 @@ from typing import BinaryIO
 import filelock
 
 from scicat_watch.files import append_line, read_ordinary
-from scicat_watch.model import Stamps
+from scicat_watch.model import FileState, Stamps
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +82,10 @@ class IngestedList:
         """`older`: further places where records of the same scans may stand, which are only read."""
         self.path = path
         self._older = older
-        self._done: dict[str, Stamps] = {}
+        self._done: set[str] = set()
         self._names: set[str] = set()
         self._sound = False
-        self._identity: tuple[int, int] | None = None
-        self._size = 0
+        self._seen: FileState | None = None
         self._lock = threading.Lock()
 
     def load(self) -> None:
@@ -103,10 +102,6 @@ class IngestedList:
         """Whether some line that asks for the dataset of this name is done."""
         self._follow()
         return name in self._names
-
-    def stamps(self, line: str) -> Stamps | None:
-        """When a line that is done was done."""
-        return self._done.get(line)
 
     @property
     def count(self) -> int:
@@ -126,38 +121,37 @@ class IngestedList:
                 append_line(self.path, str(record))
                 self._sound = True
             finally:
-                self._look()  # What a full disk left of the list is ours as well, and no reason to forget.
+                self._seen = _state(
+                    self.path
+                )  # What a full disk left of the list is ours as well, and no reason to forget.
 
     def _load(self) -> None:
-        self._look()
-        self._done, self._names, self._sound = {}, set(), False
+        self._seen = _state(self.path)
+        self._done, self._names, self._sound = set(), set(), False
         for path in (*self._older, self.path):
             for record in _records(path):
                 if record.done:
                     self._take(record)
 
     def _take(self, record: Record) -> None:
-        self._done[record.line] = record.stamps
+        self._done.add(record.line)
         first = record.line.split(None, 1)[0]
         if "::" not in first:
             self._names.add(first.partition(":")[0])
 
     def _follow(self) -> None:
         """Read again if it is another file than it was, or a shorter one: somebody removed or edited it."""
-        identity, size = _seen(self.path)
-        if identity == self._identity and size >= self._size:
+        now, before = _state(self.path), self._seen
+        if now == before or (now and before and now.same_file(before) and now.size >= before.size):
             return
         with self._lock:
             self._load()
 
-    def _look(self) -> None:
-        self._identity, self._size = _seen(self.path)
-
 
 def repair(path: Path) -> None:
-    """Mend a last line without a newline: a whole record gets one, anything else is a torn one and goes.
+    """Fix a last line without a newline: a whole record gets one, anything else is a torn one and goes.
 
-    What goes is logged, and costs nothing but one more look: its scan counts as not yet ingested.
+    What goes is logged, and costs nothing but one more ingestion: its scan counts as not yet ingested.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -170,7 +164,7 @@ def repair(path: Path) -> None:
         if parse_unfinished(_text(torn)) is not None:
             file.write(b"\n")
         else:
-            log.warning("%s: removed a torn last line %r; its scan will be looked at again", path, torn[:200])
+            log.warning("%s: removed a torn last line %r; its scan will be ingested again", path, torn[:200])
             file.truncate(begin)
         file.flush()
         os.fsync(file.fileno())
@@ -197,7 +191,7 @@ class ListLock:
         """`path`: the ingested list; the lock is a hidden file beside it."""
         self._path = path.with_name(f".{path.name}.lock")
         self._lock = filelock.FileLock(self._path, thread_local=False)
-        self._identity: tuple[int, int] | None = None
+        self._held: FileState | None = None
 
     def acquire(self) -> bool:
         """Take the lock; false if somebody else has it. OSError if there can be no lock file."""
@@ -209,13 +203,14 @@ class ListLock:
             log.warning(
                 "%s: this file system has no locks; make sure that one scicat-watch runs here", self._lock.lock_file
             )
-        self._identity = _seen(self._path)[0]
+        self._held = _state(self._path)
         return True
 
     @property
     def holds(self) -> bool:
         """Whether the lock that was taken still is the one beside the list: a directory may go and come anew."""
-        return _seen(self._path)[0] == self._identity
+        now = _state(self._path)
+        return now is self._held is None or (now is not None and self._held is not None and now.same_file(self._held))
 
     def release(self) -> None:
         """Give it back; the end of the process does so too, however it ends."""
@@ -235,13 +230,12 @@ def _records(path: Path) -> list[Record]:
     return [record for record in records if record is not None]
 
 
-def _seen(path: Path) -> tuple[tuple[int, int] | None, int]:
-    """Which file is there, and its size."""
+def _state(path: Path) -> FileState | None:
+    """What is there; None if nothing is."""
     try:
-        status = os.stat(path)  # noqa: PTH116  # Asked for each line of a list: Path.stat takes twice as long.
+        return FileState.of(os.stat(path))  # noqa: PTH116  # Asked for each line of a list: Path.stat takes longer.
     except FileNotFoundError:
-        return None, 0
-    return (status.st_dev, status.st_ino), status.st_size
+        return None
 
 
 def _text(line: bytes) -> str:

@@ -12,19 +12,19 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scicat_watch.ledger.plan import Attempt
-from scicat_watch.model import Outcome, Scan
+from scicat_watch.model import BeamtimeState, FileState, Outcome, Request, RequestKey, SkippedLine, WaitingScan
 
 log = logging.getLogger(__name__)
 
 BEGUN = "begun"
-"""Status of a scan whose first ingestion is under way, or was when its process ended."""
+"""Status of a request whose first ingestion is under way, or was when its process ended."""
 
 _VERSION = 2
 _SCHEMA = """
@@ -49,7 +49,7 @@ pragma user_version = 2;
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the journal holds of one scan."""
+    """What the journal holds of one request."""
 
     directory: str
     line: str
@@ -68,79 +68,87 @@ class Entry:
 class Journal:
     """One SQLite file, used by the threads of one process, read by others at the same time."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the journal; OSError if the directory cannot be written to."""
+    def __init__(self, path: Path | None) -> None:
+        """Open or make the journal; None: one in memory, which is forgotten. OSError if it cannot be written to."""
         self.path = path
         self._lock = threading.Lock()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # Unpublished metadata is nobody else's.
+        if path is not None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # Unpublished metadata is nobody else's.
         try:
             self._connection = self._opened()
         except sqlite3.OperationalError as error:  # Locked, full, or not writable: no damage.
             raise OSError(f"{path}: the journal cannot be opened: {error}") from error
         except sqlite3.DatabaseError as error:
-            self._set_aside(error)
+            if path is None:
+                raise
+            _set_aside(path, error)
             self._connection = self._opened()
         rows = self._all("select directory, line from scans where found and status in ('begun', 'failed')")
         self._begun = {(directory, line) for directory, line in rows}
 
-    def note(self, outcome: Outcome, attempt: Attempt | None, now: float, signature: tuple[int, ...]) -> None:
-        """Remember how a scan's ingestion ended; `attempt` if it failed. `now`: seconds since 1970."""
-        scan = outcome.scan
+    def note(self, outcome: Outcome, attempt: Attempt | None, now: float, state: FileState | None) -> None:
+        """Remember how a request ended; `attempt` if it failed; `state`: its master file's. `now`: since 1970."""
+        request = outcome.request
         row = (
-            *_key(scan), scan.beamtime, _text(scan.pid), outcome.status.value, attempt.tries if attempt else 0,
-            _text(outcome.reason), attempt.next_try if attempt else None, now, outcome.seconds,
-            json.dumps(signature), json.dumps(outcome.notes), not scan.listed,
+            *_key(request.key), request.scan.beamtime, _text(request.pid), outcome.status.value,
+            attempt.tries if attempt else 0, _text(outcome.reason), attempt.next_try if attempt else None, now,
+            outcome.seconds, json.dumps(state or ()), json.dumps(outcome.notes), not request.listed,
         )  # fmt: skip
         if outcome.done:
-            self._begun.discard(_key(scan))
+            self._begun.discard(_key(request.key))
         with self._writing() as connection:
             connection.execute("insert or replace into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
-    def begin(self, scan: Scan, now: float) -> None:
-        """Remember that a scan's ingestion begins, unless there is something better to remember of it."""
-        row = (*_key(scan), scan.beamtime, _text(scan.pid), BEGUN, 0, "", None, now, 0.0, "[]", "[]", not scan.listed)
-        self._begun.add(_key(scan))
+    def begin(self, request: Request, now: float) -> None:
+        """Remember that a found scan's ingestion begins, unless there is something better to remember of it."""
+        row = (
+            *_key(request.key), request.scan.beamtime, _text(request.pid), BEGUN, 0, "", None, now, 0.0, "[]", "[]",
+            not request.listed,
+        )  # fmt: skip
+        self._begun.add(_key(request.key))
         with self._writing() as connection:
             connection.execute("insert or ignore into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
-    def begun(self, directory: Path, line: str) -> bool:
+    def begun(self, key: RequestKey) -> bool:
         """Whether a found scan's ingestion has begun and not come to a good end: it is under way, or failed so far."""
-        return (_text(os.fspath(directory)), line) in self._begun
+        return _key(key) in self._begun
 
-    def attempt(self, scan: Scan) -> Attempt | None:
-        """The failures of a scan since it last succeeded."""
-        row = self._one("select tries, next_try, reason from scans where directory=? and line=?", _key(scan))
+    def attempt(self, key: RequestKey) -> Attempt | None:
+        """The failures of a request since it last succeeded."""
+        row = self._one("select tries, next_try, reason from scans where directory=? and line=?", _key(key))
         return Attempt(row[0], row[1], row[2]) if row and row[1] is not None else None
 
-    def signature(self, scan: Scan) -> tuple[int, ...] | None:
-        """How a scan's master file looked when it was last read; None if that is not known."""
-        row = self._one("select signature from scans where directory=? and line=?", _key(scan))
-        return tuple(json.loads(row[0])) if row else None
+    def state(self, key: RequestKey) -> FileState | None:
+        """What a scan's master file looked like when it was last read; None if that is not known."""
+        row = self._one("select signature from scans where directory=? and line=?", _key(key))
+        known = json.loads(row[0]) if row else ()
+        return FileState(*known) if len(known) in (4, 5) else None  # Four before version 0.2: without the device.
 
     def failed(self) -> list[Entry]:
-        """All scans whose last try failed, the next to be tried first."""
+        """All requests whose last try failed, the next to be tried first."""
         columns = "directory, line, beamtime, pid, status, tries, reason, next_try, last_try, seconds, notes"
         rows = self._all(f"select {columns} from scans where status='failed' order by next_try")  # noqa: S608
         return [Entry(*row[:10], notes=tuple(json.loads(row[10]))) for row in rows]
 
-    def show(self, directory: Path, beamtime: str, state: Mapping[str, Any]) -> None:
+    def show(self, state: BeamtimeState) -> None:
         """Leave the state of a beamtime for `status`, in place of the one before."""
         with self._writing() as connection:
-            values = (_text(os.fspath(directory)), _text(beamtime), json.dumps(state))
+            values = (_text(state.directory), _text(state.id), json.dumps(asdict(state)))
             connection.execute("insert or replace into beamtimes values (?,?,?)", values)
 
-    def hide(self, directory: Path | None = None) -> None:
+    def hide(self, directory: str | None = None) -> None:
         """Take back what `show` left of a directory, or of all."""
         with self._writing() as connection:
             if directory is None:
                 connection.execute("delete from beamtimes")
             else:
-                connection.execute("delete from beamtimes where directory=?", (_text(os.fspath(directory)),))
+                connection.execute("delete from beamtimes where directory=?", (_text(directory),))
 
-    def shown(self) -> list[dict[str, Any]]:
-        """What `show` left, by directory."""
-        rows = self._all("select directory, id, state from beamtimes order by directory, id")
-        return [{"directory": directory, "id": id_, **json.loads(state)} for directory, id_, state in rows]
+    def shown(self) -> list[BeamtimeState]:
+        """What `show` left, by directory; what another version left in another form is not shown."""
+        rows = self._all("select state from beamtimes order by directory, id")
+        states = (_state(json.loads(row[0])) for row in rows)
+        return [state for state in states if state is not None]
 
     def beat(self, started: float, now: float, host: str, catalogue: str) -> None:
         """Say that the daemon of this process lives."""
@@ -159,12 +167,12 @@ class Journal:
             self._connection.close()
 
     def _opened(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=10, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(self.path or ":memory:", timeout=10, check_same_thread=False, isolation_level=None)
         try:
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=normal")
-            if (told := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
-                raise sqlite3.DatabaseError(told)
+            if (said := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(said)
             if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
             if version != _VERSION:  # One that is there is read even while the disk is full, or somebody writes.
@@ -173,13 +181,6 @@ class Journal:
             connection.close()
             raise
         return connection
-
-    def _set_aside(self, error: sqlite3.Error) -> None:
-        aside = self.path.with_name(f"{self.path.name}.broken-{int(time.time())}")
-        log.warning("%s: the journal is damaged (%s); kept as %s and begun anew", self.path, error, aside.name)
-        self.path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -202,10 +203,28 @@ class Journal:
             return []
 
 
-def _key(scan: Scan) -> tuple[str, str]:
-    return _text(os.fspath(scan.directory)), scan.line
+def _key(key: RequestKey) -> tuple[str, str]:
+    return _text(os.fspath(key.directory)), key.line
+
+
+def _state(shown: dict[str, Any]) -> BeamtimeState | None:
+    try:
+        shown["waiting_scans"] = tuple(WaitingScan(**one) for one in shown["waiting_scans"])
+        shown["skipped_lines"] = tuple(SkippedLine(**one) for one in shown["skipped_lines"])
+        shown |= {name: tuple(shown[name]) for name in ("elsewhere", "problems")}
+        return BeamtimeState(**shown)
+    except (KeyError, TypeError):
+        return None
 
 
 def _text(text: str) -> str:
     """Text that SQLite can hold: the bytes of a file name that are no UTF-8 are shown as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _set_aside(path: Path, error: sqlite3.Error) -> None:
+    aside = path.with_name(f"{path.name}.broken-{int(time.time())}")
+    log.warning("%s: the journal is damaged (%s); kept as %s and begun anew", path, error, aside.name)
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

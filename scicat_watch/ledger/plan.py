@@ -1,11 +1,11 @@
-"""What to do with a scan now: from what is there, what was done, what was tried, and the time. Pure."""
+"""What to do with a request now: from what is there, what was done, what was tried, and the time. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scicat_watch.model import Scan
+from scicat_watch.model import Request
 
 
 class Action(StrEnum):
@@ -15,15 +15,13 @@ class Action(StrEnum):
     """Read it and publish it, or bring its dataset up to date."""
     WAIT = "wait"
     """It failed before; its time has not come yet."""
-    NOTE = "note"
-    """It is in the catalogue as a found file of another scan directory: only note the line as done."""
     NOTHING = "nothing"
     """It is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How often a scan failed, and when to try it again."""
+    """How often a request failed, and when to try it again."""
 
     tries: int
     next_try: float
@@ -33,14 +31,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the ledger knows of one scan."""
+    """What the ledger knows of one request."""
 
     done: bool = False
-    """Whether its line is done."""
-    found_elsewhere: bool = False
-    """Whether its file was ingested under another scan directory, before a list named it."""
-    begun_elsewhere: bool = False
-    """Whether that has begun, and not ended."""
+    """Whether it is in the catalogue, complete."""
     changed: bool = False
     """Whether its file looks different from when it was ingested."""
     attempt: Attempt | None = None
@@ -54,22 +48,18 @@ class Decision:
     until: float = 0.0
 
 
-def plan(scan: Scan, past: Past, now: float) -> Decision:
-    """Decide for one complete scan; `now` in seconds since 1970."""
-    if past.done and not (past.changed and not scan.listed):
+def plan(request: Request, past: Past, now: float) -> Decision:
+    """Decide for one request whose scan is complete; `now` in seconds since 1970."""
+    if past.done and not (past.changed and not request.listed):
         return Decision(Action.NOTHING)
-    if past.found_elsewhere and scan.listed and not scan.again and not scan.extras:
-        return Decision(Action.NOTE)
-    if past.begun_elsewhere:
-        return Decision(Action.WAIT, now + 1.0)
-    # A clock that was set back must not put a scan off for ever.
+    # A clock that was set back must not put a request off for ever.
     if past.attempt is not None and now < past.attempt.next_try <= now + _FURTHEST:
         return Decision(Action.WAIT, past.attempt.next_try)
     return Decision(Action.INGEST)
 
 
 def next_try(tries: int, now: float, first: float, longest: float) -> float:
-    """When a scan that has failed `tries` times is tried again: the waits double from `first` to `longest` seconds."""
+    """When a request that failed `tries` times is tried again: the waits double from `first` to `longest` seconds."""
     return now + min(longest, first * 2.0 ** min(max(tries, 1) - 1, 60))
 
 

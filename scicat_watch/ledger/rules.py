@@ -19,6 +19,15 @@ class IngestedRules:
     host: str = ""
     """Short name of this host."""
 
+    def list_name(self, beamtime: str) -> str:
+        """The name of a beamtime's ingested lists, e.g. "scicat-ingested-datasets-11018765.lst"."""
+        return self.name.format(beamtime=beamtime, host=self.host)
+
+    def aside(self, directory: Path) -> tuple[Path, ...]:
+        """Where the list of a scan directory may be kept instead of in it; the fallback last."""
+        kept = directory.relative_to(directory.anchor)
+        return tuple(base.absolute() / kept for base in (self.directory, self.fallback) if base is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:

@@ -12,11 +12,11 @@ import logging
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 from scicat_watch.catalogue.options import CatalogueOptions, LoginOptions
-from scicat_watch.errors import CatalogueError, ConfigError, ScicatWatchError
+from scicat_watch.errors import ConfigError, ScicatWatchError
 from scicat_watch.files import replace
 from scicat_watch.settings.model import Settings
 
@@ -30,8 +30,9 @@ _RESTART_AFTER = 2.0
 class CatalogueProcess:
     """The embedded catalogue of one state directory."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, answers: Callable[[CatalogueOptions], bool]) -> None:
+        """`answers` says whether a catalogue answers and knows our account."""
+        self._settings, self._answers = settings, answers
         self._serve = settings.serve_options()
         self._child: subprocess.Popen[str] | None = None
         self._closing = threading.Event()
@@ -106,15 +107,12 @@ class CatalogueProcess:
 
     def _running(self) -> CatalogueOptions | None:
         """How to reach a catalogue that is there already, if it knows our account."""
-        from scicat_watch.catalogue.scicat.connect import connect
-
         self.url = f"http://{self._serve.host}:{self._serve.port}"
         try:
             reached = self._reached()
-            connect(reached, threading.Event()).dataset("scicat-watch/is-this-our-catalogue")
-        except (CatalogueError, ConfigError, OSError):
+        except (ConfigError, OSError):
             return None
-        return reached
+        return reached if self._answers(reached) else None
 
 
 def _password(accounts: Path) -> str:
@@ -133,7 +131,5 @@ def _first_line(child: subprocess.Popen[str], seconds: float) -> str:
         return ""
     reader = threading.Thread(target=lambda: found.append(stdout.readline()), daemon=True)
     reader.start()
-    until = time.monotonic() + seconds
-    while reader.is_alive() and time.monotonic() < until:
-        reader.join(0.2)
+    reader.join(seconds)
     return found[0].strip() if found else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +26,7 @@ class Findings:
 
 
 def examine(settings: Settings, *, ask: bool) -> Findings:
-    """Look at everything that `settings` name; `ask`: also log in to the catalogue."""
+    """Check everything that `settings` name; `ask`: also log in to the catalogue."""
     findings = Findings()
     _schemas(settings, findings)
     _directories(settings, findings)
@@ -40,7 +39,7 @@ def examine(settings: Settings, *, ask: bool) -> Findings:
 
 
 def examine_schemas(place: Path | None) -> Findings:
-    """Look at the metadata schemas of a directory, or at one file; None: at those that are shipped."""
+    """Check the metadata schemas of a directory, or one file; None: those that are shipped."""
     findings = Findings()
     known = library.check(place)
     findings.mistakes += [str(problem) for problem in known.problems]
@@ -109,12 +108,14 @@ def _credentials(settings: Settings, findings: Findings) -> None:
 
 
 def _catalogue(settings: Settings, findings: Findings) -> None:
-    from scicat_watch.catalogue.scicat.connect import connect
+    from scicat_watch.clock import SystemClock
+    from scicat_watch.service.site import find_catalogue
 
     try:
-        catalogue = connect(settings.catalogue.options(settings.catalogue.url or ""), threading.Event())
-        catalogue.ping()
-        catalogue.dataset("scicat-watch/is-anybody-there")
+        _, catalogue = find_catalogue(settings, SystemClock())
+        if catalogue is not None:
+            catalogue.ping()
+            catalogue.dataset("scicat-watch/is-anybody-there")
     except Unavailable as error:
         findings.unreachable = str(error)
     except (CatalogueError, ConfigError) as error:

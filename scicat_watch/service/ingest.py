@@ -1,4 +1,4 @@
-"""One scan, all the way: read in a worker process, assembled, published, and what came of it.
+"""One request, all the way: read in a worker process, assembled, published, and what came of it.
 
 Everything here may be done twice: publishing makes sure of each step that it is still needed.
 """
@@ -6,7 +6,6 @@ Everything here may be done twice: publishing makes sure of each step that it is
 from __future__ import annotations
 
 import logging
-import time
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,19 +52,19 @@ class Ingestor:
 
     def start(self, ready: Ready, beamtime: Beamtime) -> UnderWay:
         """Begin to read a scan."""
-        job = self._site.read_job(ready.scan, beamtime)
+        job = self._site.read_job(ready.request.scan, beamtime)
         try:
             future = self._site.executor.read(job)
         except CancelledError:
             raise Stopped from None
-        return UnderWay(ready, beamtime, job, future, time.monotonic())
+        return UnderWay(ready, beamtime, job, future, self._site.clock.monotonic())
 
     def finish(self, under_way: UnderWay) -> Outcome:
         """Wait for the reading, make the documents, publish them.
 
-        Raises `Stopped` when the program ends, `Unavailable` when the catalogue stayed away too long.
+        Raises `Stopped` when the program ends, `Unavailable` when the catalogue was unavailable too long.
         """
-        scan = under_way.ready.scan
+        pid = under_way.ready.request.pid
         try:
             reading = self._site.executor.result_of(under_way.future, under_way.job)
             published, bundle = self._publish(reading, under_way)
@@ -81,7 +80,7 @@ class Ingestor:
             raise
         except Exception as error:
             # A fault of ours must not cost the scans that come after this one.
-            log.exception("%s: unexpected fault", scan.pid)
+            log.exception("%s: unexpected fault", pid)
             return self._failed(under_way, f"a fault of scicat-watch: {type(error).__name__}: {error}")
         return self._outcome(under_way, published, bundle)
 
@@ -114,9 +113,9 @@ class Ingestor:
         )
         status = Status.FAILED if refused else published.status
         reason = "; ".join(f"the {part} was refused: {error}" for part, error in refused.items())
-        seconds = time.monotonic() - under_way.started
-        return Outcome(under_way.ready.scan, status, reason, stamps, bundle.notes, seconds)
+        seconds = self._site.clock.monotonic() - under_way.started
+        return Outcome(under_way.ready.request, status, reason, stamps, bundle.notes, seconds)
 
     def _failed(self, under_way: UnderWay, reason: str) -> Outcome:
-        seconds = time.monotonic() - under_way.started
-        return Outcome(under_way.ready.scan, Status.FAILED, reason, seconds=seconds)
+        seconds = self._site.clock.monotonic() - under_way.started
+        return Outcome(under_way.ready.request, Status.FAILED, reason, seconds=seconds)

@@ -4,32 +4,27 @@ ingestion, questions to the catalogue, and no write.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.scicat.api import Catalogue
-from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.catalogue.scicat.difference import Difference, State, difference
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.pending import Ready, find_master
-from scicat_watch.discovery.watch import BeamtimeWatch, Ledger
+from scicat_watch.discovery.watch import BeamtimeWatch
 from scicat_watch.documents import Bundle
-from scicat_watch.errors import BeamtimeError, CatalogueError, ConfigError, Refused, ScicatWatchError, Unavailable
+from scicat_watch.errors import BeamtimeError, CatalogueError, Refused, ScicatWatchError, Unavailable
 from scicat_watch.model import Scan
 from scicat_watch.pipeline.assembly.assemble import Assembled, AssemblyOptions, prepare
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.assembly.variables import Made
-from scicat_watch.pipeline.handover import Reading, ReadJob
-from scicat_watch.pipeline.schema import library
+from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.schema.model import Schema
-from scicat_watch.service.catalogue_process import CatalogueProcess
-from scicat_watch.service.executors.local import LocalExecutor
-from scicat_watch.service.oneshot import Target, targets
+from scicat_watch.service.site import find_catalogue, load_schemas, open_executor, read_job, read_ledger, this_host
+from scicat_watch.service.targets import Once, Target, targets
 from scicat_watch.settings.model import Settings
 
 
@@ -63,36 +58,49 @@ class Previewer:
         """Raises `ConfigError` if there is no usable schema."""
         self._settings, self._options = settings, options
         self._clock = clock or SystemClock()
-        self.library = library.load(settings.schemas.directory)
-        if not self.library.schemas:
-            raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
-        reached = _reached(settings)
-        self.catalogue_url = reached.http.url if reached is not None else ""
+        self.library = load_schemas(settings)
+        self.catalogue_url, self._catalogue = find_catalogue(settings, self._clock)
         """Address of the catalogue that is asked; empty if there is none."""
-        self._catalogue = None if reached is None else connect(reached, threading.Event(), self._clock)
         self._lookups = _Questions(self._catalogue, self._clock, settings.schemas.keep_lookups)
-        self._limits = settings.reading.limits()
-        self._executor = LocalExecutor(settings.reading.workers, self._limits)
+        self._executor = open_executor(settings)
 
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
         for target in targets((path,), self._settings):
             if isinstance(target, Broken):
                 raise BeamtimeError(target.reason)
-            for ready, waiting in _scans(target):
+            for ready, waiting in self._scans(target):
                 yield replace(self._preview(ready, target), waiting=waiting)
 
     def close(self) -> None:
         """End the reading processes."""
         self._executor.close()
 
+    def _scans(self, target: Target) -> Iterator[tuple[Ready, str]]:
+        """The scans of a target, each with the reason why it is not complete yet, if it is not."""
+        with read_ledger(target.beamtime, self._settings) as ledger:
+            yield from self._found(target, Once(ledger, target.means))
+
+    def _found(self, target: Target, ledger: Once) -> Iterator[tuple[Ready, str]]:
+        watch = BeamtimeWatch(
+            target.beamtime, target.rules, this_host(), ledger, patient=False, within=target.within
+        )  # fmt: skip
+        findings = watch.step(self._clock.monotonic(), None)
+        watch.offer_missing(target.files, findings, self._clock.monotonic())
+        for complete in findings.ready:
+            yield complete, ""
+        for waiting in list(watch.waiting()):
+            scan = waiting.request.scan
+            master = scan.master or find_master(scan, target.rules.master_extensions)
+            yield Ready(waiting.request.described_by(master)), waiting.reason
+
     def _preview(self, ready: Ready, target: Target) -> Preview:
-        beamtime, schemas = target.beamtime, self.library.schemas
-        job = ReadJob(ready.scan, beamtime, schemas, self._limits, (beamtime.directory,))
+        beamtime, scan = target.beamtime, ready.request.scan
+        job = read_job(scan, beamtime, self.library, self._settings)
         try:
             reading = self._executor.result_of(self._executor.read(job), job)
         except ScicatWatchError as error:
-            return Preview(ready.scan, problem=str(error))
+            return Preview(scan, problem=str(error))
         self._lookups.unavailable = ""
         made = prepare(
             reading, beamtime, self._lookups, self._clock, comment=ready.comment, options=self._options
@@ -152,24 +160,3 @@ class _Questions:
         except Unavailable as error:
             self.unavailable = str(error)
             raise Refused(f"the catalogue is unavailable: {error}") from error
-
-
-def _reached(settings: Settings) -> CatalogueOptions | None:
-    """How to reach the configured catalogue, or the embedded one if it is running; None without."""
-    url = settings.catalogue.url
-    return settings.catalogue.options(url) if url is not None else CatalogueProcess(settings).find()
-
-
-def _scans(target: Target) -> Iterator[tuple[Ready, str]]:
-    """The scans of a target, each with the reason why it is not complete yet, if it is not."""
-    clock = SystemClock()
-    within = target.file.parent if target.file else None
-    watch = BeamtimeWatch(target.beamtime, target.rules, "", Ledger(target.meant), patient=False, within=within)
-    ready = watch.step(clock.monotonic(), None).ready
-    if not ready and target.file is not None and not target.is_list and next(watch.waiting(), None) is None:
-        watch.offer(target.file, clock.monotonic())
-    for complete in ready:
-        yield complete, ""
-    for waiting in list(watch.waiting()):
-        master = waiting.scan.master or find_master(waiting.scan, target.rules.master_extensions)
-        yield Ready(replace(waiting.scan, master=master)), waiting.reason

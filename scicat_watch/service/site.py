@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scicat_watch.catalogue.availability import Availability
+from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.scicat.api import Catalogue
 from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.errors import ConfigError
+from scicat_watch.discovery.events.inotify import Observer, Sink
+from scicat_watch.errors import CatalogueError, ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Beamtime, Scan
@@ -20,6 +24,9 @@ from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.schema import library
 from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.executors.local import LocalExecutor
+from scicat_watch.service.reporting.journal import JournalReporter
+from scicat_watch.service.reporting.log import LogReporter
+from scicat_watch.service.reporting.reporter import Reporter, Reporters
 from scicat_watch.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -32,38 +39,39 @@ class Site:
         """Raises `ConfigError` for settings that cannot work here."""
         self.settings, self.stopping = settings, stopping
         self.clock: Clock = clock or SystemClock()
-        self.host = socket.gethostname().partition(".")[0]
-        self.library = library.load(settings.schemas.directory)
+        self.host = this_host()
+        self.library = load_schemas(settings)
         for problem in self.library.problems:
             log.error("schema: %s", problem)
-        if not self.library.schemas:
-            raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
         self.journal = open_journal(settings)
-        self._embedded = CatalogueProcess(settings) if settings.catalogue.url is None else None
+        self._embedded = catalogue_process(settings) if settings.catalogue.url is None else None
         try:
-            reached = (
-                self._embedded.start() if self._embedded else settings.catalogue.options(settings.catalogue.url or "")
-            )
-            self.catalogue: Catalogue = connect(reached, stopping, self.clock)
+            url = settings.catalogue.url or ""
+            options = self._embedded.start() if self._embedded else settings.catalogue.options(url)
+            self.catalogue: Catalogue = connect(options, stopping, self.clock)
         except BaseException:
             self._close_parts()
             raise
-        self.catalogue_url = reached.http.url
+        self.catalogue_url = options.http.url
         self.page = self._embedded.url if self._embedded else ""
         """Address of the embedded catalogue's page; empty with another catalogue."""
-        self.availability = Availability(self.catalogue.ping, reached.patience, self.clock, stopping)
+        self.availability = Availability(self.catalogue.ping, options.patience, self.clock, stopping)
         self.lookups = Lookups(self.catalogue.look_up, self.clock, settings.schemas.keep_lookups)
-        self.limits = settings.reading.limits()
-        self.executor = LocalExecutor(settings.reading.workers, self.limits)
+        self.executor = open_executor(settings)
+        self.reporter: Reporter = Reporters(LogReporter(), JournalReporter(self.journal))
 
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
-        """The ledger of a beamtime."""
+        """A ledger of a beamtime; its locks are its own."""
         rules, retrying = self.settings.ingested_rules(self.host), self.settings.retrying.rules()
         return BeamtimeLedger(beamtime, rules, retrying, self.journal)
 
     def read_job(self, scan: Scan, beamtime: Beamtime) -> ReadJob:
         """What a reading process is to do for a scan."""
-        return ReadJob(scan, beamtime, self.library.schemas, self.limits, (beamtime.directory,))
+        return read_job(scan, beamtime, self.library, self.settings)
+
+    def events(self, sink: Sink) -> Observer:
+        """File-system events, passed to `sink` from a thread of their own."""
+        return Observer(sink)
 
     def close(self) -> None:
         """End the reading processes and the embedded catalogue, close the journal."""
@@ -76,6 +84,19 @@ class Site:
         self.journal.close()
 
 
+def this_host() -> str:
+    """The short name of this host."""
+    return socket.gethostname().partition(".")[0]
+
+
+def load_schemas(settings: Settings) -> library.Library:
+    """The metadata schemas; `ConfigError` if none is usable."""
+    found = library.load(settings.schemas.directory)
+    if not found.schemas:
+        raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
+    return found
+
+
 def open_journal(settings: Settings) -> Journal:
     """The journal in the state directory; `ConfigError` if that cannot be written to."""
     path: Path = settings.var_dir / "journal.sqlite"
@@ -83,3 +104,44 @@ def open_journal(settings: Settings) -> Journal:
         return Journal(path)
     except OSError as error:
         raise ConfigError(f"the state directory cannot be used: {error}; set var_dir to a local directory") from None
+
+
+@contextmanager
+def read_ledger(beamtime: Beamtime, settings: Settings) -> Iterator[BeamtimeLedger]:
+    """The ledger of a beamtime, to be read only: nothing is made that is not there."""
+    path = settings.var_dir / "journal.sqlite"
+    journal = Journal(path if path.exists() else None)
+    try:
+        yield BeamtimeLedger(beamtime, settings.ingested_rules(this_host()), settings.retrying.rules(), journal)
+    finally:
+        journal.close()
+
+
+def open_executor(settings: Settings) -> LocalExecutor:
+    """The processes that read data files."""
+    return LocalExecutor(settings.reading.workers, settings.reading.limits())
+
+
+def read_job(scan: Scan, beamtime: Beamtime, schemas: library.Library, settings: Settings) -> ReadJob:
+    """What a reading process is to do for a scan."""
+    return ReadJob(scan, beamtime, schemas.schemas, settings.reading.limits(), (beamtime.directory,))
+
+
+def catalogue_process(settings: Settings) -> CatalogueProcess:
+    """The embedded catalogue of the state directory, not started yet."""
+
+    def answers(options: CatalogueOptions) -> bool:
+        try:
+            connect(options, threading.Event()).dataset("scicat-watch/is-this-our-catalogue")
+        except (CatalogueError, ConfigError):
+            return False
+        return True
+
+    return CatalogueProcess(settings, answers)
+
+
+def find_catalogue(settings: Settings, clock: Clock) -> tuple[str, Catalogue | None]:
+    """The configured catalogue with its address, or the embedded one if it is running; nothing is started."""
+    url = settings.catalogue.url
+    options = settings.catalogue.options(url) if url is not None else catalogue_process(settings).find()
+    return ("", None) if options is None else (options.http.url, connect(options, threading.Event(), clock))

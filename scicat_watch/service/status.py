@@ -1,57 +1,61 @@
-"""What is known of the work from outside: the journal that the daemon and the one-shot leave. Opens nothing else."""
+"""What is known of the work from outside, from the journal that the daemon and the one-time ingest leave."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from scicat_watch.clock import Clock, SystemClock
+from scicat_watch.ledger.journal import Entry
 from scicat_watch.service.site import open_journal
 from scicat_watch.settings.model import Settings
 
-_ALIVE = 30.0  # Seconds since its last pulse after which a daemon is taken for gone.
+_ALIVE = 30.0  # Seconds since its last heartbeat after which a daemon is taken for ended.
 
 
-def collect(settings: Settings) -> dict[str, Any]:
+def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
     """The state as plain values: `daemon`, `beamtimes`, `failed`, and the totals of both."""
     journal = open_journal(settings)
     try:
         pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
     finally:
         journal.close()
-    now = time.time()
-    daemon = None
-    if pulse is not None:
-        daemon = {
-            "running": now - pulse["pulse"] < _ALIVE,
-            "host": pulse["host"],
-            "pid": pulse["pid"],
-            "since": _iso(pulse["started"]),
-            "last_sign": _iso(pulse["pulse"]),
-            "catalogue": pulse["catalogue"],
-        }
+    now = (clock or SystemClock()).now().timestamp()
     return {
-        "daemon": daemon,
-        "beamtimes": shown,
-        "failed": [
-            {
-                "pid": entry.pid,
-                "line": entry.line,
-                "directory": entry.directory,
-                "reason": entry.reason,
-                "tries": entry.tries,
-                "last_try": _iso(entry.last_try),
-                "next_try": _iso(entry.next_try) if entry.next_try else None,
-            }
-            for entry in failed
-        ],
+        "daemon": None if pulse is None else _daemon(pulse, now),
+        "beamtimes": [asdict(state) for state in shown],
+        "failed": [_failed(entry) for entry in failed],
         "totals": {
-            "done": sum(one.get("done", 0) for one in shown),
-            "waiting": sum(one.get("waiting", 0) for one in shown),
-            "skipped": sum(one.get("skipped", 0) for one in shown),
+            "done": sum(state.done for state in shown),
+            "waiting": sum(state.waiting for state in shown),
+            "skipped": sum(state.skipped for state in shown),
             "failed": len(failed),
-            "problems": sum(len(one.get("problems", [])) for one in shown),
+            "problems": sum(len(state.problems) for state in shown),
         },
+    }
+
+
+def _daemon(pulse: dict[str, Any], now: float) -> dict[str, Any]:
+    return {
+        "running": now - pulse["pulse"] < _ALIVE,
+        "host": pulse["host"],
+        "pid": pulse["pid"],
+        "since": _iso(pulse["started"]),
+        "heartbeat": _iso(pulse["pulse"]),
+        "catalogue": pulse["catalogue"],
+    }
+
+
+def _failed(entry: Entry) -> dict[str, Any]:
+    return {
+        "pid": entry.pid,
+        "line": entry.line,
+        "directory": entry.directory,
+        "reason": entry.reason,
+        "tries": entry.tries,
+        "last_try": _iso(entry.last_try),
+        "next_try": _iso(entry.next_try) if entry.next_try else None,
     }
 
 

@@ -1,8 +1,7 @@
-"""The work on one beamtime: what its watch finds goes, by the ledger's plan, into the lanes and back."""
+"""The work on one beamtime: what its watch finds goes, by the ledger's plan, into the queues and back."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import queue
@@ -11,16 +10,25 @@ from pathlib import Path
 
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints, Ledger
+from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action, Decision
-from scicat_watch.model import Beamtime, Outcome, Scan
+from scicat_watch.model import (
+    Beamtime,
+    BeamtimeState,
+    Outcome,
+    Request,
+    SkippedLine,
+    WaitingScan,
+)
 from scicat_watch.service.dispatch import Dispatcher
+from scicat_watch.service.reporting.reporter import Reporter
 from scicat_watch.service.site import Site
+from scicat_watch.service.targets import Once
 
 log = logging.getLogger(__name__)
 
-_SHOWN = 50  # Waiting scans and bad lines that `status` is told of, besides their number.
+_SHOWN = 50  # Waiting scans and bad lines that a state names, besides their number.
 
 
 class BeamtimeWork:
@@ -30,33 +38,36 @@ class BeamtimeWork:
         self,
         site: Site,
         beamtime: Beamtime,
-        lanes: Dispatcher,
+        dispatcher: Dispatcher,
+        reporter: Reporter,
         *,
         rules: WatchRules | None = None,
+        ledger: BeamtimeLedger | None = None,
         entered: Callable[[Path], None] = lambda path: None,
-        finished: Callable[[Outcome], None] = lambda outcome: None,
-        once: Callable[[Scan], bool] | None = None,
-        within: Path | None = None,
+        wake: Callable[[], None] = lambda: None,
+        once: Callable[[Request], bool] | None = None,
+        within: tuple[Path, ...] = (),
     ) -> None:
-        """`finished` is told each outcome, from any thread.
+        """`wake` is called, from any thread, when there is an outcome for `step` to take.
 
-        `once`: take all scans of which this is true, also those that are done, and none of them again.
-        `within`: look only into the directories on the way to this one.
+        `once`: take all requests of which this is true, also those that are done, and none of them again.
+        `within`: rescan only there, see `discovery.tree`.
         """
         self.beamtime = beamtime
-        self._site, self._lanes, self._told, self._once = site, lanes, finished, once is not None
-        self.ledger: BeamtimeLedger = site.ledger(beamtime)
-        self._results: queue.SimpleQueue[tuple[Scan, float | None]] = queue.SimpleQueue()
+        self._site, self._dispatcher, self._reporter = site, dispatcher, reporter
+        self._wake, self._once = wake, once is not None
+        self.ledger = ledger or site.ledger(beamtime)
+        self._results: queue.SimpleQueue[tuple[Request, float | None]] = queue.SimpleQueue()
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
-        asked = Ledger(once) if once else Ledger(self.ledger.wanted, self.ledger.begun, self.ledger.changed)
+        asked = Once(self.ledger, once) if once else self.ledger
         self.watch = BeamtimeWatch(
             beamtime, rules or site.settings.watch_rules(), site.host, asked, entered,
             patient=once is None, within=within,
         )  # fmt: skip
 
     def step(self, hints: Hints | None) -> Findings:
-        """Look, and put what is ready into the lanes. OSError if a list of ours cannot be read."""
+        """Rescan what the hints name, or everything, and queue what is ready. OSError if a list cannot be read."""
         self.take_results()
         findings = self.watch.step(self._site.clock.monotonic(), hints)
         for ready in findings.ready:
@@ -72,59 +83,67 @@ class BeamtimeWork:
         unusable = [f"{path}: cannot be worked on: {error}" for path, error in self._unusable.items()]
         return self.watch.problems() + unusable
 
-    def show(self, problem: str = "") -> None:
-        """Leave the state of the beamtime for `status`."""
-        waiting = [one for one in self.watch.waiting() if not one.put_off]  # Failed ones are told as failed.
-        bad = [(path, line) for path, line in self.watch.bad_lines()]
-        self._site.journal.show(
-            self.beamtime.directory,
-            self.beamtime.id,
-            {
-                "title": str(self.beamtime.metadata.get("title") or ""),
-                "generated": self.beamtime.generated,
-                "done": sum(self.ledger.ingested(path).count for path in self.watch.scan_directories()),
-                "waiting": len(waiting),
-                "waiting_scans": [{"pid": one.scan.pid, "reason": one.reason} for one in waiting[:_SHOWN]],
-                "skipped": len(bad),
-                "skipped_lines": [
-                    {"list": str(path), "line": line.line, "number": line.number, "reason": line.reason}
-                    for path, line in bad[:_SHOWN]
-                ],
-                "elsewhere": sorted(str(path) for path in self._foreign),
-                "problems": ([problem] if problem else []) + self.problems(),
-            },
+    def state(self, problem: str = "") -> BeamtimeState:
+        """How far the work is; OSError if a list of ours cannot be read."""
+        # Requests that failed are shown as failed, by the journal.
+        waiting = [one for one in self.watch.waiting() if not one.put_off]
+        bad = list(self.watch.bad_lines())
+        return BeamtimeState(
+            directory=str(self.beamtime.directory),
+            id=self.beamtime.id,
+            title=str(self.beamtime.metadata.get("title") or ""),
+            generated=self.beamtime.generated,
+            done=sum(self.ledger.ingested(path).count for path in self.watch.scan_directories()),
+            waiting=len(waiting),
+            waiting_scans=tuple(WaitingScan(one.request.pid, one.reason) for one in waiting[:_SHOWN]),
+            skipped=len(bad),
+            skipped_lines=tuple(
+                SkippedLine(str(path), line.line, line.number, line.reason) for path, line in bad[:_SHOWN]
+            ),
+            elsewhere=tuple(sorted(str(path) for path in self._foreign)),
+            problems=((problem,) if problem else ()) + tuple(self.problems()),
         )
 
-    def _dispatch(self, ready: Ready) -> None:
-        scan = ready.scan
-        if not self._may_ingest(scan.directory):
-            if self._once:  # It ends rather than wait for another's end.
-                self.watch.forget(scan)
+    def report(self, problem: str = "") -> None:
+        """Report the state of the beamtime. OSError as `state`."""
+        self._reporter.beamtime(self.state(problem))
+
+    def take_results(self) -> None:
+        """Say to the watch which requests are done with, and which are to come again."""
+        while True:
+            try:
+                request, wait = self._results.get_nowait()
+            except queue.Empty:
+                return
+            if wait is None or self._once:
+                self.watch.forget(request)
             else:
-                self._put_off(scan, self._site.settings.watching.rescan_interval)
+                self._put_off(request, wait)
+
+    def _dispatch(self, ready: Ready) -> None:
+        request = ready.request
+        if not self._may_ingest(request.key.directory):
+            if self._once:  # It ends rather than wait for another's end.
+                self.watch.forget(request)
+            else:
+                self._put_off(request, self._site.settings.watching.rescan_interval)
             return
         now = self._site.clock.now().timestamp()
-        decision = Decision(Action.INGEST) if self._once else self.ledger.decide(scan, ready.signature, now)
+        decision = Decision(Action.INGEST) if self._once else self.ledger.decide(request, ready.state, now)
         match decision.action:
             case Action.INGEST:
-                self.ledger.begin(scan, now)
-                known = dataclasses.replace(ready, scan=self.ledger.as_known(scan))
-                self._lanes.put(scan.directory, (known, self.beamtime, functools.partial(self._finished, ready)))
+                self.ledger.begin(request, now)
+                self._dispatcher.put(ready, self.beamtime, functools.partial(self._finished, ready))
             case Action.WAIT:
-                self._put_off(scan, decision.until - now)
-            case Action.NOTE:
-                self.ledger.note_found(scan)
-                self.watch.forget(scan)
+                self._put_off(request, decision.until - now)
             case Action.NOTHING:
-                self.watch.forget(scan)
+                self.watch.forget(request)
 
     def _may_ingest(self, directory: Path) -> bool:
-        """Whether the scans of a directory are ours; if not, says why in the log."""
+        """Whether the scans of a directory are ours."""
         try:
             ours = self.ledger.ours(directory)
         except OSError as error:
-            if self._unusable.get(directory) != str(error):
-                log.error("%s: cannot be worked on: %s", directory, error)
             self._unusable[directory] = str(error)
             return False
         self._unusable.pop(directory, None)
@@ -135,40 +154,18 @@ class BeamtimeWork:
             self._foreign.add(directory)
         return ours
 
-    def _finished(self, ready: Ready, known: Ready, outcome: Outcome) -> None:
-        """Note the outcome of `ready`, which was ingested as `known`; called by a lane's thread."""
-        _report(outcome)
-        outcome = dataclasses.replace(outcome, scan=ready.scan)
+    def _finished(self, ready: Ready, outcome: Outcome) -> None:
+        """Note and report an outcome; called by a queue's thread."""
         now = self._site.clock.now().timestamp()
         try:
-            again = self.ledger.note(outcome, ready.signature, now)
+            again = self.ledger.note(outcome, ready.state, now)
         except Exception:
-            # A scan that could not be noted comes again, and is found unchanged in the catalogue.
-            log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.scan.pid)
+            # A request that could not be noted comes again, and is found unchanged in the catalogue.
+            log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.request.pid)
             again = now + self._site.settings.retrying.first
-        self._results.put((outcome.scan, None if again is None else again - now))
-        self._told(outcome)
+        self._results.put((outcome.request, None if again is None else again - now))
+        self._reporter.outcome(outcome)
+        self._wake()
 
-    def take_results(self) -> None:
-        """Tell the watch which scans are done with, and which are to come again."""
-        while True:
-            try:
-                scan, wait = self._results.get_nowait()
-            except queue.Empty:
-                return
-            if wait is None or self._once:
-                self.watch.forget(scan)
-            else:
-                self._put_off(scan, wait)
-
-    def _put_off(self, scan: Scan, seconds: float) -> None:
-        self.watch.again(scan, self._site.clock.monotonic() + seconds)
-
-
-def _report(outcome: Outcome) -> None:
-    if outcome.done:
-        log.info("%s %s in %.2f s", outcome.status, outcome.scan.pid, outcome.seconds)
-    else:
-        log.error("failed %s: %s", outcome.scan.pid, outcome.reason)
-    for note in outcome.notes:
-        log.debug("%s: %s", outcome.scan.pid, note)
+    def _put_off(self, request: Request, seconds: float) -> None:
+        self.watch.again(request, self._site.clock.monotonic() + seconds)

@@ -92,7 +92,10 @@ def latency_and_idling(place: Path, given: argparse.Namespace) -> None:
 def idle_rescan(place: Path, given: argparse.Namespace) -> None:
     """What a look at everything costs when nothing changed."""
     from scicat_watch.discovery.rules import WatchRules
-    from scicat_watch.discovery.watch import BeamtimeWatch, Hints, Ledger
+    from scicat_watch.discovery.watch import BeamtimeWatch, Hints
+    from scicat_watch.ledger.journal import Journal
+    from scicat_watch.ledger.ledger import BeamtimeLedger
+    from scicat_watch.ledger.rules import IngestedRules, RetryRules
     from scicat_watch.model import Beamtime
 
     for folder in range(1000):
@@ -100,7 +103,12 @@ def idle_rescan(place: Path, given: argparse.Namespace) -> None:
         made.mkdir(parents=True)
         for file in range(3):
             (made / f"frame_{file}.tif").touch()
-    watch = BeamtimeWatch(Beamtime("1", place / "bt", {}), WatchRules(), "host", Ledger(lambda scan: True))
+    beamtime = Beamtime("1", place / "bt", {})
+
+    def ledger() -> BeamtimeLedger:
+        return BeamtimeLedger(beamtime, IngestedRules(), RetryRules(), Journal(None))
+
+    watch = BeamtimeWatch(beamtime, WatchRules(), "host", ledger())
     clock = 0.0
     for _ in range(4):
         clock += 3.0
@@ -112,10 +120,8 @@ def idle_rescan(place: Path, given: argparse.Namespace) -> None:
     note("a look at 1,011 unchanged directories", milliseconds(looks))
     names = [f"run_{number:06d}" for number in range(100_000)]
     append(place / "bt" / "scicat-datasets-1.lst", *names)
-    done = set(names)
-    watch = BeamtimeWatch(
-        Beamtime("1", place / "bt", {}), WatchRules(), "host", Ledger(lambda scan: scan.line not in done)
-    )
+    (place / "bt" / "scicat-ingested-datasets-1.lst").write_text("".join(f"{name} 1.7e9 1.7e9 0\n" for name in names))
+    watch = BeamtimeWatch(beamtime, WatchRules(), "host", ledger())
     watch.step(0.0, None)
     appended = []
     for number in range(5):

@@ -136,7 +136,7 @@ def asking() -> Schema:
 
 def job_of(path: Path, schema: Schema, thumbnails: bool = False) -> ReadJob:
     directory = path.parent
-    scan = Scan("bench", directory / path.stem, directory, path.stem, path.stem, path)
+    scan = Scan("bench", directory, path.stem, path.stem, path)
     beamtime = Beamtime("bench", directory, {"title": "bench"}, None)
     return ReadJob(scan, beamtime, (schema,), ReadLimits(thumbnails=thumbnails), (directory,))
 

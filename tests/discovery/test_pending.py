@@ -11,19 +11,19 @@ import pytest
 
 from scicat_watch.discovery.pending import Pending, Ready, find_master
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.watch import scan_of_file
-from scicat_watch.model import Scan
+from scicat_watch.model import Origin, Request
+from tests import makers
 from tests.discovery.child import run_as_nobody
 
 EXTENSIONS = WatchRules().master_extensions
 
 
-def _listed(directory: Path, name: str, **more: Any) -> Scan:
-    return Scan("1", directory / name, directory, name, name, **more)
+def _listed(directory: Path, name: str, **more: Any) -> Request:
+    return makers.request(makers.scan(directory, name, None, **more))
 
 
-def _found(file: Path) -> Scan:
-    return scan_of_file("1", file.parent, file)
+def _found(file: Path) -> Request:
+    return makers.request(makers.scan(file.parent, file.stem, file), Origin.FOUND)
 
 
 def _pending(root: Path, *, patient: bool = True, **settings: Any) -> Pending:
@@ -51,7 +51,7 @@ def test_a_file_is_ready_once_it_has_been_quiet(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes() + b"more")
     assert _ready(pending, 5.0) == []
     (ready,) = _ready(pending, 10.0)
-    assert ready.scan.master == file
+    assert ready.request.scan.master == file
     assert (list(pending.waiting()), pending.next_due(), len(pending._settling)) == ([], None, 0)
 
 
@@ -62,9 +62,9 @@ def test_a_listed_scan_waits_for_its_own_line_and_for_its_file(tmp_path: Path) -
     (tmp_path / "only_detector_files_0001.tif").touch()
     pending.admit(_listed(tmp_path, "only_detector_files"), 2.0)
     _ready(pending, 0.0)
-    assert [one.scan.name for one in _ready(pending, 5.0)] == ["a"]
+    assert [one.request.scan.name for one in _ready(pending, 5.0)] == ["a"]
     (ready,) = _ready(pending, 7.0)
-    assert (ready.scan.name, ready.scan.master, ready.signature) == ("only_detector_files", None, ())
+    assert (ready.request.scan.name, ready.request.scan.master, ready.state) == ("only_detector_files", None, None)
 
 
 @pytest.mark.parametrize("stranger", ["scan_10", "scan_10.tif", "other", "scan"])
@@ -78,9 +78,9 @@ def test_a_listed_scan_without_files_is_waited_for(tmp_path: Path, own: str, str
         assert _ready(pending, now) == []
     assert {one.reason for one in pending.waiting()} == {"no file or folder of its name is there"}
     (tmp_path / own).touch()
-    assert [one.scan.name for one in _ready(pending, 90.0)] == ["scan_1"]
+    assert [one.request.scan.name for one in _ready(pending, 90.0)] == ["scan_1"]
     (given_up,) = _ready(pending, 150.0)
-    assert (given_up.scan.name, given_up.comment) == ("never_2", "No files of this scan were found.")
+    assert (given_up.request.scan.name, given_up.comment) == ("never_2", "No files of this scan were found.")
 
 
 def test_a_file_that_is_still_open_is_waited_for_until_it_counts_as_left(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_scan_without_a_file_is_not_believed_while_its_list_is_away(tmp_path: 
     (tmp_path / "away").rename(tmp_path / "raw")
     _ready(pending, 30.0)
     (ready,) = _ready(pending, 40.0)
-    assert ready.scan.master == tmp_path / "raw/a.nxs"
+    assert ready.request.scan.master == tmp_path / "raw/a.nxs"
 
 
 def test_files_that_lead_out_of_the_beamtime_or_are_none_are_held(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_name_that_is_too_long_for_the_system_holds_up_no_other(tmp_path: Path
     pending.admit(_listed(tmp_path, "/".join(["x" * 200] * 25)), 0.0)
     pending.admit(_listed(tmp_path, "a"), 0.0)
     _ready(pending, 0.0)
-    assert [one.scan.name for one in _ready(pending, 5.0)] == ["a"]
+    assert [one.request.scan.name for one in _ready(pending, 5.0)] == ["a"]
     assert [one.stuck for one in pending.waiting()] == [True]
 
 
@@ -186,16 +186,17 @@ def test_a_folder_that_may_not_be_entered_holds_up_no_other(tmp_path: Path) -> N
         import sys
         from pathlib import Path
         from scicat_watch.discovery.pending import Pending
-        from scicat_watch.model import Scan
+        from scicat_watch.model import Origin, Request, RequestKey, Scan
         from scicat_watch.discovery.rules import WatchRules
         become_nobody()
         root = Path(sys.argv[1])
         pending = Pending(WatchRules(), (root,), "the.lst")
         for name in ("sub/b", "a"):
-            pending.admit(Scan("1", root / name, root, name, name), 0.0)
+            scan = Scan("1", root, name, name)
+            pending.admit(Request(RequestKey(root, name), scan.pid, (scan,), Origin.LISTED), 0.0)
         list(pending.take_ready(0.0))
-        print(*[ready.scan.name for ready in pending.take_ready(5.0)])
-        print(*[waiting.scan.name for waiting in pending.waiting()])
+        print(*[ready.request.scan.name for ready in pending.take_ready(5.0)])
+        print(*[waiting.request.scan.name for waiting in pending.waiting()])
     """
     try:
         assert run_as_nobody(program, tmp_path) == ["a", "sub/b"]
@@ -220,7 +221,7 @@ def test_a_closed_file_hurries_its_own_scan_and_no_other(tmp_path: Path) -> None
         pending.admit(_listed(tmp_path, name), 0.0, due=100.0)
     pending.hurry(tmp_path / "a.nxs", 3.0)
     _ready(pending, 3.0)
-    assert [one.scan.name for one in _ready(pending, 4.0)] == ["a"]
+    assert [one.request.scan.name for one in _ready(pending, 4.0)] == ["a"]
     pending.hurry(tmp_path / "b/b.nxs", 5.0)
     assert pending.next_due() == 5.0
 
@@ -250,7 +251,7 @@ def test_the_master_file_is_beside_the_folder_or_in_it(tmp_path: Path, files: li
     for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = find_master(_listed(tmp_path, "a"), EXTENSIONS)
+    found = find_master(makers.scan(tmp_path, "a", None), EXTENSIONS)
     assert found == (tmp_path / master if master else None)
 
 

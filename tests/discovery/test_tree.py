@@ -11,6 +11,7 @@ import pytest
 
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.tree import Tree
+from scicat_watch.model import FileState
 from tests.discovery.child import run_as_nobody
 
 LIST = "scicat-datasets-1.lst"
@@ -37,7 +38,7 @@ def _data(tree: Tree) -> list[str]:
 def test_data_files_and_lists_are_found_at_every_depth(tmp_path: Path) -> None:
     _make(tmp_path, "a.nxs", "b.txt", "one/c.H5", f"one/two/{LIST}", "one/two/d.nxs", "one/two/sub/e.nxs")
     tree = _tree(tmp_path)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     assert _data(tree) == ["a.nxs", "one/c.H5", "one/two/d.nxs"]
     assert [path for path, node in tree.nodes.items() if node.has_list] == [tmp_path / "one/two"]
     assert tree.scan_directory(tmp_path / "one/two/deep/er") == tmp_path / "one/two"
@@ -58,7 +59,7 @@ def test_data_files_and_lists_are_found_at_every_depth(tmp_path: Path) -> None:
 def test_where_is_looked_is_a_setting(tmp_path: Path, settings: dict[str, Any], found: list[str]) -> None:
     _make(tmp_path, "d.nxs", f"raw/{LIST}", "raw/s/e.nxs", "x/f.nxs", "x/y/g.nxs")
     tree = _tree(tmp_path, **settings)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     assert _data(tree) == found
 
 
@@ -67,7 +68,7 @@ def test_the_parts_of_a_scan_are_no_scans_of_their_own(tmp_path: Path) -> None:
         tmp_path, "s_1.nxs", "s_1_0001.h5", "s_1.h5", "s_1/det_1.nxs", "s_10.nxs", "_tmp_s.nxs", ".s.nxs", "s_data_1.h5"
     )
     tree = _tree(tmp_path)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     assert _data(tree) == ["s_1.nxs", "s_10.nxs"]
 
 
@@ -77,7 +78,7 @@ def test_links_to_directories_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "in/away").symlink_to(tmp_path / "out")
     (tmp_path / "in/round").symlink_to(tmp_path / "in")
     tree = _tree(tmp_path / "in")
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     assert _data(tree) == ["a.nxs"]
 
 
@@ -86,45 +87,45 @@ def test_a_quiet_directory_is_listed_once_more_after_the_tick_and_then_left_alon
     tree = _tree(tmp_path)
     seen: list[Path] = []
     for now, listed in [(0.0, 1), (1.0, 1), (2.5, 1), (3.0, 0), (60.0, 0)]:
-        assert len(tree.refresh(now, None, seen.append)) == listed, now
+        assert len(tree.rescan(now, None, seen.append)) == listed, now
     _make(tmp_path, "b.nxs")
-    assert len(tree.refresh(61.0, None)) == 1
+    assert len(tree.rescan(61.0, None)) == 1
     assert _data(tree) == ["a.nxs", "b.nxs"]
 
 
 def test_a_name_that_comes_within_the_tick_of_a_look_is_found(tmp_path: Path) -> None:
     """A coarse clock gives the directory the times that it had at the look."""
     tree = _tree(tmp_path)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     node = tree.nodes[tmp_path]
     _make(tmp_path, "late.nxs")
     status = tmp_path.stat()
-    node.signature = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    tree.refresh(60.0, None)
+    node.state = FileState.of(status)
+    tree.rescan(60.0, None)
     assert _data(tree) == ["late.nxs"]
 
 
 def test_only_directories_that_are_named_are_looked_at(tmp_path: Path) -> None:
     _make(tmp_path, "x/", "y/")
     tree = _tree(tmp_path)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     _make(tmp_path, "x/a.nxs", "y/b.nxs")
-    assert [node.path for node in tree.refresh(1.0, {tmp_path / "x", tmp_path / "elsewhere"})] == [tmp_path / "x"]
+    assert [node.path for node in tree.rescan(1.0, {tmp_path / "x", tmp_path / "elsewhere"})] == [tmp_path / "x"]
     assert _data(tree) == ["x/a.nxs"]
 
 
 def test_directories_go_come_back_and_change_their_names(tmp_path: Path) -> None:
     _make(tmp_path, "x/y/a.nxs")
     tree = _tree(tmp_path)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     (tmp_path / "x").rename(tmp_path / "z")
-    tree.refresh(10.0, None)
+    tree.rescan(10.0, None)
     assert _data(tree) == ["z/y/a.nxs"]
     shutil.rmtree(tmp_path / "z")
-    tree.refresh(20.0, {tmp_path / "z/y"})
+    tree.rescan(20.0, {tmp_path / "z/y"})
     assert tree.nodes.keys() == {tmp_path, tmp_path / "z"}
     _make(tmp_path, "x/y/a.nxs")
-    tree.refresh(30.0, None)
+    tree.rescan(30.0, None)
     assert _data(tree) == ["x/y/a.nxs"]
     assert tree.nodes.keys() == {tmp_path, tmp_path / "x", tmp_path / "x/y"}
 
@@ -132,12 +133,12 @@ def test_directories_go_come_back_and_change_their_names(tmp_path: Path) -> None
 def test_a_root_that_is_away_is_a_problem_and_not_the_end(tmp_path: Path) -> None:
     _make(tmp_path, "bt/x/a.nxs")
     tree = _tree(tmp_path / "bt")
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     (tmp_path / "bt").rename(tmp_path / "away")
-    tree.refresh(10.0, None)
+    tree.rescan(10.0, None)
     assert "bt" in tree.nodes[tmp_path / "bt"].problem
     (tmp_path / "away").rename(tmp_path / "bt")
-    tree.refresh(20.0, None)
+    tree.rescan(20.0, None)
     assert _data(tree) == ["x/a.nxs"]
     assert tree.nodes[tmp_path / "bt"].problem == ""
 
@@ -145,10 +146,10 @@ def test_a_root_that_is_away_is_a_problem_and_not_the_end(tmp_path: Path) -> Non
 def test_a_file_in_the_place_of_a_directory_drops_it(tmp_path: Path) -> None:
     _make(tmp_path, "x/a.nxs")
     tree = _tree(tmp_path)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     shutil.rmtree(tmp_path / "x")
     _make(tmp_path, "x")
-    tree.refresh(1.0, None)
+    tree.rescan(1.0, None)
     assert tree.nodes.keys() == {tmp_path}
 
 
@@ -162,7 +163,7 @@ def test_a_directory_that_may_not_be_read_is_told_and_hides_no_other(tmp_path: P
         from scicat_watch.discovery.rules import WatchRules
         become_nobody()
         tree = Tree(Path(sys.argv[1]), "list", WatchRules())
-        tree.refresh(0.0, None)
+        tree.rescan(0.0, None)
         for node in tree.nodes.values():
             print(node.path.name, *[file.name for file in node.data], bool(node.problem))
     """
@@ -183,10 +184,10 @@ def test_a_very_deep_directory_ends_nothing(tmp_path: Path) -> None:
     finally:
         os.close(here)
     tree = _tree(tmp_path)
-    tree.refresh(0.0, None)
+    tree.rescan(0.0, None)
     assert len(tree.nodes) > 1000
     shutil.move(tmp_path / "d", tmp_path / "e")
-    tree.refresh(10.0, None)
+    tree.rescan(10.0, None)
     assert tmp_path / "d" not in tree.nodes
     assert tmp_path / "e" in tree.nodes
     while (tmp_path / "e").exists():  # From the top, because the tools that remove trees go down by recursion.
@@ -199,7 +200,10 @@ def test_a_very_deep_directory_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_only_the_way_to_one_directory_is_entered_on_demand(tmp_path: Path) -> None:
-    _make(tmp_path, "x/y/a.nxs", "z/b.nxs")
-    tree = Tree(tmp_path, LIST, WatchRules(), within=tmp_path / "x/y")
-    tree.refresh(0.0, None)
-    assert tree.nodes.keys() == {tmp_path, tmp_path / "x", tmp_path / "x/y"}
+    _make(tmp_path, "x/y/w/a.nxs", "z/b.nxs")
+    tree = Tree(tmp_path, LIST, WatchRules(), within=(tmp_path / "x/y",))
+    tree.rescan(0.0, None)
+    assert tree.nodes.keys() == {tmp_path, tmp_path / "x", tmp_path / "x/y", tmp_path / "x/y/w"}
+    to_a_file = Tree(tmp_path, LIST, WatchRules(), within=(tmp_path / "z/b.nxs",))
+    to_a_file.rescan(0.0, None)
+    assert to_a_file.nodes.keys() == {tmp_path, tmp_path / "z"}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.watch import BeamtimeWatch, Hints, Ledger, scan_of_file
+from scicat_watch.discovery.watch import BeamtimeWatch, Hints
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action
 from scicat_watch.ledger.rules import IngestedRules, RetryRules
-from scicat_watch.model import Beamtime, Outcome, Scan, Stamps, Status
+from scicat_watch.model import Beamtime, Outcome, Request, Stamps, Status, line_of_found
 
 LIST = "scicat-datasets-1.lst"
 STAMPS = Stamps(1.7e9, 1.7e9, 0.0)
@@ -30,15 +31,20 @@ class Beamline:
         self._watching = WatchRules(**({"without_files_after": 0.0} | watching))
         self.now = 0.0
         self.datasets: list[str] = []
+        self._journals: list[Journal] = []
         self.start()
 
     def start(self) -> None:
         """Begin, or begin anew after a kill: what was in memory is lost."""
         beamtime = Beamtime("1", self.root, {})
         journal = Journal(self._state / "journal.sqlite")
+        self._journals.append(journal)
         self.ledger = BeamtimeLedger(beamtime, IngestedRules(fallback=self._state / "fallback"), RetryRules(), journal)
-        asked = Ledger(self.ledger.wanted, self.ledger.begun, self.ledger.changed)
-        self.watch = BeamtimeWatch(beamtime, self._watching, "host", asked)
+        self.watch = BeamtimeWatch(beamtime, self._watching, "host", self.ledger)
+
+    def close(self) -> None:
+        for journal in self._journals:
+            journal.close()
 
     def make(self, *names: str) -> None:
         for name in names:
@@ -50,43 +56,56 @@ class Beamline:
         with (self.root / directory / LIST).open("a") as file:
             file.write("".join(f"\n{line}" for line in lines))
 
-    def look(self, hints: Hints | None = None) -> list[Scan]:
-        """The scans that a look hands out."""
+    def step(self, hints: Hints | None = None) -> list[Request]:
+        """The requests that a step hands out."""
         self.now += 10.0
-        return [ready.scan for ready in self.watch.step(self.now, hints).ready]
+        return [ready.request for ready in self.watch.step(self.now, hints).ready]
 
-    def work(self, looks: int = 3, *, fail: bool = False) -> list[str]:
-        """Do what the service does for some looks; the names of the datasets that were published."""
+    def work(self, steps: int = 3, *, fail: bool = False) -> list[str]:
+        """Do what the service does for some steps; the datasets that were published."""
         before = len(self.datasets)
-        for _ in range(looks):
-            for scan in self.look():
-                self._treat(scan, fail=fail)
+        for _ in range(steps):
+            for request in self.step():
+                self._treat(request, fail=fail)
         return self.datasets[before:]
 
-    def _treat(self, scan: Scan, *, fail: bool) -> None:
+    def _treat(self, request: Request, *, fail: bool) -> None:
         time = 1.7e9 + self.now
-        match self.ledger.decide(scan, (), time):
-            case decision if decision.action is Action.INGEST:
-                self.ledger.begin(scan, time)
+        decision = self.ledger.decide(request, None, time)
+        match decision.action:
+            case Action.INGEST:
+                self.ledger.begin(request, time)
                 status = Status.FAILED if fail else Status.CREATED
                 stamps = Stamps() if fail else STAMPS
-                at = self.ledger.note(Outcome(scan, status, stamps=stamps), (), time)
-                if at is None:
-                    self.datasets.append(scan.pid)
-                    self.watch.forget(scan)
-                else:
-                    self.watch.again(scan, self.now + at - time)
-            case decision if decision.action is Action.WAIT:
-                self.watch.again(scan, self.now + decision.until - time)
-            case decision:
-                if decision.action is Action.NOTE:
-                    self.ledger.note_found(scan)
-                self.watch.forget(scan)
+                at = self.ledger.note(Outcome(request, status, stamps=stamps), None, time)
+                if at is not None:
+                    self.watch.again(request, self.now + at - time)
+                    return
+                self.watch.forget(request)
+                self.datasets.append(request.pid)
+            case Action.WAIT:
+                self.watch.again(request, self.now + decision.until - time)
+            case Action.NOTHING:
+                self.watch.forget(request)
 
 
 @pytest.fixture
-def beamline(tmp_path: Path) -> Beamline:
-    return Beamline(tmp_path)
+def beamlines(tmp_path: Path) -> Iterator[Callable[..., Beamline]]:
+    """Makes beamlines with their rules."""
+    made: list[Beamline] = []
+
+    def make(**rules: Any) -> Beamline:
+        made.append(Beamline(tmp_path, **rules))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def beamline(beamlines: Callable[..., Beamline]) -> Beamline:
+    return beamlines()
 
 
 def test_listed_scans_come_once_in_the_order_of_their_list(beamline: Beamline) -> None:
@@ -108,7 +127,7 @@ def test_several_lists_have_a_say_over_their_own_directories(beamline: Beamline)
     beamline.make("x/a.nxs", "y/a.nxs", "z/a.nxs")
     beamline.append("x", "a")
     beamline.append("y", "a")
-    assert [scan.place.parent.name for scan in (*beamline.look(), *beamline.look())] == ["x", "y", "z"]
+    assert [request.scan.place.parent.name for request in (*beamline.step(), *beamline.step())] == ["x", "y", "z"]
 
 
 def test_the_file_of_a_line_for_one_entry_is_no_scan_of_its_own(beamline: Beamline) -> None:
@@ -121,7 +140,7 @@ def test_a_half_written_line_makes_no_dataset(beamline: Beamline) -> None:
     beamline.make("raw/scan_00003.nxs")
     beamline.append("raw", "scan_0000")
     beamline.now = -7.0
-    beamline.look()
+    beamline.step()
     with (beamline.root / "raw" / LIST).open("a") as file:
         file.write("3")
     beamline.now = -6.0
@@ -130,18 +149,18 @@ def test_a_half_written_line_makes_no_dataset(beamline: Beamline) -> None:
 
 def test_an_event_is_enough_and_none_is_needed(beamline: Beamline) -> None:
     beamline.make("raw/x.txt")
-    beamline.look()
+    beamline.step()
     beamline.append("raw", "a")
-    assert beamline.look(Hints(directories=frozenset({beamline.root / "raw"}))) == []
-    assert [scan.name for scan in beamline.look(Hints())] == ["a"]
+    assert beamline.step(Hints(directories=frozenset({beamline.root / "raw"}))) == []
+    assert [request.scan.name for request in beamline.step(Hints())] == ["a"]
     beamline.append("raw", "b")
-    beamline.look()
-    assert [scan.name for scan in beamline.look(Hints())] == ["b"]
+    beamline.step()
+    assert [request.scan.name for request in beamline.step(Hints())] == ["b"]
 
 
 @pytest.mark.parametrize("trigger", ["lists", "files", "both"])
-def test_what_makes_a_scan_is_a_setting(tmp_path: Path, trigger: str) -> None:
-    beamline = Beamline(tmp_path, trigger=trigger)
+def test_what_makes_a_scan_is_a_setting(beamlines: Callable[..., Beamline], trigger: str) -> None:
+    beamline = beamlines(trigger=trigger)
     beamline.make("raw/a.nxs", "raw/b.nxs")
     beamline.append("raw", "a", "c")
     expected = {"lists": ["1/a", "1/c"], "files": ["1/a", "1/b"], "both": ["1/a", "1/b", "1/c"]}
@@ -152,7 +171,7 @@ def test_a_found_file_that_a_list_names_later_stays_one_dataset(beamline: Beamli
     beamline.make("raw/a.nxs")
     assert beamline.work() == ["1/raw/a"]
     beamline.append("raw", "a")
-    assert beamline.work() == []
+    assert beamline.work() == ["1/raw/a"]  # The same dataset, which is found unchanged.
     beamline.start()
     assert beamline.work() == []
 
@@ -160,8 +179,9 @@ def test_a_found_file_that_a_list_names_later_stays_one_dataset(beamline: Beamli
 @pytest.mark.parametrize("directory", ["raw", "raw data", "#1:2;3", "d\u00e9tecteur"])
 def test_so_it_does_in_a_directory_of_any_name(beamline: Beamline, directory: str) -> None:
     beamline.make(f"{directory}/a.nxs")
-    assert len(beamline.work()) == 1
+    (first,) = beamline.work()
     beamline.append(directory, "a")
+    assert beamline.work() == [first]
     assert beamline.work() == []
 
 
@@ -169,7 +189,7 @@ def test_found_files_stay_what_they_were_when_a_list_comes_that_names_others(bea
     beamline.make("raw/done.nxs")
     assert beamline.work() == ["1/raw/done"]
     beamline.make("raw/waits.nxs")
-    beamline.look()
+    beamline.step()
     beamline.append("raw", "other")
     assert sorted(beamline.work()) == ["1/other", "1/raw/waits"]
     beamline.start()
@@ -178,7 +198,7 @@ def test_found_files_stay_what_they_were_when_a_list_comes_that_names_others(bea
 
 def test_a_found_file_that_waits_is_taken_over_by_the_list_that_names_it(beamline: Beamline) -> None:
     beamline.make("raw/a.nxs")
-    beamline.look()
+    beamline.step()
     beamline.append("raw", "a")
     assert beamline.work() == ["1/a"]
 
@@ -195,9 +215,9 @@ def test_listed_scans_are_not_found_again_when_their_list_is_gone(beamline: Beam
 
 def test_what_began_as_found_ends_so_after_a_kill(beamline: Beamline) -> None:
     beamline.make("raw/a.nxs")
-    beamline.look()
-    (scan,) = beamline.look()
-    beamline.ledger.begin(scan, 1.7e9)
+    beamline.step()
+    (request,) = beamline.step()
+    beamline.ledger.begin(request, 1.7e9)
     beamline.append("raw", "a")
     beamline.start()
     assert beamline.work(8) == ["1/raw/a"]
@@ -211,26 +231,26 @@ def test_what_failed_as_found_is_not_made_a_second_time_by_a_list(beamline: Beam
     assert beamline.work(20) == []
 
 
-def test_a_listed_scan_is_not_lost_to_a_found_one_that_never_ends(tmp_path: Path) -> None:
-    beamline = Beamline(tmp_path)
+def test_a_listed_scan_is_not_lost_to_a_found_one_that_never_ends(beamlines: Callable[..., Beamline]) -> None:
+    beamline = beamlines()
     beamline.make("raw/a.nxs")
-    beamline.look()
-    (scan,) = beamline.look()
-    beamline.ledger.begin(scan, 1.7e9)
-    again = Beamline(tmp_path, trigger="lists")
+    beamline.step()
+    (request,) = beamline.step()
+    beamline.ledger.begin(request, 1.7e9)
+    again = beamlines(trigger="lists")
     again.append("raw", "a")
-    assert again.work(100) == ["1/a"]
+    assert again.work(100) == ["1/raw/a"]
 
 
 def test_a_listed_scan_is_not_lost_to_a_found_one_whose_file_is_gone(beamline: Beamline) -> None:
     beamline.make("raw/a.nxs")
-    beamline.look()
-    (scan,) = beamline.look()
-    beamline.ledger.begin(scan, 1.7e9)
+    beamline.step()
+    (request,) = beamline.step()
+    beamline.ledger.begin(request, 1.7e9)
     (beamline.root / "raw/a.nxs").unlink()
     beamline.append("raw", "a")
     beamline.start()
-    assert beamline.work(5) == ["1/a"]
+    assert beamline.work(5) == ["1/raw/a"]
 
 
 def test_failed_scans_come_again_and_the_others_do_not_wait_for_them(beamline: Beamline) -> None:
@@ -253,7 +273,7 @@ def test_a_directory_that_is_made_anew_with_the_same_names_is_ingested_anew(beam
     assert beamline.work() == ["1/a"]
 
 
-def test_a_beamtime_that_was_away_for_a_while_is_not_ingested_anew(beamline: Beamline) -> None:
+def test_a_beamtime_that_was_unreachable_for_a_while_is_not_ingested_anew(beamline: Beamline) -> None:
     beamline.make("raw/a.nxs", "found/b.nxs")
     beamline.append("raw", "a")
     assert len(beamline.work()) == 2
@@ -272,12 +292,12 @@ def test_an_ingested_list_that_cannot_be_read_puts_its_scans_off_and_loses_none(
     blocked.mkdir()
     first = beamline.work(4)
     assert ("1/a" in first, "1/c" in first) == ((False, True) if where == "raw" else (False, False))
-    assert any("cannot be told" in problem for problem in beamline.watch.problems())
+    assert any("cannot be read" in problem for problem in beamline.watch.problems())
     blocked.rmdir()
     assert sorted(first + beamline.work(8)) == ["1/a", "1/c", "1/found/d"]
 
 
-def test_bad_lines_and_unreadable_lists_are_told(beamline: Beamline) -> None:
+def test_bad_lines_and_unreadable_lists_are_reported(beamline: Beamline) -> None:
     beamline.append("raw", "../out", "a")
     (beamline.root / "zoo" / LIST).mkdir(parents=True)
     assert beamline.work() == ["1/a"]
@@ -286,7 +306,7 @@ def test_bad_lines_and_unreadable_lists_are_told(beamline: Beamline) -> None:
     assert beamline.watch.scan_directories() == [beamline.root, beamline.root / "raw", beamline.root / "zoo"]
 
 
-def test_changes_that_no_event_told_are_noticed(beamline: Beamline) -> None:
+def test_changes_that_no_event_reported_are_noticed(beamline: Beamline) -> None:
     beamline.make("raw/x.txt")
     beamline.watch.step(0.0, None)
     beamline.make("raw/y.txt")
@@ -295,19 +315,22 @@ def test_changes_that_no_event_told_are_noticed(beamline: Beamline) -> None:
 
 
 def test_the_line_of_a_found_file_reads_like_no_other_line() -> None:
-    root = Path("/bt")
     for name, line in [("raw/a", "raw/a"), ("a b", "'a b'"), ("a:1", "'a:1'"), ("#a", "'#a'"), ("m::x;y", "'m::x;y'")]:
-        assert scan_of_file("1", root, root / f"{name}.nxs").line == line
+        assert line_of_found(name) == line
 
 
-def test_the_list_of_a_directory_that_was_moved_in_speaks_before_its_files(tmp_path: Path) -> None:
-    line = Beamline(tmp_path)
-    line.look()
+def test_the_list_of_a_directory_that_was_moved_in_speaks_before_its_files(tmp_path: Path, beamline: Beamline) -> None:
+    line = beamline
+    line.step()
     (tmp_path / "away").mkdir()
     for name in ("multi.nxs", "run_1.nxs", "free_1.nxs", "pilatus_1.cbf"):
         (tmp_path / "away" / name).write_text(name)
     (tmp_path / "away" / LIST).write_text("run_1 pilatus\nmulti::/scan_1;multi_1\n")
     (tmp_path / "away").rename(line.root / "raw")
-    named = Hints(directories=frozenset({line.root}))  # All that an event tells: a name came in the beamtime directory.
-    assert line.look(named) == []
-    assert sorted(scan.line for scan in line.look(Hints())) == ["free_1", "multi::/scan_1;multi_1", "run_1 pilatus"]
+    named = Hints(directories=frozenset({line.root}))  # All that an event says: a name came in the beamtime directory.
+    assert line.step(named) == []
+    assert sorted(request.key.line for request in line.step(Hints())) == [
+        "free_1",
+        "multi::/scan_1;multi_1",
+        "run_1 pilatus",
+    ]

@@ -61,7 +61,6 @@ def test_one_good_record_is_enough_and_failures_after_it_change_nothing(tmp_path
     path.write_text("a 0 0 0\na 1795223410.1 1795223410.2 0\na 1795223410.1 -1 0\nb 0 0 0\n")
     known = _loaded(path)
     assert (known.done("a"), known.done("b"), known.count) == (True, False, 1)
-    assert known.stamps("a") == Stamps(1795223410.1, 1795223410.2, 0.0)
 
 
 def test_what_is_noted_is_on_the_disk_and_is_read_again(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def beamtime(directory: Path = Path("/gpfs/current"), generated: bool = False, *
 
 def scan(name: str = "scan_1", directory: Path = Path("/gpfs/current/raw"), master: str = ".nxs") -> Scan:
     place = directory / name
-    return Scan("20990042", place, directory, name, name, place.with_name(place.name + master) if master else None)
+    return Scan("20990042", directory, name, name, place.with_name(place.name + master) if master else None)
 
 
 def reading(

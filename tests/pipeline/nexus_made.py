@@ -50,7 +50,7 @@ def opened(path: Path, *roots: Path) -> Links:
 def scan(directory: Path, name: str, master: str | None = None, **more: Any) -> Scan:
     found = directory / (master or f"{name}.nxs")
     more.setdefault("stem", name)
-    return Scan("20990042", directory / name, directory, name, master=found if found.exists() else None, **more)
+    return Scan("20990042", directory, name, master=found if found.exists() else None, **more)
 
 
 def schema(variables: Sequence[Variable] = (), tree: TreeOptions | None = None, selector: Any = "*") -> Schema:

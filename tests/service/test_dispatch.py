@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from scicat_watch.clock import SystemClock
 from scicat_watch.discovery.pending import Ready
-from scicat_watch.model import Beamtime, Outcome, Scan, Status
+from scicat_watch.model import Beamtime, Outcome, Status
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.ingest import UnderWay
+from tests import makers
 
 BEAMTIME = Beamtime("11018765", Path("/bt"), {})
 
 
 class FaultyIngestor:
-    """Cannot start the second scan of each lane."""
+    """Cannot start the second scan of each queue."""
 
     def __init__(self) -> None:
         self._started = 0
@@ -31,21 +32,21 @@ class FaultyIngestor:
         return UnderWay(ready, beamtime, job, Future(), 0.0)
 
     def finish(self, under_way: UnderWay) -> Outcome:
-        return Outcome(under_way.ready.scan, Status.CREATED)
+        return Outcome(under_way.ready.request, Status.CREATED)
 
 
-def test_what_a_fault_keeps_from_an_outcome_counts_as_failed_and_the_lane_goes_on() -> None:
+def test_what_a_fault_keeps_from_an_outcome_counts_as_failed_and_the_queue_goes_on() -> None:
     stopping = threading.Event()
     ingestor: Any = FaultyIngestor()
-    lanes = Dispatcher(ingestor, side_by_side=1, read_ahead=2, stopping=stopping)
+    dispatcher = Dispatcher(ingestor, SystemClock(), stopping, side_by_side=1, read_ahead=2)
     outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
     names = [f"scan_{number}" for number in range(5)]
     for name in names:
-        scan = Scan("11018765", Path("/bt") / name, Path("/bt"), name, name)
-        lanes.put(Path("/bt"), (Ready(scan), BEAMTIME, lambda ready, outcome: outcomes.put(outcome)))
-    told = {outcome.scan.name: outcome.status for outcome in (outcomes.get(timeout=10) for _ in names)}
+        ready = Ready(makers.request(makers.scan(Path("/bt"), name)))
+        dispatcher.put(ready, BEAMTIME, outcomes.put)
+    ended = {outcome.request.scan.name: outcome.status for outcome in (outcomes.get(timeout=10) for _ in names)}
     stopping.set()
-    assert lanes.join(time.monotonic() + 10.0)
-    assert sorted(told) == names
-    assert told["scan_1"] is Status.FAILED
-    assert told["scan_4"] is Status.CREATED
+    assert dispatcher.join(10.0)
+    assert sorted(ended) == names
+    assert ended["scan_1"] is Status.FAILED
+    assert ended["scan_4"] is Status.CREATED

@@ -84,7 +84,7 @@ def _job(settings: EssSettings) -> ReadJob:
         raise ConfigError("no data file is named: give it as --nexus-file FILE")
     file = Path(settings.nexus_file)
     name = file.name or str(file)
-    scan = Scan(beamtime="", place=file, directory=file.parent, line=name, stem=name, master=file)
+    scan = Scan(beamtime="", directory=file.parent, name=name, stem=name, master=file)
     # Links in the file may lead to its neighbours, and of a file that is a link itself to those of its target.
     roots = (file.parent, Path(os.path.realpath(file)).parent)
     return ReadJob(scan, Beamtime("", file.parent, {}), _schemas(settings), ReadLimits(thumbnails=False), roots)

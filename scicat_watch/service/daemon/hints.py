@@ -1,4 +1,4 @@
-"""Hints on their way from the observer's thread to the thread of the beamtime that they are about."""
+"""Hints on their way from the thread of the file events to the thread of the beamtime that they are about."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ class HintQueue:
     """Gathers hints for one beamtime until its thread takes them."""
 
     def __init__(self, root: Path, list_name: str, extensions: tuple[str, ...]) -> None:
-        """Files of other names and `extensions` are not worth a look."""
+        """Files of other names and `extensions` are not worth a rescan."""
         self.root = root
         self._list_name = list_name
         self._extensions = frozenset(extensions)
         self._lock = threading.Lock()
         self._directories: set[Path] = set()
         self._files: set[Path] = set()
-        self._everywhere = False
+        self._full = False
         self.filled = threading.Event()
 
     def put(self, event: Event) -> None:
         """Take an event in if it can mean a scan."""
         with self._lock:
             if event.directory is None:
-                self._everywhere = True
+                self._full = True
             elif event.name and not event.is_directory and event.name != self._list_name:
                 if event.name.rpartition(".")[2].lower() not in self._extensions:
                     return
@@ -40,13 +40,13 @@ class HintQueue:
         self.filled.set()
 
     def wake(self) -> None:
-        """Let the thread look at what is due, without a hint."""
+        """Let the thread check what is due, without a hint."""
         self.filled.set()
 
     def take(self) -> tuple[Hints, bool]:
-        """All hints so far, and whether to look everywhere."""
+        """All hints so far, and whether a full rescan is needed because events were lost."""
         with self._lock:
-            hints, everywhere = Hints(frozenset(self._directories), frozenset(self._files)), self._everywhere
-            self._directories, self._files, self._everywhere = set(), set(), False
+            hints, full = Hints(frozenset(self._directories), frozenset(self._files)), self._full
+            self._directories, self._files, self._full = set(), set(), False
             self.filled.clear()
-        return hints, everywhere
+        return hints, full

@@ -1,0 +1,139 @@
+"""The watch over one beamtime: hints and full rescans in, requests into the queues, state to the reporters."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from pathlib import Path
+
+from scicat_watch.discovery.events.inotify import Observer, silent
+from scicat_watch.discovery.watch import Findings
+from scicat_watch.model import Beamtime
+from scicat_watch.service.daemon.hints import HintQueue
+from scicat_watch.service.dispatch import Dispatcher
+from scicat_watch.service.site import Site
+from scicat_watch.service.work import BeamtimeWork
+
+log = logging.getLogger(__name__)
+
+END_WITHIN = 10.0
+"""Seconds after a stop in which what is under way may end."""
+GATHER = 0.02
+"""Seconds for which hints are gathered: events come in clusters, a file is made, written and closed."""
+_BUSY_SHARE = 0.1  # Most of a core that rescans may take while events stream in.
+_LONGEST_REST = 5.0
+_REPORT_WITHIN = 1.0
+_MISSED_AFTER = 3  # Full rescans in a row that found what no event reported.
+
+
+class BeamtimeLoop:
+    """Watches one beamtime until it is told to stop; one thread runs it."""
+
+    def __init__(self, site: Site, beamtime: Beamtime, dispatcher: Dispatcher, events: Observer) -> None:
+        self.beamtime = beamtime
+        self._site, self._clock, self._events = site, site.clock, events
+        self._leaving = threading.Event()
+        watching, rules = site.settings.watching, site.settings.watch_rules()
+        extensions = tuple({*rules.extensions, *rules.master_extensions})
+        self.hints = HintQueue(beamtime.directory, rules.list_name(beamtime.id, site.host), extensions)
+        self.work = BeamtimeWork(site, beamtime, dispatcher, site.reporter, entered=self._entered, wake=self.hints.wake)
+        self._polled = silent(beamtime.directory)
+        self._missed = 0
+        self._rescan_at = self._report_at = -math.inf
+        if self._polled:
+            log.info(
+                "%s: its file system does not report what other hosts write; full rescan every %g s",
+                beamtime.directory, watching.poll_interval,
+            )  # fmt: skip
+
+    def leave(self) -> None:
+        """Let `run` end, because the beamtime is not to be watched any more."""
+        self._leaving.set()
+        self.hints.wake()
+
+    def run(self) -> None:
+        """Turn after turn, whatever happens in one."""
+        while not self._over():
+            self._rest(self.turn())
+        self._report("")
+
+    def turn(self) -> float:
+        """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
+        started = self._clock.monotonic()
+        hints, full = self.hints.take()
+        full = full or started >= self._rescan_at
+        problem, due = "", None
+        try:
+            findings = self.work.step(None if full else hints)
+            due = self.work.watch.next_due()
+            if full:
+                self._compare(findings)
+        except Exception as error:
+            # The watch of a beamtime must not end because of something in one of its directories.
+            log.exception("%s: a rescan failed", self.beamtime.directory)
+            problem = f"a rescan failed: {error}"
+        now = self._clock.monotonic()
+        if full:
+            self._rescan_at = now + self._interval()
+        if problem or now >= self._report_at:
+            self._report(problem)
+            self._report_at = math.inf
+        elif self._report_at == math.inf:
+            self._report_at = now + _REPORT_WITHIN  # What this turn changed, and what changes until then.
+        if not full and now - started > GATHER:
+            # Rescans that take long are made rarely: a flood of events takes no more than its share.
+            self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
+        return min(self._rescan_at, self._report_at, math.inf if due is None else due)
+
+    def _rest(self, until: float) -> None:
+        if not self._over() and self._clock.wait(max(0.0, until - self._clock.monotonic()), self.hints.filled):
+            self._clock.wait(GATHER, self._site.stopping)
+
+    def _over(self) -> bool:
+        return self._leaving.is_set() or self._site.stopping.is_set()
+
+    def _interval(self) -> float:
+        watching = self._site.settings.watching
+        polled = self._polled or self._events.deaf
+        return min(watching.rescan_interval, watching.poll_interval) if polled else watching.rescan_interval
+
+    def _compare(self, findings: Findings) -> None:
+        """Notice when full rescans keep finding what no event reported."""
+        if self._polled:
+            return
+        self._missed = self._missed + 1 if findings.missed and not self.hints.filled.is_set() else 0
+        if self._missed >= _MISSED_AFTER:
+            self._polled = True
+            log.warning(
+                "%s: its file system sends no change notifications; full rescan every %g s", self.beamtime.directory,
+                self._site.settings.watching.poll_interval,
+            )  # fmt: skip
+
+    def _entered(self, path: Path) -> None:
+        self._events.watch(path, is_list=path.name == self.work.watch.list_name)
+
+    def _report(self, problem: str) -> None:
+        try:
+            self.work.report(problem)
+        except OSError as error:
+            log.error("%s: the state cannot be determined: %s", self.beamtime.directory, error)
+
+
+class BeamtimeThread(threading.Thread):
+    """Runs the watch over one beamtime."""
+
+    def __init__(self, loop: BeamtimeLoop, dispatcher: Dispatcher) -> None:
+        super().__init__(name=f"beamtime {loop.beamtime.id}", daemon=True)
+        self.loop, self._dispatcher = loop, dispatcher
+
+    def run(self) -> None:
+        """See `BeamtimeLoop.run`."""
+        self.loop.run()
+
+    def leave(self) -> None:
+        """Let the beamtime alone; its lists are free for others once nothing of them is under way."""
+        self.loop.leave()
+        self.join(END_WITHIN)
+        self._dispatcher.drop(self.loop.beamtime.directory, END_WITHIN)
+        self.loop.work.ledger.release()

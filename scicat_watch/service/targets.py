@@ -1,0 +1,165 @@
+"""What the PATHs of a command mean: which beamtimes, and which of their requests.
+
+A data file has one identity by whichever way it is named: by itself, by a directory, by its list, or by the daemon's
+configuration. So the beamtime of a PATH is looked for upwards: a beamtime metadata file, a configured directory, or
+lists that a generated beamtime left behind. Only if there is none of these is a beamtime generated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scicat_watch.discovery import beamtimes
+from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.rules import WatchRules
+from scicat_watch.errors import ConfigError
+from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.model import Beamtime, FileState, ListEntry, Origin, Request, stem_of
+from scicat_watch.service.site import this_host
+from scicat_watch.settings.model import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Some requests of one beamtime."""
+
+    beamtime: Beamtime
+    rules: WatchRules
+    meant: tuple[Callable[[Request], bool], ...]
+    """A request is asked for if one of these says so."""
+    within: tuple[Path, ...] = ()
+    """Where to rescan: directories, and files to be reached; empty: the whole beamtime."""
+    files: tuple[Path, ...] = ()
+    """Data files that were named; they are taken even if no rule finds them."""
+
+    def means(self, request: Request) -> bool:
+        """Whether a request of the beamtime is asked for."""
+        return any(meant(request) for meant in self.meant)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A ledger to which everything that is meant is still to be done, for a one-time ingest and a preview."""
+
+    ledger: BeamtimeLedger
+    meant: Callable[[Request], bool]
+
+    def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
+        """The request of a line, if it is meant."""
+        request = self.ledger.of_line(entry, directory)
+        return request if self.meant(request) else None
+
+    def of_file(self, file: Path, directory: Path, origin: Origin = Origin.FOUND) -> Request:
+        """As the ledger."""
+        return self.ledger.of_file(file, directory, origin)
+
+    def wanted(self, request: Request) -> bool:
+        """Whether it is meant."""
+        return self.meant(request)
+
+    def changed(self, request: Request, state: FileState) -> bool:
+        """What is meant comes in any case."""
+        return False
+
+
+def targets(paths: tuple[Path, ...], settings: Settings) -> list[Target | Broken]:
+    """What the PATHs mean; without any, all configured beamtimes. `ConfigError` for a path that is none.
+
+    PATHs of one beamtime are one target, but for lists, which are read by rules of their own.
+    """
+    finder = _Finder(settings, this_host())
+    found: dict[object, Target | Broken] = {}
+    for path in map(Path.absolute, paths or tuple(beamtimes.directories(settings.beamtimes.rules()))):
+        for target in finder.targets(path):
+            if isinstance(target, Broken):
+                found[target.file] = target
+                continue
+            key = (target.beamtime.directory, target.beamtime.id, target.rules)
+            known = found.get(key)
+            found[key] = _merged(known, target) if isinstance(known, Target) else target
+    return list(found.values())
+
+
+def _merged(one: Target, other: Target) -> Target:
+    within = one.within + other.within if one.within and other.within else ()
+    return dataclasses.replace(one, meant=one.meant + other.meant, within=within, files=one.files + other.files)
+
+
+class _Finder:
+    """Finds the beamtimes of paths by one configuration."""
+
+    def __init__(self, settings: Settings, host: str) -> None:
+        self._settings, self._host = settings, host
+        self._rules = settings.watch_rules()
+        self._beamtimes = settings.beamtimes.rules()
+        self._configured = set(beamtimes.directories(self._beamtimes))
+
+    def targets(self, path: Path) -> list[Target | Broken]:
+        """What one PATH means."""
+        if path.is_dir():
+            return self._of_directory(path)
+        if path.is_file():
+            return [self._of_file(path)]
+        raise ConfigError("there is no such file or directory", path)
+
+    def _of_directory(self, path: Path) -> list[Target | Broken]:
+        try:
+            found = self._beamtimes_of(path)
+        except OSError as error:
+            raise ConfigError(f"the directory cannot be read: {error.strerror}", path) from None
+        if not found:
+            log.warning("%s: holds only beamtimes that the configuration skips", path)
+        return [one if isinstance(one, Broken) else self._all_in(path, one) for one in found]
+
+    def _all_in(self, path: Path, beamtime: Beamtime) -> Target:
+        if path == beamtime.directory:
+            return Target(beamtime, self._rules, (lambda request: True,))
+        return Target(beamtime, self._rules, (lambda request: request.scan.place.is_relative_to(path),), (path,))
+
+    def _of_file(self, path: Path) -> Target | Broken:
+        found = self._beamtimes_of(path.parent)
+        if not found:
+            raise ConfigError("belongs to a beamtime that the configuration skips", path)
+        if isinstance(found[0], Broken):
+            return found[0]
+        rules = self._rules
+        if path.suffix.lower().lstrip(".") in rules.master_extensions:
+            return Target(found[0], rules, (lambda request: _describes(path, request),), (path,), (path,))
+        if path.suffix != ".lst" and not fnmatch.fnmatchcase(path.name, rules.list_name("*", "*")):
+            raise ConfigError("is neither a data file nor a dataset list (scicat-datasets-….lst)", path)
+        name = path.name.replace("{", "{{").replace("}", "}}")
+        rules = dataclasses.replace(rules, trigger="lists", below_lists=True, dataset_list=name)
+        return Target(found[0], rules, (lambda request: request.key.directory == path.parent,), (path,))
+
+    def _beamtimes_of(self, directory: Path) -> list[Beamtime | Broken]:
+        """The beamtimes that a directory belongs to. OSError if it cannot be read."""
+        for above in (directory, *directory.parents):
+            if beamtimes.metadata_files(above, self._beamtimes) or above in self._configured:
+                return beamtimes.find(above, self._beamtimes)
+            generated = beamtimes.generated(above)
+            if self._was_generated(generated, directory):
+                return [generated]
+        log.info("%s: no beamtime is known above it; it is taken for a beamtime by itself", directory)
+        return beamtimes.find(directory, self._beamtimes)
+
+    def _was_generated(self, beamtime: Beamtime, directory: Path) -> bool:
+        """Whether there are lists of a generated beamtime on the way from its directory to this one."""
+        ingested = self._settings.ingested_rules(self._host)
+        names = (ingested.list_name(beamtime.id), self._rules.list_name(beamtime.id, self._host))
+        way = [path for path in (directory, *directory.parents) if path.is_relative_to(beamtime.directory)]
+        return any((place / name).exists() for path in way for place in (path, *ingested.aside(path)) for name in names)
+
+
+def _describes(file: Path, request: Request) -> bool:
+    """Whether `file` is the master file of a request's scan."""
+    if not request.listed:
+        return request.scan.master == file
+    beside = request.scan.directory / request.scan.stem
+    return stem_of(file) in (beside, beside / beside.name)
