@@ -1,17 +1,17 @@
-"""What can go wrong, sorted by who can mend it.
+"""What can go wrong, sorted by who can fix it.
 
     ScicatWatchError
-    ├── ConfigError        a person mends the configuration or a schema file
-    ├── BeamtimeError      a person mends the beamtime file
+    ├── ConfigError        a person fixes the configuration or a schema file
+    ├── BeamtimeError      a person fixes the beamtime file
     ├── ReadingError       a scan's data files cannot be read (now)
     ├── SourceError        a variable of a schema could not be made
     │   └── MissingValue   its source has no such value
     ├── AssemblyError      the documents of a scan cannot be made: a required value is missing
     └── CatalogueError     a request to the catalogue did not succeed
-        ├── Unavailable    time mends it: no answer, 429, 5xx
-        └── Refused        a person mends it: the document, the account's rights or the settings
+        ├── Unavailable    time fixes it: no answer, 429, 5xx
+        └── Refused        a person fixes it: the document, the account's rights or the settings
 
-No caller reads a message to decide; the class says what to do, the message tells a person what
+No caller reads a message to decide; the class says what to do, the message says what
 happened to which scan, why, and what to do about it.
 """
 
@@ -34,7 +34,7 @@ class ConfigError(ScicatWatchError):
 
 
 class BeamtimeError(ScicatWatchError):
-    """A beamtime metadata file that cannot be used; the beamtime waits until it is mended."""
+    """A beamtime metadata file that cannot be used; the beamtime waits until it is fixed."""
 
 
 class ReadingError(ScicatWatchError):
@@ -66,4 +66,4 @@ class Unavailable(CatalogueError):
 
 
 class Refused(CatalogueError):
-    """The catalogue answered no (any other 4xx): asking again with the same words is in vain."""
+    """The catalogue answered no (any other 4xx): asking again with the same words has no effect."""

@@ -97,7 +97,7 @@ def inside(path: Path, roots: Iterable[Path]) -> bool:
 
 
 def _umask() -> int:
-    # Linux tells the umask without changing it; changing it would race with the other threads.
+    # Linux shows the umask without changing it; changing it would race with the other threads.
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("Umask:"):
             return int(line.split()[1], 8)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from os import stat_result
 
 HDF5_EXTENSIONS = ("nxs", "h5", "hdf5", "hdf", "nx", "ndf", "nx5", "nexus", "nxspe", "cxi")
-"""Extensions of files that hold HDF5, in the order in which the data file of a scan is looked for."""
+"""Extensions of files that hold HDF5, in the order in which the data file of a scan is searched."""
 DATA_EXTENSIONS = (*HDF5_EXTENSIONS, "fio")
 """Extensions of all data files that describe a scan."""
 
@@ -38,7 +38,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Beamtime:
-    """One beamtime: what its metadata file says, or what was made up from its directory."""
+    """One beamtime: what its metadata file says, or what was generated from its directory."""
 
     id: str
     """Beamtime id, e.g. "11018765": `beamtimeId` inside the metadata file."""
@@ -47,7 +47,7 @@ class Beamtime:
     metadata: Mapping[str, Any] = field(compare=False)
     """The fields of the metadata file, e.g. `title`, `pi`, `proposalId`."""
     file: Path | None = field(default=None, compare=False)
-    """The metadata file; None if the beamtime was made up."""
+    """The metadata file; None if the beamtime was generated."""
 
     @property
     def generated(self) -> bool:

@@ -1,4 +1,4 @@
-"""What this room is told: where the catalogue is, who we are there, how patient we are. Pure; durations are seconds."""
+"""The parameters of this room: where the catalogue is, who we are there, how patient we are. Pure; times in seconds."""
 
 from __future__ import annotations
 

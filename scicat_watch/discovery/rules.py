@@ -1,4 +1,4 @@
-"""What this room is told: which directories are beamtimes, what in them can be a scan, and when one is complete.
+"""The parameters of this room: which directories are beamtimes, what in them can be a scan, and when one is complete.
 
 Built from the configuration by `settings.model`; the defaults are those of the native configuration. Pure.
 """
@@ -28,13 +28,13 @@ class BeamtimeRules:
 
 @dataclass(frozen=True, slots=True)
 class WatchRules:
-    """Where scans are looked for, and when one is complete. Durations are seconds."""
+    """Where scans are searched, and when one is complete. Durations are seconds."""
 
     trigger: Literal["lists", "files", "both"] = "both"
     extensions: tuple[str, ...] = HDF5_EXTENSIONS
     """Extensions of data files that are scans when no list names them."""
     master_extensions: tuple[str, ...] = DATA_EXTENSIONS
-    """The order in which the data file of a listed scan is looked for."""
+    """The order in which the data file of a listed scan is searched."""
     max_depth: int = -1
     """Levels below the beamtime directory; -1: all."""
     blacklist: tuple[Path, ...] = ()

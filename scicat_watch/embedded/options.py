@@ -1,4 +1,4 @@
-"""What the embedded catalogue is told. Pure."""
+"""The parameters of the embedded catalogue. Pure."""
 
 from __future__ import annotations
 

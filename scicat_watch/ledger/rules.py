@@ -1,4 +1,4 @@
-"""What this room is told: where the ingested lists are kept, and when a failed scan is tried again. Pure."""
+"""The parameters of this room: where the ingested lists are kept, and when a failed scan is tried again. Pure."""
 
 from __future__ import annotations
 

@@ -77,7 +77,8 @@ def _directories(settings: Settings, findings: Findings) -> None:
             findings.mistakes.append(f"{path}: this account may not read it")
         elif silent(path):
             interval = settings.watching.poll_interval
-            findings.remarks.append(f"{path}: its file system sends no events; it is looked at every {interval:g} s")
+            remark = f"its file system sends no change notifications; full rescan every {interval:g} s"
+            findings.remarks.append(f"{path}: {remark}")
     for path in beamtimes.directories(settings.beamtimes.rules()):
         try:
             found = beamtimes.find(path, settings.beamtimes.rules())

@@ -9,6 +9,6 @@ from scicat_watch.settings.model import Settings
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is told the address. `ConfigError` if it cannot be served there."""
+    """Serve until SIGTERM or SIGINT; `ready` is called with the address. `ConfigError` if it cannot be served there."""
     settings.var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     serve_embedded(settings.serve_options(), ready)

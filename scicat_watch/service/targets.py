@@ -1,7 +1,7 @@
 """What the PATHs of a command mean: which beamtimes, and which of their requests.
 
 A data file has one identity by whichever way it is named: by itself, by a directory, by its list, or by the daemon's
-configuration. So the beamtime of a PATH is looked for upwards: a beamtime metadata file, a configured directory, or
+configuration. So the beamtime of a PATH is searched upwards: a beamtime metadata file, a configured directory, or
 lists that a generated beamtime left behind. Only if there is none of these is a beamtime generated.
 """
 
