@@ -1,4 +1,4 @@
-"""The kinds of records in the catalogue: their tables, and the columns that stand beside the documents. Pure."""
+"""The kinds of records in the catalogue: their tables, and the columns beside the documents. Pure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Kind:
 
     @property
     def plain(self) -> frozenset[str]:
-        """Names of the fields that a filter or an order may look for in columns."""
+        """Names of the fields that a filter or an order can take from columns."""
         return frozenset({self.key, *(column.name for column in self.columns if column.plain)})
 
     @property

@@ -181,7 +181,7 @@ def metadata(name: str, value: Any) -> dict[str, str]:
 
 
 def anything(name: str, value: Any) -> dict[str, str]:
-    """A field that is tolerated and not looked at."""
+    """A field that is accepted and ignored."""
     return {}
 
 
