@@ -15,7 +15,6 @@ from scicat_watch.cli import VERBS, cli
 from scicat_watch.settings import reference
 from scicat_watch.settings.load import load
 from scicat_watch.settings.model import Settings
-from scicat_watch.words import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,11 +74,6 @@ def test_the_sample_is_a_configuration_with_all_defaults(tmp_path: Path, monkeyp
 
 def _keys(data: object) -> object:
     return {key: _keys(value) for key, value in data.items()} if isinstance(data, dict) else None
-
-
-def test_a_cell_cannot_break_its_table() -> None:
-    made = markdown_table(["a"], [["one | two\nthree <b> `<kept>`"]])
-    assert made.splitlines()[2] == r"| one \| two three &lt;b> `<kept>` |"
 
 
 def test_every_verb_and_option_is_documented(generate: ModuleType) -> None:
