@@ -160,7 +160,7 @@ def test_a_module_has_no_old_words(path: Path) -> None:
     assert report(path, module(path.read_text(encoding="utf-8"))) == []
 
 
-@pytest.mark.parametrize("words", commands(cli), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands(cli)), ids=" ".join)
 def test_the_help_of_a_command_has_no_old_words(words: tuple[str, ...]) -> None:
     answer = CliRunner().invoke(cli, [*words, "--help"])
     assert answer.exit_code == 0
