@@ -118,19 +118,9 @@ def test_the_service_starts_the_daemon_on_the_configuration() -> None:
 def test_the_documentation_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     if importlib.util.find_spec("mkdocs") is None:
         pytest.skip("mkdocs is not installed")
-    command = [
-        sys.executable,
-        "-m",
-        "mkdocs",
-        "build",
-        "--strict",
-        "--quiet",
-        "--config-file",
-        str(ROOT / "mkdocs.yml"),
-    ]
-    built = subprocess.run(
-        [*command, "--site-dir", str(tmp_path / "site")], capture_output=True, text=True, check=False
-    )
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    places = ["--config-file", str(ROOT / "mkdocs.yml"), "--site-dir", str(tmp_path / "site")]
+    built = subprocess.run([*build, *places], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     for page in (tmp_path / "site").rglob("*.html"):
         loaded = re.findall(r'<(?:script|img|link)\b[^>]*?(?:src|href)="(https?:[^"]+)"', page.read_text())
