@@ -276,6 +276,9 @@ def test_strangers_and_absent_datasets(catalogue: Running) -> None:
         assert nobody.post(path, body, pid).status_code == 403
         assert stranger.get(path, pid).status_code == 403
     assert nobody.patch("datasets/{}", {}, pid).status_code == 403
+    # Whoever is not logged in does not learn what is wrong with a document.
+    for path in ("datasets/{}/origdatablocks", "datasets/{}/attachments", "origdatablocks", "proposals", "samples"):
+        assert nobody.post(path, {"bogus": 1}, pid).status_code == 403, path
     assert client.get("origdatablocks/{}", "absent").status_code == 403
 
 
