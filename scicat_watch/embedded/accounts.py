@@ -133,7 +133,7 @@ class Accounts:
         return jwt.encode(claims, self._secret, algorithm="HS256")
 
     def caller(self, authorization: str, now: datetime) -> Caller:
-        """Who an Authorization header names; anonymous if it names nobody any more."""
+        """The caller that an Authorization header identifies; anonymous if the token is invalid or expired."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return Caller()

@@ -109,7 +109,7 @@ def count(catalogue: Served, call: Call) -> Answer:
 
 
 def full_query(catalogue: Served, call: Call) -> Answer:
-    """`GET /datasets/fullquery`: `fields` holds values to be equal to, and `text` to be found in names and keywords."""
+    """`GET /datasets/fullquery`: by values of fields, and by `text` in names and keywords."""
     try:
         fields = json.loads(call.parameter("fields") or "{}")
         limits = json.loads(call.parameter("limits") or "{}")
@@ -170,7 +170,7 @@ def delete(catalogue: Served, call: Call, pid: str) -> Answer:
 
 
 def asked(call: Call, name: str = "filter") -> Query:
-    """The query of a list request, which stands in a parameter or in a header of the same name."""
+    """The query of a list request, from a parameter or from a header of the same name."""
     in_header = call.headers.get(name)
     in_address = call.parameter(name)
     if in_header is not None and in_address is not None:
@@ -179,7 +179,7 @@ def asked(call: Call, name: str = "filter") -> Query:
 
 
 def block_shown(block: Document) -> Document:
-    """A file list as its own routes show it: ids under both names."""
+    """A file list as its own routes show it: each id as `_id` and as `id`."""
     files = [{**file, "id": file["_id"]} for file in block["dataFileList"]]
     return {**block, "id": block["_id"], "dataFileList": files}
 

@@ -1,4 +1,4 @@
-"""A dataset's three forms: as API v3 takes it, as it is stored, and as API v3 shows it. Pure.
+"""A dataset's three forms: as API v3 accepts it, as it is stored, and as API v3 returns it. Pure.
 
 The stored form is the one that SciCat's own database has: lists of investigators, proposals, samples
 and instruments, decoded metadata keys, times in UTC with milliseconds. API v3 writes and

@@ -1,4 +1,4 @@
-"""Logging in, who one is, and whether the catalogue is well: API v3."""
+"""Login, the caller's own account, and the health of the catalogue: API v3."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def old_log_in(catalogue: Served, call: Call) -> Answer:
 
 
 def log_out(catalogue: Served, call: Call) -> Answer:
-    """`POST /auth/logout`: a token stays good until it expires."""
+    """`POST /auth/logout`: a token stays valid until it expires."""
     return Answer({"logout": "successful"})
 
 
 def who_am_i(catalogue: Served, call: Call) -> Answer:
-    """`GET /auth/whoami`: nothing if the token is dead."""
+    """`GET /auth/whoami`: nothing if the token is invalid or expired."""
     if call.caller.anonymous:
         return Answer()
     return Answer({**_user(call.caller), "currentGroups": sorted(call.caller.groups)})

@@ -26,7 +26,7 @@ from scicat_watch.embedded.thumbnails import thumbnail
 DATASETS_PER_PAGE = 50
 FILES_PER_PAGE = 200
 MOST_NODES = 5000
-"""Entries of the metadata that a page shows; the API gives the rest."""
+"""Maximum number of metadata entries on a page; the API returns all."""
 _LONGEST_TEXT = 2000
 _DEEPEST = 40
 _LONGEST_SEARCH = 200

@@ -160,7 +160,7 @@ def delete_attachments(catalogue: Served, call: Call, pid: str) -> Answer:
 
 
 def delete_attachment(catalogue: Served, call: Call, pid: str, key: str) -> Answer:
-    """`DELETE /datasets/{pid}/attachments/{id}`: this one (a real backend takes another)."""
+    """`DELETE /datasets/{pid}/attachments/{id}`: this one (a real backend deletes another)."""
     if call.caller.anonymous:
         raise forbidden()
     with catalogue.store.writing() as session:

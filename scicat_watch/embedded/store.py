@@ -175,7 +175,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session whose changes are on the disk when the block ends, or undone if it raises. Writers take turns."""
+        """A session whose changes are on the disk when the block ends, or undone if it raises. One writer at a time."""
         with self._turn:
             self._still_there()
             self._writer.execute("BEGIN IMMEDIATE")
@@ -334,7 +334,7 @@ def _flat(where: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _clause(name: str, condition: Any) -> tuple[str, Any] | None:
-    """One comparison as SQL; None where SQLite and MongoDB do not mean the same."""
+    """One comparison as SQL; None where SQLite and MongoDB differ."""
     if isinstance(condition, str):
         return f'"{name}" = ?', condition
     if not isinstance(condition, dict) or len(condition) != 1:

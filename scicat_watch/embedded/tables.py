@@ -19,9 +19,9 @@ class Column:
     name: str
     value: Callable[[Document], Any]
     plain: bool = True
-    """Whether it holds the document's field of the same name, so that a filter on the field may use it."""
+    """Whether it has the value of the document's field of the same name, so that a filter on the field can use it."""
     live: bool = False
-    """Whether the column, not the document, holds the field: what changes often need not rewrite a long document."""
+    """Whether only the column has the field: so a frequent change does not rewrite a long document."""
     indexed: bool = False
 
 

@@ -33,7 +33,7 @@ def normal(text: object) -> str | None:
 
 
 def operand(value: object) -> object:
-    """What a filter compares a date with: a year, month or day is its first moment in UTC; no time stays as it is."""
+    """What a filter compares a date with: a year, month or day is its first moment in UTC; others are unchanged."""
     if isinstance(value, str) and _BEGINNING.match(value):
         return normal(value + "0000-01-01"[len(value) :] + "T00:00:00Z") or value
     return normal(value) or value

@@ -30,7 +30,7 @@ class Served:
     pid_prefix: str
 
     def now(self) -> str:
-        """The time, as it stands in records."""
+        """The time as records have it."""
         return times.utc_text(self.clock.now())
 
 

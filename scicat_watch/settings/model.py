@@ -40,7 +40,7 @@ def _state_directory() -> Path:
 
 
 class Section(BaseModel):
-    """What all sections share: unknown keys are mistakes, values do not change."""
+    """Base of all sections: unknown keys are mistakes, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

@@ -1,4 +1,4 @@
-"""What the configuration can say, as a page and as a commented sample, made from the docstrings of the model.
+"""The reference page and the commented sample of the configuration, generated from the docstrings of the model.
 
 The documentation's reference page and `config/scicat-watch.yml` are written by `docs/generate.py`, which
 calls here; a test compares the files with the model. Pure: text from classes, nothing read or written.
@@ -52,7 +52,7 @@ def settings_page() -> str:
 
 
 def sample() -> str:
-    """A configuration file in which every key stands with its description and its default, commented out."""
+    """A configuration file with every key, commented out, with its description and its default."""
     lines = [_SAMPLE]
     for name, info in Settings.model_fields.items():
         section = _section(info)
@@ -65,7 +65,7 @@ def sample() -> str:
 
 
 def undocumented() -> list[str]:
-    """The keys and sections without a description, which the reference would show empty."""
+    """The keys and sections without a description."""
     return [name for name, description in _descriptions(Settings, "") if not description.strip()]
 
 

@@ -66,7 +66,7 @@ def test_a_file_in_json_is_read_tabs_and_all(tmp_path: Path) -> None:
         ("- a\n- b\n", 1, "mapping of sections"),
         ("1: 2\n", 1, "Keys should be strings"),
         ("a: [\n", 2, "not readable as YAML"),
-        ("lists:\n  max_line: 100\n  max_line: 200\n", 3, "stands twice here, first in line 2"),
+        ("lists:\n  max_line: 100\n  max_line: 200\n", 3, "is repeated here, first in line 2"),
         ("a: 1\n---\nb: 2\n", 2, "not readable as YAML"),
         ("a: !!python/object/apply:os.system ['true']\n", 1, "not readable as YAML"),
     ],
