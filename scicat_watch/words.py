@@ -1,4 +1,4 @@
-"""Text for people: one line without control characters, the known word that somebody may have meant, Markdown. Pure."""
+"""Text for people: one line without control characters, the known word that somebody may have meant, tables. Pure."""
 
 from __future__ import annotations
 

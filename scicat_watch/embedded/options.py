@@ -1,4 +1,4 @@
-"""Parameters of the embedded catalogue. Pure."""
+"""The parameters of the embedded catalogue. Pure."""
 
 from __future__ import annotations
 
