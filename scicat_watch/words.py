@@ -1,9 +1,9 @@
-"""Text for people: on one line, free of control characters, and the known word that somebody may have meant. Pure."""
+"""Text for people: one line without control characters, the known word that somebody may have meant, tables. Pure."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _MOST = 16
 """So many known words are listed; of more, none: a wall of words helps nobody."""
@@ -25,11 +25,28 @@ def printable(text: str, most: int | None = None) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown `word`: "; did you mean 'x'?", or the known words if they are few."""
     words = list(known)
-    by_form = {_form(one): one for one in reversed(words)}
-    close = difflib.get_close_matches(_form(word), by_form, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {by_form[close[0]]!r}?"
+    if (close := closest(word, words)) is not None:
+        return f"; did you mean {close!r}?"
     return f"; known: {', '.join(words)}" if 0 < len(words) <= _MOST else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that an unknown `word` may stand for; None if none is close."""
+    by_form = {_form(one): one for one in reversed(list(known))}
+    close = difflib.get_close_matches(_form(word), by_form, n=1, cutoff=0.6)
+    return by_form[close[0]] if close else None
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of a Markdown page; bars, line ends and "<" in cells cannot break it."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    parts = " ".join(text.split()).replace("|", r"\|").split("`")
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]  # Between backticks Markdown shows it as it is.
+    return "`".join(parts)
 
 
 def _form(word: str) -> str:

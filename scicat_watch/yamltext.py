@@ -1,4 +1,4 @@
-"""YAML and JSON text that people wrote, with the line of every key: so that a mistake can be shown in its place."""
+"""YAML and JSON files written by people, with the line of every key, so that mistakes are reported with their lines."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ KeyPath = tuple[str | int, ...]
 """Where something is in a document, e.g. ("beamtimes", "directories", 0)."""
 
 DEEPEST = 100
-"""How many levels a document may have: what walks through one calls itself for each."""
+"""Maximum number of levels of a document, as the functions that process it are recursive."""
 MOST_PARTS = 200_000
-"""How many keys, elements and values a document may have, those behind aliases counted wherever they stand."""
+"""Maximum number of keys, elements and values of a document, with aliases expanded."""
 LONGEST_NUMBER = 200
 """Longest whole number, in characters."""
 
@@ -26,7 +26,7 @@ _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A document and where its parts stand."""
+    """A document and the lines of its parts."""
 
     data: Any
     lines: dict[KeyPath, int]
@@ -41,15 +41,15 @@ class Located:
 
 
 def parse(text: str, file: Path, *, repeated_keys: bool = False) -> Located:
-    """Read one document; `ConfigError` with file and line for broken text or a key that stands twice.
+    """Read one document; `ConfigError` with file and line for invalid text or a repeated key.
 
-    With `repeated_keys` such a key is no mistake, and its last value counts, as YAML programs mostly do.
-    Text that is JSON is read as JSON, and any other as YAML. A document that holds itself, or grows
-    beyond measure by its aliases, is refused.
+    With `repeated_keys` a repeated key is no mistake, and its last value counts, as in most YAML programs.
+    Text that is JSON is read as JSON, and any other as YAML. A document whose aliases make it contain itself, or
+    expand beyond `MOST_PARTS`, is refused.
     """
     if not text.lstrip().startswith(("{", "[")):
         return _yaml(text, file, repeated_keys)
-    # Tabs, which YAML forbids as indentation, are made blanks at the beginning of lines.
+    # Tabs, which YAML forbids as indentation, are replaced by spaces at the beginning of lines.
     untabbed = "\n".join(_untabbed(line) for line in text.split("\n"))
     try:
         data = json.loads(text)
@@ -58,11 +58,11 @@ def parse(text: str, file: Path, *, repeated_keys: bool = False) -> Located:
     try:
         return Located(data, _yaml(untabbed, file, repeated_keys).lines)
     except _Unreadable:
-        return Located(data, {})  # JSON that is no YAML, such as an escaped emoji: only the lines are lost.
+        return Located(data, {})  # JSON that is not YAML, such as an escaped emoji: only the lines are missing.
 
 
 class _Unreadable(ConfigError):
-    """The text is no YAML."""
+    """The text is not YAML."""
 
 
 def _yaml(text: str, file: Path, repeated_keys: bool) -> Located:
@@ -91,13 +91,13 @@ def _untabbed(line: str) -> str:
 
 
 class _Marks:
-    """Collects where things stand. Each node is entered once, so that aliases cannot make it endless."""
+    """Collects the lines of keys. Each node is visited once, so that aliases cannot make it endless."""
 
     def __init__(self, file: Path, repeated_keys: bool) -> None:
         self.lines: dict[KeyPath, int] = {}
         self._file, self._repeated_keys = file, repeated_keys
         self._parts: dict[int, int] = {}
-        """How many parts each entered node has; 0 while they are being counted."""
+        """Number of parts of each visited node; 0 while they are being counted."""
 
     def add(self, node: yaml.Node | None, where: KeyPath) -> int:
         """How many parts `node` has, itself included."""
@@ -107,7 +107,7 @@ class _Marks:
         self.lines.setdefault(where, line)
         if (counted := self._parts.get(id(node))) is not None:
             if counted == 0:
-                raise ConfigError("an alias makes a part of the document hold itself", self._file, line)
+                raise ConfigError("an alias makes a part of the document contain itself", self._file, line)
             return counted
         if len(where) > DEEPEST:
             raise ConfigError(f"nested more than {DEEPEST} levels deep", self._file, line)
@@ -130,7 +130,7 @@ class _Marks:
         for key, member in node.value:
             line, name = key.start_mark.line + 1, str(key.value)
             if name in seen and name != "<<" and not self._repeated_keys:
-                raise ConfigError(f"{name!r} stands twice here, first in line {seen[name]}", self._file, line)
+                raise ConfigError(f"{name!r} is repeated here, first in line {seen[name]}", self._file, line)
             seen[name] = line
             self.lines[(*where, name)] = line
             parts += self.add(member, (*where, name))

@@ -34,7 +34,7 @@ def test_merged_keys_are_no_duplicates() -> None:
 
 @pytest.mark.parametrize("text", ["a: 1\na: 2", "x:\n  'a': 1\n  a: 2"])
 def test_a_key_that_stands_twice_is_told_with_both_lines(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"site\.yml:\d: 'a' stands twice here, first in line \d"):
+    with pytest.raises(ConfigError, match=r"site\.yml:\d: 'a' is repeated here, first in line \d"):
         yamltext.parse(text, FILE)
 
 
@@ -59,8 +59,8 @@ def test_json_is_read_as_json_also_where_yaml_reads_it_otherwise_or_not_at_all(t
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: 1\nb: &b {or: [*b]}", "site.yml:2: an alias makes a part of the document hold itself"),
-        ("a: &a [&b [*a]]", "hold itself"),
+        ("a: 1\nb: &b {or: [*b]}", "site.yml:2: an alias makes a part of the document contain itself"),
+        ("a: &a [&b [*a]]", "contain itself"),
         (
             "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60)),
             r"site.yml:\d+: more than \d+ parts",

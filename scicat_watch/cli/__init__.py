@@ -1,8 +1,8 @@
-"""The command line: one verb per file, each loaded only when it is called.
+"""The command line: one command per file, each loaded only when it is called.
 
-Exit status of every verb: 0 all done; 1 something failed, and it was said which; 2 wrong usage or
-configuration; 3 the catalogue is unreachable. The commands of ESS's name (`compat.ess`) have their own,
-and none of the libraries that the verbs need.
+Exit status of every command: 0 all done; 1 something failed, and the output says what; 2 wrong usage or
+configuration; 3 the catalogue is unreachable. The commands with ESS's names (`compat.ess`) have their own
+exit statuses, and load none of the libraries that these need.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`cli`, the group of all verbs, and `VERBS`: loaded when somebody asks, as not every command needs them."""
+    """`cli`, the group of all commands, and `VERBS`, loaded on first use: ESS's commands do not need them."""
     if name not in ("cli", "VERBS"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from scicat_watch.cli import group
@@ -22,22 +22,22 @@ def __getattr__(name: str) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; errors of ours become a message and an exit status."""
+    """Run the command line; a `ScicatWatchError` becomes a message and an exit status."""
     from scicat_watch.cli.group import cli
-    from scicat_watch.errors import CatalogueError, ConfigError, ScicatWatchError, Unavailable
+    from scicat_watch.errors import ConfigError, ScicatWatchError, Unavailable
 
     keywords: dict[str, Any] = {"prog_name": "scicat-watch"}
     try:
         cli.main(arguments, **keywords)
     except ConfigError as error:
-        _complain(error, 2)
+        _fail(error, 2)
     except Unavailable as error:
-        _complain(error, 3)
-    except (CatalogueError, ScicatWatchError) as error:
-        _complain(error, 1)
+        _fail(error, 3)
+    except ScicatWatchError as error:
+        _fail(error, 1)
 
 
-def _complain(error: Exception, status: int) -> None:
+def _fail(error: Exception, status: int) -> None:
     import click
 
     click.echo(f"scicat-watch: {error}", err=True)

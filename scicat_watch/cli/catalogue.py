@@ -15,11 +15,11 @@ from scicat_watch.cli.options import PATH, configured, settings_from
 @click.command("catalogue")
 @configured
 @click.option("--host", help="Address to serve on.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on; 0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on; 0 selects a free port.")
 @click.option("--database", type=PATH, help="The SQLite file.")
-@click.option("--accounts", type=PATH, help="JSON file with the accounts; made if it does not exist.")
-@click.option("--pid-prefix", help="Prefix of the ids that the catalogue makes.")
-@click.option("--as-child", is_flag=True, hidden=True, help="End when standard input does.")
+@click.option("--accounts", type=PATH, help="JSON file with the accounts; created if it does not exist.")
+@click.option("--pid-prefix", help="Prefix of the ids that the catalogue generates.")
+@click.option("--as-child", is_flag=True, hidden=True, help="Stop at the end of standard input.")
 def command(
     config: Path | None,
     var_dir: Path | None,
@@ -27,7 +27,7 @@ def command(
     as_child: bool,
     **embedded: str | int | Path | None,
 ) -> None:
-    """Serve the embedded catalogue alone: SciCat's REST API (v3), and pages for people."""
+    """Serve the embedded catalogue without the daemon: SciCat's REST API (v3) and web pages."""
     given = {name: str(value) if isinstance(value, Path) else value for name, value in embedded.items()}
     settings = settings_from(
         config, var_dir, embedded={name: value for name, value in given.items() if value is not None}
@@ -42,7 +42,7 @@ def command(
 
 
 def _end_with_input() -> None:
-    # Not through sys.stdin: a thread that waits in its buffer would disturb the interpreter's end.
+    # Not through sys.stdin: a thread that waits in its buffer would block the interpreter at exit.
     while os.read(0, 1 << 16):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -23,32 +23,32 @@ def command() -> None:
 @command.command()
 @click.argument("schemas", type=PATH, required=False)
 @configured
-@click.option("--offline", is_flag=True, help="Do not ask the catalogue.")
+@click.option("--offline", is_flag=True, help="Do not contact the catalogue.")
 def check(
     schemas: Path | None, config: Path | None, var_dir: Path | None, log_level: str | None, offline: bool
 ) -> None:
-    """Find every mistake in configuration, schemas, credentials and directories, with file and line.
+    """Check configuration, schemas, credentials and directories; report every mistake with file and line.
 
-    With SCHEMAS, a metadata schema file or a directory of them, only these are looked at.
-    Exit status: 0 all well (there may be notes), 2 something is wrong, 3 the catalogue is unreachable.
+    With SCHEMAS, a metadata schema file or a directory of them, only these are checked.
+    Exit status: 0 no mistakes (there may be notes), 2 something is wrong, 3 the catalogue is unreachable.
     """
     from scicat_watch.service.check import examine, examine_schemas
 
     if schemas is not None:
-        _tell(examine_schemas(schemas))
+        _report(examine_schemas(schemas))
     else:
-        _tell(examine(settings_from(config, var_dir), ask=not offline))
+        _report(examine(settings_from(config, var_dir), ask=not offline))
 
 
 @command.command()
 @configured
 def show(config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
-    """Show the configuration in force, defaults included, as a YAML file."""
+    """Show the effective configuration, including defaults, as YAML."""
     settings = settings_from(config, var_dir)
     click.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
 
 
-def _tell(findings: Findings) -> None:
+def _report(findings: Findings) -> None:
     for text in findings.remarks:
         click.echo(f"note: {text}")
     for text in findings.mistakes:

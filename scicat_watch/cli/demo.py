@@ -17,11 +17,11 @@ from scicat_watch.cli.options import PATH, settings_from
 
 @click.command("demo")
 @click.option("--every", default=3.0, show_default=True, type=click.FloatRange(min=0.05), help="Seconds per scan.")
-@click.option("--scans", default=0, help="How many scans to write; 0 goes on until stopped.")
-@click.option("--port", default=8085, show_default=True, help="Port of the catalogue's page; 0 takes a free one.")
-@click.option("--directory", type=PATH, help="Where to put it all, and keep it; else a temporary directory.")
+@click.option("--scans", default=0, help="How many scans to write; 0: until stopped.")
+@click.option("--port", default=8085, show_default=True, help="Port of the catalogue; 0 selects a free port.")
+@click.option("--directory", type=PATH, help="Directory for all files, and keep it. Default: a temporary one.")
 def command(every: float, scans: int, port: int, directory: Path | None) -> None:
-    """Simulate a beamtime: a scan every few seconds, the daemon, and the catalogue's page to see them arrive."""
+    """Simulate a beamtime: a scan every few seconds, the daemon, and the embedded catalogue that shows the datasets."""
     with _place(directory) as place:
         beamtime = place / "beamtime"
         settings = settings_from(
@@ -44,7 +44,7 @@ def command(every: float, scans: int, port: int, directory: Path | None) -> None
         try:
             site = Site(settings, threading.Event())
             click.echo(f"scicat-watch: a simulated beamtime in {beamtime}")
-            click.echo(f"scicat-watch: datasets at {site.page}  (Ctrl-C ends it)")
+            click.echo(f"scicat-watch: datasets at {site.page}  (stop with Ctrl-C)")
             daemon.run(site)
         finally:
             simulator.terminate()

@@ -1,4 +1,4 @@
-"""The verbs of `scicat-watch`, each loaded only when it is called."""
+"""The commands of `scicat-watch`, each loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scicat_watch import __version__
 VERBS = {
     "run": "The daemon: watch beamtimes and ingest their scans.",
     "ingest": "Ingest beamtimes, lists or files once.",
-    "status": "What waits, what failed and why, what is done.",
+    "status": "What is waiting, what failed and why, what is done.",
     "preview": "What would be posted for a scan; posts nothing.",
     "config": "Check or show the configuration.",
-    "catalogue": "Serve the embedded catalogue alone.",
+    "catalogue": "Serve the embedded catalogue without the daemon.",
     "demo": "A simulated beamtime with daemon and catalogue.",
 }
 
 
 class _LazyGroup(click.Group):
-    """Imports a verb's file when the verb is called, so that `--help` and small verbs are quick."""
+    """Imports a command's file when it is called, so that `--help` and small commands are fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -40,4 +40,4 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="scicat-watch")
 def cli() -> None:
-    """Turns the scans on a beamline's disks into datasets of a SciCat catalogue: once, and none lost."""
+    """Turns each scan on a beamline's disks into a dataset in a SciCat catalogue, exactly once, without losses."""

@@ -12,26 +12,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scicat_watch.cli.options import PATH, configured, settings_from, shown
+from scicat_watch.cli.options import PATH, configured, settings_from
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Outcome
+from scicat_watch.words import printable
 
 if TYPE_CHECKING:
     from scicat_watch.service.oneshot import Summary
 
-Told = Callable[[Outcome, int], None]
+Progress = Callable[[Outcome, int], None]
+"""Called after each scan, with its outcome and the number of scans known so far."""
 
 
 @click.command("ingest")
 @click.argument("paths", nargs=-1, type=PATH, metavar="[PATH]...")
 @configured
-@click.option("--no-thumbnails", is_flag=True, help="Make no thumbnails.")
+@click.option("--no-thumbnails", is_flag=True, help="Do not make thumbnails.")
 def command(
     paths: tuple[Path, ...], config: Path | None, var_dir: Path | None, log_level: str | None, no_thumbnails: bool
 ) -> None:
-    """Ingest beamtimes, lists or files once: what is missing is made, what changed is brought up to date.
+    """Ingest beamtimes, lists or files once: create missing datasets, update changed ones.
 
-    A PATH is a beamtime directory, a dataset list or a data file; without PATH all configured beamtimes.
+    A PATH is a beamtime directory, a dataset list or a data file; without PATH all configured beamtimes are ingested.
     Exit status: 0 all done, 1 something failed, 2 wrong usage or configuration, 3 catalogue unreachable.
     """
     settings = settings_from(config, var_dir, reading={"thumbnails": False} if no_thumbnails else {})
@@ -48,17 +50,17 @@ def command(
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    with contextlib.closing(Site(settings, stopping)) as site, _progress() as told:
-        summary = OneShot(site, stopping, told).run(found)
-        _tell(summary)
+    with contextlib.closing(Site(settings, stopping)) as site, _progress() as progress:
+        summary = OneShot(site, stopping, progress).run(found)
+        _report(summary)
     sys.exit(summary.exit_status)
 
 
-def _tell(summary: Summary) -> None:
+def _report(summary: Summary) -> None:
     counts = ", ".join(f"{count} {status.value}" for status, count in summary.counts.items())
     click.echo(counts)
     for what, why in summary.failures:
-        click.echo(shown(f"failed {what}: {why}"), err=True)
+        click.echo(printable(f"failed {what}: {why}"), err=True)
     if summary.left:
         click.echo(f"{summary.left} not tried", err=True)
     if summary.unavailable:
@@ -66,20 +68,25 @@ def _tell(summary: Summary) -> None:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Told]:
-    """A bar on a terminal, a line for each scan elsewhere."""
+def _progress() -> Iterator[Progress]:
+    """A progress bar on a terminal, otherwise a line for each scan."""
     if not sys.stderr.isatty():
-        yield lambda outcome, total: click.echo(shown(f"{outcome.status} {outcome.request.pid}"))
+        yield lambda outcome, total: click.echo(printable(f"{outcome.status} {outcome.request.pid}"))
         return
+    from rich import progress as bar
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("scans", total=None)
+    columns = (
+        bar.TextColumn("{task.description}"),
+        bar.BarColumn(),
+        bar.MofNCompleteColumn(),
+        bar.TimeRemainingColumn(),
+    )
+    with bar.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("scans", total=None)
 
-        def told(outcome: Outcome, total: int) -> None:
-            progress.update(task, total=total, advance=1, description=escape(shown(outcome.request.scan.name)))
+        def advance(outcome: Outcome, total: int) -> None:
+            shown.update(task, total=total, advance=1, description=escape(printable(outcome.request.scan.name)))
 
-        yield told
+        yield advance

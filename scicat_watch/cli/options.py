@@ -1,4 +1,4 @@
-"""What several verbs take: the configuration, and a few of its keys on the command line."""
+"""What several commands share: the configuration, and a few of its keys as options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Path(click.Path):
-    """A path; an empty one is a mistake of a script, and not the current directory."""
+    """A path; an empty one is a mistake in a script, and does not mean the current directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -27,14 +27,16 @@ PATH = _Path(path_type=Path)
 
 
 def configured(function: Function) -> Function:
-    """Options that say where the configuration is, and overrule some of it."""
+    """The options for the configuration file, and for keys that override it."""
     decorators = (
         click.option(
             "-c", "--config", type=PATH, envvar="SCICAT_WATCH_CONFIG", help="Configuration file (YAML)."
         ),
-        click.option("--var-dir", type=PATH, help="Directory for our own state; overrules the configuration."),
         click.option(
-            "-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What is logged."
+            "--var-dir", type=PATH, help="Directory for the program's own state; overrides the configuration."
+        ),
+        click.option(
+            "-l", "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Lowest level to log."
         ),
     )  # fmt: skip
     for decorator in reversed(decorators):
@@ -43,13 +45,8 @@ def configured(function: Function) -> Function:
 
 
 def settings_from(config: Path | None, var_dir: Path | None, **sections: dict[str, Any]) -> Settings:
-    """The settings of a configuration file, or the defaults, with what the command line says instead."""
+    """The settings of a configuration file, or the defaults, overridden by `var_dir` and `sections`."""
     overrides: dict[str, Any] = {name: section for name, section in sections.items() if section}
     if var_dir is not None:
         overrides["var_dir"] = str(var_dir.absolute())
     return load(config, overrides) if config is not None else default(overrides)
-
-
-def shown(text: str) -> str:
-    """`text` on one line of a terminal, without the control characters that the name of a file may hold."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -15,13 +15,13 @@ from scicat_watch.cli.options import PATH, configured, settings_from
 @click.command("preview")
 @click.argument("path", type=PATH)
 @configured
-@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object for each scan.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per scan, for programs.")
 def command(path: Path, config: Path | None, var_dir: Path | None, log_level: str | None, as_json: bool) -> None:
     """Show what would be posted for PATH, a data file, a list or a beamtime directory. Posts nothing.
 
-    Which schema fits and why no other; each variable with its value, unit and source, or why it has none;
-    the documents; and, with a catalogue that can be asked, what they would change there.
-    Exit status: 0 all well, 1 a scan cannot be ingested, 2 wrong usage or configuration, 3 catalogue unreachable.
+    Shows which schema fits and why the others do not; each variable with its value, unit and source, or why it
+    has no value; the documents; and, if a catalogue is reachable, what they would change there.
+    Exit status: 0 no problem, 1 a scan cannot be ingested, 2 wrong usage or configuration, 3 catalogue unreachable.
     """
     from scicat_watch.cli import previewpage
     from scicat_watch.service.preview import Previewer
@@ -44,6 +44,6 @@ def command(path: Path, config: Path | None, var_dir: Path | None, log_level: st
             else:
                 click.echo(("\n" if len(statuses) > 1 else "") + previewpage.plain(page))
     if not statuses:
-        click.echo(f"{path}: no scan was found here", err=True)
+        click.echo(f"{path}: no scan found here", err=True)
         sys.exit(1)
     sys.exit(1 if 1 in statuses else max(statuses))

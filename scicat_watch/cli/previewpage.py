@@ -1,7 +1,7 @@
-"""A preview for people: plain text, or with colours and fitted columns on a terminal.
+"""A preview as text: plain, or with colours and fitted columns on a terminal.
 
-What comes from files and servers is shown with its control characters written out: a title must not
-be able to move the cursor of who looks at it.
+Control characters in what comes from files and servers are escaped: a title must not be able to control
+the reader's terminal.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 _LONGEST = 72
-"""Characters of a cell; `--json` has all."""
+"""Characters of a cell; `--json` has the whole value."""
 _FILES = 20
-"""Files of a list that are shown."""
+"""Number of files of a file list that are shown."""
 
 Shown = Mapping[str, Any]
 """A preview, or a part of it, as `service.previewjson` makes it."""
@@ -23,14 +23,14 @@ Row = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the page: a heading and what stands below it."""
+    """One part of the page: a heading and the rows below it."""
 
     heading: str
     columns: Row = ()
     """Headings of the columns; without any the rows are lines of text."""
     rows: tuple[Row, ...] = ()
     bad: bool = False
-    """Whether it tells what is wrong."""
+    """Whether it reports what is wrong."""
 
 
 def parts(preview: Shown, catalogue_url: str) -> Iterator[Part]:
@@ -80,7 +80,7 @@ def _head(preview: Shown) -> Iterator[Row]:
     if preview["file"] is not None:
         yield "file", _safe(preview["file"])
     if preview["waiting"]:
-        yield "waits", _safe(preview["waiting"])
+        yield "waiting", _safe(preview["waiting"])
     schema = preview["schema"]
     yield "schema", "none" if schema is None else _safe(f"{schema['id']}: {schema['name']} ({schema['file']})")
     for name, reason in preview["passed_over"].items():
@@ -115,7 +115,7 @@ def _documents(preview: Shown) -> Iterator[Part]:
 _STATES = {
     "new": "new: the dataset would be created",
     "equal": "equal: nothing would be written",
-    "different": "different: the dataset would be brought up to date",
+    "different": "different: the dataset would be updated",
     "conflict": "conflict: it would be refused",
 }
 
@@ -129,8 +129,8 @@ def _catalogue(difference: Shown, url: str) -> Part:
     ]
     blocks, thumbnails = difference["origdatablocks"], difference["thumbnails"]
     if any(blocks.values()):
-        told = f"{blocks['replace']} replaced, {blocks['add']} added, {blocks['remove']} removed"
-        rows.append(("file lists", "", told))
+        changes = f"{blocks['replace']} replaced, {blocks['add']} added, {blocks['remove']} removed"
+        rows.append(("file lists", "", changes))
     if any(thumbnails.values()):
         rows.append(("thumbnails", "all removed" if thumbnails["clear"] else "", f"{thumbnails['add']} added"))
     if not rows:
@@ -147,7 +147,7 @@ def _aligned(part: Part) -> Iterator[str]:
 
 
 def _cell(value: Any, *, quoted: bool = True) -> str:
-    """A value in one line of limited length: text in quotes, so that blanks and emptiness are seen."""
+    """A value on one line of limited length: text in quotes, so that spaces and empty text are visible."""
     if value is None:
         return "null"
     text = json.dumps(value, ensure_ascii=False, default=str) if quoted or not isinstance(value, str) else value
@@ -156,5 +156,5 @@ def _cell(value: Any, *, quoted: bool = True) -> str:
 
 
 def _safe(text: str) -> str:
-    """`text` with what a terminal would obey written out."""
+    """`text` with its control characters escaped, e.g. "\\x1b": a curator sees what is in the file."""
     return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)

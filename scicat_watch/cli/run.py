@@ -21,7 +21,7 @@ def command(
     """Watch beamtimes and ingest their scans, until stopped.
 
     Each DIR is a beamtime directory; without DIR those of the configuration are watched. Without a
-    configuration the datasets go into the embedded catalogue, whose address is printed.
+    configuration the datasets go to the embedded catalogue, whose address is printed.
     """
     beamtimes = {"directories": [str(directory.absolute()) for directory in directories]} if directories else {}
     settings = settings_from(config, var_dir, beamtimes=beamtimes, embedded={} if port is None else {"port": port})
@@ -29,7 +29,7 @@ def command(
         raise ConfigError("nothing to watch: name a directory, or set beamtimes.directories in a configuration (-c)")
     for directory in directories:
         if not directory.is_dir():
-            raise ConfigError("there is no such directory", directory)
+            raise ConfigError("no such directory", directory)
 
     from scicat_watch.service import logs
     from scicat_watch.service.daemon import daemon

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
-from scicat_watch.cli.options import configured, settings_from, shown
+from scicat_watch.cli.options import configured, settings_from
+from scicat_watch.clock import SystemClock
+from scicat_watch.words import printable
+
+_INTERVAL = 2.0  # Seconds between two updates of `--watch`.
 
 
 @click.command("status")
 @configured
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--watch", is_flag=True, help="Update every two seconds, until Ctrl-C.")
 def command(config: Path | None, var_dir: Path | None, log_level: str | None, as_json: bool, watch: bool) -> None:
-    """Show what waits, what failed with its reason and next try, and what is done."""
+    """Show what is waiting, what failed (with reason and next attempt), and what is done."""
     from scicat_watch.service.status import collect
 
     settings = settings_from(config, var_dir)
-    with contextlib.suppress(KeyboardInterrupt):  # The way to end --watch.
+    clock, never = SystemClock(), threading.Event()
+    with contextlib.suppress(KeyboardInterrupt):  # Ends --watch.
         while True:
             state = collect(settings)
             if watch and not as_json:
@@ -30,7 +35,7 @@ def command(config: Path | None, var_dir: Path | None, log_level: str | None, as
             click.echo(json.dumps(state, indent=1) if as_json else _page(state))
             if not watch:
                 return
-            time.sleep(2.0)
+            clock.wait(_INTERVAL, never)
 
 
 def _page(state: dict[str, Any]) -> str:
@@ -38,12 +43,12 @@ def _page(state: dict[str, Any]) -> str:
     for beamtime in state["beamtimes"]:
         lines += _beamtime(beamtime)
     for entry in state["failed"]:
-        tries = f"{entry['tries']} tries" if entry["tries"] != 1 else "1 try"
+        tries = f"{entry['tries']} attempts" if entry["tries"] != 1 else "1 attempt"
         again = f", next {entry['next_try']}" if entry["next_try"] else ""
         lines += [f"failed   {entry['pid']}  ({tries}{again})", f"         {entry['reason']}"]
     totals = state["totals"]
     lines.append(", ".join(f"{number} {what}" for what, number in totals.items()))
-    return "\n".join(map(shown, lines))
+    return "\n".join(map(printable, lines))
 
 
 def _daemon(daemon: dict[str, Any] | None) -> str:

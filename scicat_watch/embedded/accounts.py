@@ -2,8 +2,8 @@
 
 The accounts file is `{"secret": "...", "accounts": [{"username", "password", "groups", "roles"}]}`,
 readable by its owner only. The rights are those that the groups of a SciCat backend's configuration
-give; a role stands for the group list of the same meaning. There is no 401: a token that is missing,
-broken or too old makes the caller anonymous, as on a real backend.
+give; a role corresponds to the group list of the same meaning. There is no 401: a missing, invalid or
+expired token makes the caller anonymous, as on a real backend.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ DELETE = "delete"
 ROLES = frozenset({ADMIN, CREATE_PRIVILEGED, CREATE_WITH_PID, DELETE})
 
 LIFETIME = 3600
-"""Seconds that a token is good for."""
+"""Seconds for which a token is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request, and what the catalogue lets them do."""
+    """Who sends a request, and what they may do."""
 
     username: str = ""
     email: str = ""
@@ -49,7 +49,7 @@ class Caller:
 
     @property
     def anonymous(self) -> bool:
-        """Whether nobody logged in."""
+        """Whether the caller is not logged in."""
         return not self.username
 
     @property
@@ -106,13 +106,13 @@ class Account:
 
 
 class Accounts:
-    """The accounts of one catalogue, and the tokens that they get."""
+    """The accounts of one catalogue; issues and checks their tokens."""
 
     def __init__(self, secret: str, accounts: Mapping[str, Account]) -> None:
         self._secret, self._accounts = secret, dict(accounts)
 
     def log_in(self, username: object, password: object) -> Caller | None:
-        """The account with this name and password; None if there is none. Takes as long whether the name is known."""
+        """The account with this name and password, or None. Takes equally long whether or not the name exists."""
         if not isinstance(username, str) or not isinstance(password, str):
             return None
         account = self._accounts.get(username)
@@ -133,11 +133,11 @@ class Accounts:
         return jwt.encode(claims, self._secret, algorithm="HS256")
 
     def caller(self, authorization: str, now: datetime) -> Caller:
-        """Who an Authorization header names; anonymous if it names nobody any more."""
+        """The caller that an Authorization header identifies; anonymous if the token is invalid or expired."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return Caller()
-        # The time is the catalogue's own clock, so the library must not look at another one.
+        # Expiry is checked with the catalogue's own clock, so the library must not check it with another.
         options: jwt.types.Options = {"require": ["exp"], "verify_exp": False, "verify_iat": False}
         try:
             claims = jwt.decode(token.strip(), self._secret, algorithms=["HS256"], options=options)
@@ -149,22 +149,22 @@ class Accounts:
 
 
 def load(path: Path) -> Accounts:
-    """The accounts of `path`; a file that does not exist is made, with one account that may do everything.
+    """The accounts of `path`; a missing file is created, with one account that may do everything.
 
-    Raises `ConfigError` if the file cannot be read or is not of the form that the module's text gives.
+    Raises `ConfigError` if the file cannot be read, or does not have the form that the module's docstring gives.
     """
     try:
         with FileLock(f"{path}.lock", mode=0o600):
             if not path.exists():
                 files.replace(path, _first_accounts(), mode=0o600)
-                log.info("made the accounts file %s with the account 'ingestor'", path)
+                log.info("created the accounts file %s with the account 'ingestor'", path)
         if path.stat().st_mode & 0o077:
             log.warning("%s holds passwords and can be read by others: chmod 600 it", path)
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"the accounts cannot be read or made: {error.strerror}", path) from error
+        raise ConfigError(f"the accounts file cannot be read or created: {error.strerror}", path) from error
     except ValueError as error:
-        raise ConfigError("the accounts file is not JSON: mend it, or move it away for a new one", path) from error
+        raise ConfigError("the accounts file is not JSON: correct it, or remove it to get a new one", path) from error
     return _accounts(content, path)
 
 

@@ -8,7 +8,7 @@ from scicat_watch.embedded import datasets_v3 as datasets
 from scicat_watch.embedded import logins_v3 as logins
 from scicat_watch.embedded import parts_v3 as parts
 from scicat_watch.embedded.records_v3 import Records, instruments, proposals, samples
-from scicat_watch.embedded.web import Answer, Call, Catalogue
+from scicat_watch.embedded.web import Answer, Call, Served
 
 Route = Callable[..., Answer]
 """Takes the catalogue, the call, and the ids that the path names."""
@@ -66,7 +66,7 @@ _add("samples", samples, patchable=True)
 _add("instruments", instruments, patchable=False)
 
 
-def answer(catalogue: Catalogue, call: Call, segments: Sequence[str]) -> Answer | None:
+def answer(catalogue: Served, call: Call, segments: Sequence[str]) -> Answer | None:
     """The answer to a request for the path `segments` below /api/v3; None if there is no such route.
 
     Words of a path may be written in any case; ids stand in the second and fourth place.

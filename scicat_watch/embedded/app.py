@@ -31,23 +31,24 @@ from scicat_watch.embedded import api_v3, pages
 from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.store import Store, UnstorableError
-from scicat_watch.embedded.web import Answer, Call, Catalogue, ProblemError, bad_request, not_found
+from scicat_watch.embedded.web import Answer, Call, ProblemError, Served, bad_request, not_found
 from scicat_watch.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 16 << 20
-"""Bytes of a request's body, unpacked; what a SciCat backend takes."""
+"""Maximum size of a request's decompressed body in bytes; the limit of a SciCat backend."""
 LARGEST_HEAD = 16 << 10
 """Bytes of a request's address and headers together."""
 _MOST_DRAINED = 64 << 20
+"""Bytes of a body that is too large that are still read."""
 _GRACE = 5
-"""Seconds that requests under way have when the server stops."""
+"""Seconds that running requests have when the server stops."""
 _KEEP_ALIVE = 75
-"""Seconds that a connection without requests is kept: scans come some seconds apart."""
+"""Seconds for which an idle connection is kept: scans arrive some seconds apart."""
 _HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cache-control": "no-cache"}
 _TOO_LARGE = ProblemError(500, "Internal server error")
-"""What a SciCat backend says to a body that is too large."""
+"""The answer of a SciCat backend to a body that is too large."""
 
 
 def create_app(database: Path, accounts: Path, pid_prefix: str, open_pages: bool) -> ASGIApp:
@@ -57,14 +58,14 @@ def create_app(database: Path, accounts: Path, pid_prefix: str, open_pages: bool
     `ConfigError` if the accounts or the database cannot be used; a damaged database is moved aside.
     """
     known = accounts_file.load(accounts)
-    catalogue = Catalogue(Store(database), known, SystemClock(), pid_prefix)
+    catalogue = Served(Store(database), known, SystemClock(), pid_prefix)
     return Application(catalogue, pages.Pages(catalogue.store, open_pages))
 
 
 class Application:
-    """Reads requests, finds out who sends them, and hands them to the API or to the pages."""
+    """Reads requests, finds out who sends them, and passes them to the API or to the pages."""
 
-    def __init__(self, catalogue: Catalogue, shown: pages.Pages) -> None:
+    def __init__(self, catalogue: Served, shown: pages.Pages) -> None:
         self._catalogue, self._pages = catalogue, shown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +131,7 @@ class Application:
         except (PatternError, UnstorableError, RecursionError, UnicodeEncodeError) as error:
             return bad_request(f"the request cannot be used: {error}").answer
         except (sqlite3.OperationalError, OSError) as error:
-            # The disk is full or the file is locked: time or a person mends it, and asking again is right.
+            # The disk is full or the file is locked: that can pass, so the client should retry.
             log.error("%s %s: the database cannot be used: %s", request.method, raw_path, error)
             return Answer({"message": f"the catalogue's database cannot be used: {error}", "statusCode": 503}, 503)
         except Exception:
@@ -139,7 +140,7 @@ class Application:
 
 
 async def _body(request: Request) -> bytes:
-    """The body, unpacked; what is too large is read to its end, so that the sender hears the answer."""
+    """The body, decompressed; one that is too large is read to its end, so that the sender gets the answer."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -178,7 +179,7 @@ def serve(
 ) -> None:
     """Serve the catalogue until SIGTERM or SIGINT, or until `stopping` is set, which works in any thread.
 
-    `ready` is called with the base address, e.g. "http://127.0.0.1:8085", once connections are taken.
+    `ready` is called with the base address, e.g. "http://127.0.0.1:8085", once connections are accepted.
     Raises `ConfigError` if the address is in use or the files cannot be used.
     """
     for path in (options.database, options.accounts):
@@ -202,7 +203,7 @@ def serve(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own, which others cannot reach."""
+    """Whether `host` is a loopback address, which other machines cannot reach."""
     if host == "localhost":
         return True
     try:
@@ -212,16 +213,16 @@ def is_loopback(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, telling when it takes connections, and usable where signals cannot be caught."""
+    """uvicorn, with a callback when it accepts connections; also works in threads that cannot catch signals."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopping: threading.Event | None) -> None:
         super().__init__(config)
-        self._tell, self._stopping = started, stopping
+        self._ready, self._stopping = started, stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            await asyncio.get_running_loop().run_in_executor(None, self._tell)
+            await asyncio.get_running_loop().run_in_executor(None, self._ready)
 
     async def on_tick(self, counter: int) -> bool:
         return (self._stopping is not None and self._stopping.is_set()) or await super().on_tick(counter)

@@ -18,7 +18,7 @@ from scicat_watch.embedded.web import (
     NOTHING,
     Answer,
     Call,
-    Catalogue,
+    Served,
     bad_request,
     changed_meanwhile,
     conflict,
@@ -41,7 +41,7 @@ _RELATIONS: dict[str, tuple[Kind, str, str] | None] = {
 _ALL_OF_THEM = 1 << 31
 
 
-def create(catalogue: Catalogue, call: Call) -> Answer:
+def create(catalogue: Served, call: Call) -> Answer:
     """`POST /datasets`."""
     if call.caller.anonymous:
         raise forbidden()
@@ -62,8 +62,8 @@ def create(catalogue: Catalogue, call: Call) -> Answer:
     return Answer(forms.created(document), 201)
 
 
-def is_valid(catalogue: Catalogue, call: Call) -> Answer:
-    """`POST /datasets/isValid`: like a real backend it does not look for fields that do not exist."""
+def is_valid(catalogue: Served, call: Call) -> Answer:
+    """`POST /datasets/isValid`: like a real backend it accepts fields that do not exist."""
     if call.caller.anonymous:
         raise forbidden()
     body = call.document()
@@ -71,7 +71,7 @@ def is_valid(catalogue: Catalogue, call: Call) -> Answer:
     return Answer({"valid": False, "error": validation.as_tree(faults)} if faults else {"valid": True})
 
 
-def read(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def read(catalogue: Served, call: Call, pid: str) -> Answer:
     """`GET /datasets/{pid}`: 404 says that it does not exist, 403 that it is not for the caller."""
     query = _asked(call)
     with catalogue.store.reading() as session:
@@ -86,7 +86,7 @@ def read(catalogue: Catalogue, call: Call, pid: str) -> Answer:
     return Answer(answer)
 
 
-def find(catalogue: Catalogue, call: Call) -> Answer:
+def find(catalogue: Served, call: Call) -> Answer:
     """`GET /datasets`: without rights on a dataset it is simply not listed."""
     query = _asked(call)
     with catalogue.store.reading() as session:
@@ -94,7 +94,7 @@ def find(catalogue: Catalogue, call: Call) -> Answer:
         return Answer([_presented(session, document, query, call.caller) for document in found])
 
 
-def find_one(catalogue: Catalogue, call: Call) -> Answer:
+def find_one(catalogue: Served, call: Call) -> Answer:
     """`GET /datasets/findOne`: the first that fits, or nothing."""
     query = replace(_asked(call), limit=1)
     with catalogue.store.reading() as session:
@@ -102,14 +102,14 @@ def find_one(catalogue: Catalogue, call: Call) -> Answer:
         return Answer(_presented(session, found[0], query, call.caller) if found else NOTHING)
 
 
-def count(catalogue: Catalogue, call: Call) -> Answer:
+def count(catalogue: Served, call: Call) -> Answer:
     """`GET /datasets/count`."""
     with catalogue.store.reading() as session:
         return Answer({"count": session.count(DATASETS, _asked(call).where, call.caller)})
 
 
-def full_query(catalogue: Catalogue, call: Call) -> Answer:
-    """`GET /datasets/fullquery`: `fields` holds values to be equal to, and `text` to be found in names and keywords."""
+def full_query(catalogue: Served, call: Call) -> Answer:
+    """`GET /datasets/fullquery`: by values of fields, and by `text` in names and keywords."""
     try:
         fields = json.loads(call.parameter("fields") or "{}")
         limits = json.loads(call.parameter("limits") or "{}")
@@ -133,7 +133,7 @@ def full_query(catalogue: Catalogue, call: Call) -> Answer:
         return Answer([forms.shown(document) for document in session.find(DATASETS, query, call.caller)])
 
 
-def patch(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def patch(catalogue: Served, call: Call, pid: str) -> Answer:
     """`PATCH /datasets/{pid}`: named fields are replaced whole, totals stay unless named."""
     if call.caller.anonymous:
         raise forbidden()
@@ -156,7 +156,7 @@ def patch(catalogue: Catalogue, call: Call, pid: str) -> Answer:
     return Answer(forms.shown(document))
 
 
-def delete(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def delete(catalogue: Served, call: Call, pid: str) -> Answer:
     """`DELETE /datasets/{pid}`: the dataset alone; its file lists and thumbnails stay, as on a real backend."""
     if not call.caller.may_delete:
         raise forbidden()
@@ -170,7 +170,7 @@ def delete(catalogue: Catalogue, call: Call, pid: str) -> Answer:
 
 
 def asked(call: Call, name: str = "filter") -> Query:
-    """The query of a list request, which stands in a parameter or in a header of the same name."""
+    """The query of a list request, from a parameter or from a header of the same name."""
     in_header = call.headers.get(name)
     in_address = call.parameter(name)
     if in_header is not None and in_address is not None:
@@ -179,7 +179,7 @@ def asked(call: Call, name: str = "filter") -> Query:
 
 
 def block_shown(block: Document) -> Document:
-    """A file list as its own routes show it: ids under both names."""
+    """A file list as its own routes show it: each id as `_id` and as `id`."""
     files = [{**file, "id": file["_id"]} for file in block["dataFileList"]]
     return {**block, "id": block["_id"], "dataFileList": files}
 

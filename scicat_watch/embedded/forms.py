@@ -1,7 +1,7 @@
-"""A dataset's three forms: as API v3 takes it, as it is stored, and as API v3 shows it. Pure.
+"""A dataset's three forms: as API v3 accepts it, as it is stored, and as API v3 returns it. Pure.
 
 The stored form is the one that SciCat's own database has: lists of investigators, proposals, samples
-and instruments, metadata keys as they are meant, times in UTC with milliseconds. API v3 writes and
+and instruments, decoded metadata keys, times in UTC with milliseconds. API v3 writes and
 shows the first of each list under the singular name as well.
 """
 
@@ -14,10 +14,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from scicat_watch.embedded import times
+from scicat_watch.embedded.tables import Document
 from scicat_watch.embedded.units import with_si
 from scicat_watch.embedded.validation import later_name
-
-Document = dict[str, Any]
 
 PLURALS = {
     "principalInvestigator": "principalInvestigators",
@@ -26,7 +25,7 @@ PLURALS = {
     "sampleId": "sampleIds",
     "instrumentId": "instrumentIds",
 }
-"""What API v3 calls one of, and the list that it is kept in."""
+"""API v3's name for a single value, and the list in which it is stored."""
 
 SHOWN = ("principalInvestigator", "proposalId", "sampleId", "instrumentId")
 TEXT_LISTS = (
@@ -48,7 +47,7 @@ def changes(body: Mapping[str, Any]) -> Document:
     found: Document = {}
     for name, value in body.items():
         if name == "version":
-            continue  # API v3 takes it and does not look at it.
+            continue  # API v3 accepts and ignores it.
         if name in PLURALS:
             found[PLURALS[name]] = [value]
         else:
@@ -63,7 +62,7 @@ def new_dataset(body: Mapping[str, Any], pid: str, username: str, now: str) -> D
     document |= dict.fromkeys(("size", "packedSize", "numberOfFiles", "numberOfFilesArchived"), 0)
     document |= {name: [] for name in (*TEXT_LISTS, "techniques", "relationships")}
     if body.get("type") in ("raw", "derived"):
-        # A real backend notes an absent id as a list of one null, and clients meet that.
+        # A real backend stores an absent id as a list of one null, and clients see that.
         document |= {name: [None] for name in ("proposalIds", "sampleIds", "instrumentIds")}
     document |= {"scientificMetadata": {}, "isPublished": False}
     document |= given
@@ -108,7 +107,7 @@ def _stored(name: str, value: Any) -> Any:
     if name in TEXT_LISTS:
         return text_list(value)
     if name in _TIMES:
-        # A backend takes an end time that it cannot read, and forgets it; better that than no dataset.
+        # A backend accepts an end time that it cannot parse, and drops it; better that than no dataset.
         return times.normal(value)
     if name == "scientificMetadata":
         return metadata(value)
@@ -128,7 +127,7 @@ def _decoded(tree: Document) -> Document:
 
 
 def _key(key: str) -> str:
-    # A key that looks percent-encoded is taken for that, as a backend does, which stores all keys so.
+    # A key that seems to be percent-encoded is decoded, as by a backend, which stores all keys encoded.
     return unquote(key) if _ENCODED.search(key) else key
 
 

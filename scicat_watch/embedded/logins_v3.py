@@ -1,14 +1,14 @@
-"""Logging in, who one is, and whether the catalogue is well: API v3."""
+"""Login, the caller's own account, and the health of the catalogue: API v3."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from scicat_watch.embedded.accounts import LIFETIME, Caller
-from scicat_watch.embedded.web import Answer, Call, Catalogue, ProblemError
+from scicat_watch.embedded.web import Answer, Call, ProblemError, Served
 
 
-def log_in(catalogue: Catalogue, call: Call) -> Answer:
+def log_in(catalogue: Served, call: Call) -> Answer:
     """`POST /auth/login`: a token."""
     body = call.document()
     caller = catalogue.accounts.log_in(body.get("username"), body.get("password"))
@@ -21,31 +21,31 @@ def log_in(catalogue: Catalogue, call: Call) -> Answer:
     return Answer(answer, 201)
 
 
-def old_log_in(catalogue: Catalogue, call: Call) -> Answer:
+def old_log_in(catalogue: Served, call: Call) -> Answer:
     """`POST /Users/login`: 201 and nothing, as on a real backend; clients go on to `/auth/login`."""
     return Answer(status=201)
 
 
-def log_out(catalogue: Catalogue, call: Call) -> Answer:
-    """`POST /auth/logout`: a token stays good until it expires."""
+def log_out(catalogue: Served, call: Call) -> Answer:
+    """`POST /auth/logout`: a token stays valid until it expires."""
     return Answer({"logout": "successful"})
 
 
-def who_am_i(catalogue: Catalogue, call: Call) -> Answer:
-    """`GET /auth/whoami`: nothing if the token is dead."""
+def who_am_i(catalogue: Served, call: Call) -> Answer:
+    """`GET /auth/whoami`: nothing if the token is invalid or expired."""
     if call.caller.anonymous:
         return Answer()
     return Answer({**_user(call.caller), "currentGroups": sorted(call.caller.groups)})
 
 
-def myself(catalogue: Catalogue, call: Call) -> Answer:
+def myself(catalogue: Served, call: Call) -> Answer:
     """`GET /users/my/self`: the only route besides the login that answers 401."""
     if call.caller.anonymous:
         raise ProblemError(401, {"message": "Unauthenticated", "error": "Unauthorized", "statusCode": 401})
     return Answer({**_user(call.caller), "id": call.caller.user_id})
 
 
-def health(catalogue: Catalogue, call: Call) -> Answer:
+def health(catalogue: Served, call: Call) -> Answer:
     """`GET /health`: whether the database answers."""
     with catalogue.store.reading() as session:
         session.connection.execute("SELECT 1 FROM datasets LIMIT 1").fetchone()

@@ -13,9 +13,9 @@ class ServeOptions:
     database: Path
     """The SQLite file."""
     accounts: Path
-    """JSON file with the accounts; made with random passwords if it does not exist."""
+    """JSON file with the accounts; created with random passwords if it does not exist."""
     host: str = "127.0.0.1"
     port: int = 8085
-    """0 takes a free one."""
+    """0 selects a free port."""
     pid_prefix: str = "20.500.99999"
-    """Prefix of the ids that the catalogue makes for datasets that come without one."""
+    """Prefix of the ids that the catalogue generates for datasets without one."""

@@ -1,8 +1,8 @@
-"""The catalogue's pages: the datasets as they arrive, and one dataset with all that is known of it.
+"""The catalogue's pages: the list of datasets, updated as they arrive, and one page per dataset.
 
-They are for the people at the beamline and ask for no login, so they show every dataset only where
-nobody else can look: when the server listens on this machine alone and was called by this machine's
-name. Otherwise they show what is published. Everything in them came from files and is escaped.
+They are for the people at the beamline and need no login, so they show every dataset only where nobody
+else can see them: when the server listens on loopback only and was called by a local name. Otherwise
+they show only published datasets. All values come from files and are escaped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scicat_watch.embedded.thumbnails import thumbnail
 DATASETS_PER_PAGE = 50
 FILES_PER_PAGE = 200
 MOST_NODES = 5000
-"""Entries of the metadata that a page shows; the API gives the rest."""
+"""Maximum number of metadata entries on a page; the API returns all."""
 _LONGEST_TEXT = 2000
 _DEEPEST = 40
 _LONGEST_SEARCH = 200
@@ -47,7 +47,7 @@ _HIDDEN = frozenset(
     {"scientificMetadata", "datasetlifecycle", "_id", "__v", "version", "pid", "datasetName", "size", "numberOfFiles",
      "packedSize", "numberOfFilesArchived", "classification", "history"}
 )  # fmt: skip
-"""Fields of a dataset that its page shows elsewhere, or that say nothing to people."""
+"""Fields of a dataset that its page shows in other places, or that mean nothing to people."""
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class Pages:
 
     def _list(self, request: Request, everything: bool) -> Response:
         words = request.query_params.get("q", "")[:_LONGEST_SEARCH]
-        version = self._store.version  # Before the list: what arrives meanwhile is shown by the next look.
+        version = self._store.version  # Before the list: what arrives meanwhile is shown by the next refresh.
         page = _number(request, "page")
         with self._store.reading() as session:
             skip = (page - 1) * DATASETS_PER_PAGE
@@ -116,7 +116,7 @@ class Pages:
             dataset=dataset,
             fields=list(_fields(dataset)),
             nodes=nodes.roots,
-            cut=nodes.cut,
+            truncated=nodes.truncated,
             files=files,
             total=total,
             thumbnails=thumbnails,
@@ -146,7 +146,7 @@ class Nodes:
         self.roots = self._children(tree, 0)
 
     @property
-    def cut(self) -> bool:
+    def truncated(self) -> bool:
         """Whether something is not shown."""
         return self._left <= 0
 
@@ -206,7 +206,7 @@ def _shows(dataset: Document, everything: bool) -> bool:
 
 _FIRST = ("description", "creationTime", "owner", "principalInvestigators", "proposalIds", "sampleIds", "techniques",
           "creationLocation", "instrumentIds", "sourceFolder")  # fmt: skip
-"""What a person looks for first."""
+"""The fields that come first on the page."""
 
 
 def _fields(dataset: Document) -> Iterator[tuple[str, str]]:
@@ -248,6 +248,6 @@ def _links(path: str, page: int, pages: int, name: str, others: Mapping[str, str
 
 
 def _is_local(host: str) -> bool:
-    """Whether a Host header names this machine itself: another name may be a stranger's, who points it here."""
+    """Whether a Host header names loopback: anybody can make another name resolve to this machine (DNS rebinding)."""
     name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
     return name in ("localhost", "::1") or (name.startswith("127.") and name.replace(".", "").isdecimal())

@@ -15,21 +15,21 @@ from scicat_watch.embedded.web import (
     NOTHING,
     Answer,
     Call,
-    Catalogue,
+    Served,
     bad_request,
-    faulty,
     forbidden,
     not_found,
     nothing_to_change,
+    posted,
 )
 
 _MOST_BLOCKS = 100
 _MOST_ATTACHMENTS = 10
 
 
-def add_nested_block(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def add_nested_block(catalogue: Served, call: Call, pid: str) -> Answer:
     """`POST /datasets/{pid}/origdatablocks`: adds to the dataset's totals."""
-    body = _block_body(call, validation.NESTED_BLOCK)
+    body = posted(call, validation.NESTED_BLOCK)
     with catalogue.store.writing() as session:
         dataset = _dataset_to_add_to(session, call, pid)
         block = _new_block(body, dataset, call, catalogue.now())
@@ -38,9 +38,9 @@ def add_nested_block(catalogue: Catalogue, call: Call, pid: str) -> Answer:
     return Answer(block_shown(block), 201)
 
 
-def add_block(catalogue: Catalogue, call: Call) -> Answer:
+def add_block(catalogue: Served, call: Call) -> Answer:
     """`POST /origdatablocks`: makes the dataset's totals the sums over all its blocks."""
-    body = _block_body(call, validation.BLOCK)
+    body = posted(call, validation.BLOCK)
     pid = body["datasetId"]
     with catalogue.store.writing() as session:
         dataset = _dataset_to_add_to(session, call, pid, f"Dataset: {pid} not found for attaching an origdatablock")
@@ -50,7 +50,7 @@ def add_block(catalogue: Catalogue, call: Call) -> Answer:
     return Answer(block_shown(block), 201)
 
 
-def nested_blocks(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def nested_blocks(catalogue: Served, call: Call, pid: str) -> Answer:
     """`GET /datasets/{pid}/origdatablocks`: at most 100."""
     query = Query({"datasetId": pid}, limit=_MOST_BLOCKS)
     with catalogue.store.reading() as session:
@@ -58,14 +58,14 @@ def nested_blocks(catalogue: Catalogue, call: Call, pid: str) -> Answer:
         return Answer([block_shown(block) for block in session.find(BLOCKS, query)])
 
 
-def count_nested_blocks(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def count_nested_blocks(catalogue: Served, call: Call, pid: str) -> Answer:
     """`GET /datasets/{pid}/origdatablocks/count`."""
     with catalogue.store.reading() as session:
         _readable_dataset(session, call, pid)
         return Answer({"count": session.count(BLOCKS, {"datasetId": pid})})
 
 
-def blocks(catalogue: Catalogue, call: Call) -> Answer:
+def blocks(catalogue: Served, call: Call) -> Answer:
     """`GET /origdatablocks`."""
     query = asked(call)
     with catalogue.store.reading() as session:
@@ -73,13 +73,13 @@ def blocks(catalogue: Catalogue, call: Call) -> Answer:
     return Answer([projected(block_shown(block), query.fields) for block in found])
 
 
-def count_blocks(catalogue: Catalogue, call: Call) -> Answer:
+def count_blocks(catalogue: Served, call: Call) -> Answer:
     """`GET /origdatablocks/count`."""
     with catalogue.store.reading() as session:
         return Answer({"count": session.count(BLOCKS, asked(call).where, call.caller)})
 
 
-def read_block(catalogue: Catalogue, call: Call, key: str) -> Answer:
+def read_block(catalogue: Served, call: Call, key: str) -> Answer:
     """`GET /origdatablocks/{id}`: 403 also for one that does not exist, as on a real backend."""
     with catalogue.store.reading() as session:
         block = session.get(BLOCKS, key)
@@ -88,28 +88,28 @@ def read_block(catalogue: Catalogue, call: Call, key: str) -> Answer:
     return Answer(block_shown(block))
 
 
-def patch_block(catalogue: Catalogue, call: Call, key: str) -> Answer:
+def patch_block(catalogue: Served, call: Call, key: str) -> Answer:
     """`PATCH /origdatablocks/{id}`: the fields that are named."""
     rules = validation.BLOCK.for_changes("datasetId", "ownerGroup", "accessGroups", "instrumentGroup")
     return _patched_block(catalogue, call, key, rules)
 
 
-def patch_nested_block(catalogue: Catalogue, call: Call, pid: str, key: str) -> Answer:
+def patch_nested_block(catalogue: Served, call: Call, pid: str, key: str) -> Answer:
     """`PATCH /datasets/{pid}/origdatablocks/{id}`: size and list in full."""
     return _patched_block(catalogue, call, key, validation.NESTED_BLOCK, pid)
 
 
-def delete_block(catalogue: Catalogue, call: Call, key: str) -> Answer:
+def delete_block(catalogue: Served, call: Call, key: str) -> Answer:
     """`DELETE /origdatablocks/{id}`."""
     return _deleted_block(catalogue, call, key, None)
 
 
-def delete_nested_block(catalogue: Catalogue, call: Call, pid: str, key: str) -> Answer:
+def delete_nested_block(catalogue: Served, call: Call, pid: str, key: str) -> Answer:
     """`DELETE /datasets/{pid}/origdatablocks/{id}`."""
     return _deleted_block(catalogue, call, key, pid)
 
 
-def delete_nested_blocks(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def delete_nested_blocks(catalogue: Served, call: Call, pid: str) -> Answer:
     """`DELETE /datasets/{pid}/origdatablocks`: all of them."""
     if not call.caller.may_delete:
         raise forbidden()
@@ -122,14 +122,9 @@ def delete_nested_blocks(catalogue: Catalogue, call: Call, pid: str) -> Answer:
     return Answer({"count": removed})
 
 
-def add_attachment(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def add_attachment(catalogue: Served, call: Call, pid: str) -> Answer:
     """`POST /datasets/{pid}/attachments`."""
-    if call.caller.anonymous:
-        raise forbidden()
-    body = call.document()
-    faults = validation.check(body, validation.ATTACHMENT)
-    if faults:
-        raise faulty(faults)
+    body = posted(call, validation.ATTACHMENT)
     given = {name: value for name, value in body.items() if name != "id"}
     given["accessGroups"] = forms.text_list(given.get("accessGroups")) or []
     with catalogue.store.writing() as session:
@@ -141,21 +136,21 @@ def add_attachment(catalogue: Catalogue, call: Call, pid: str) -> Answer:
     return Answer(_attachment_shown(attachment), 201)
 
 
-def attachments(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def attachments(catalogue: Served, call: Call, pid: str) -> Answer:
     """`GET /datasets/{pid}/attachments`: at most 10, the newest first."""
     with catalogue.store.reading() as session:
         _readable_dataset(session, call, pid)
         return Answer([_attachment_shown(found) for found in _newest_attachments(session, pid)])
 
 
-def count_attachments(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def count_attachments(catalogue: Served, call: Call, pid: str) -> Answer:
     """`GET /datasets/{pid}/attachments/count`: not more than the list shows."""
     with catalogue.store.reading() as session:
         _readable_dataset(session, call, pid)
         return Answer({"count": min(_MOST_ATTACHMENTS, session.count(ATTACHMENTS, {"datasetId": pid}))})
 
 
-def delete_attachments(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def delete_attachments(catalogue: Served, call: Call, pid: str) -> Answer:
     """`DELETE /datasets/{pid}/attachments`: all of them."""
     if call.caller.anonymous:
         raise forbidden()
@@ -164,8 +159,8 @@ def delete_attachments(catalogue: Catalogue, call: Call, pid: str) -> Answer:
         return Answer({"count": session.delete_where(ATTACHMENTS, "datasetId", pid)})
 
 
-def delete_attachment(catalogue: Catalogue, call: Call, pid: str, key: str) -> Answer:
-    """`DELETE /datasets/{pid}/attachments/{id}`: this one (a real backend takes another)."""
+def delete_attachment(catalogue: Served, call: Call, pid: str, key: str) -> Answer:
+    """`DELETE /datasets/{pid}/attachments/{id}`: this one (a real backend deletes another)."""
     if call.caller.anonymous:
         raise forbidden()
     with catalogue.store.writing() as session:
@@ -177,23 +172,13 @@ def delete_attachment(catalogue: Catalogue, call: Call, pid: str, key: str) -> A
     return Answer(_attachment_shown(found))
 
 
-def thumbnail(catalogue: Catalogue, call: Call, pid: str) -> Answer:
+def thumbnail(catalogue: Served, call: Call, pid: str) -> Answer:
     """`GET /datasets/{pid}/thumbnail`: the newest thumbnail; nothing if there is none."""
     with catalogue.store.reading() as session:
         _readable_dataset(session, call, pid)
         thumbnails = (found.get("thumbnail") for found in _newest_attachments(session, pid))
         thumbnail = next((one for one in thumbnails if one), None)
     return Answer(NOTHING if thumbnail is None else {"thumbnail": thumbnail})
-
-
-def _block_body(call: Call, rules: validation.Rules) -> Document:
-    if call.caller.anonymous:
-        raise forbidden()
-    body = call.document()
-    faults = validation.check(body, rules)
-    if faults:
-        raise faulty(faults)
-    return body
 
 
 def _new_block(body: Document, dataset: Document, call: Call, now: str) -> Document:
@@ -205,7 +190,7 @@ def _new_block(body: Document, dataset: Document, call: Call, now: str) -> Docum
 
 
 def _files(entries: list[Document]) -> list[Document]:
-    # A list may have 20 000 files: one random beginning for all their ids, and a number for each.
+    # A list may have 20 000 files: their ids share one random beginning, and each has a number.
     beginning = secrets.token_hex(9)
     return [
         {**entry, "time": times.normal(entry["time"]), "_id": f"{beginning}{number:06x}"}
@@ -239,10 +224,8 @@ def _readable_dataset(session: Session, call: Call, pid: str) -> None:
         raise forbidden("Unauthorized access")
 
 
-def _patched_block(
-    catalogue: Catalogue, call: Call, key: str, rules: validation.Rules, pid: str | None = None
-) -> Answer:
-    body = _block_body(call, rules)
+def _patched_block(catalogue: Served, call: Call, key: str, rules: validation.Rules, pid: str | None = None) -> Answer:
+    body = posted(call, rules)
     if any(body.get(name, "") is None for name in ("size", "dataFileList")):
         raise bad_request(["size and dataFileList cannot be null"])
     with catalogue.store.writing() as session:
@@ -259,7 +242,7 @@ def _patched_block(
     return Answer(block_shown(block))
 
 
-def _deleted_block(catalogue: Catalogue, call: Call, key: str, pid: str | None) -> Answer:
+def _deleted_block(catalogue: Served, call: Call, key: str, pid: str | None) -> Answer:
     if not call.caller.may_delete:
         raise forbidden()
     stamp = (catalogue.now(), call.caller.username)

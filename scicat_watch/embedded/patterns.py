@@ -1,7 +1,7 @@
-"""Regular expressions that strangers write: bounded in length, in what they look at, and in time.
+"""Regular expressions from clients: limited in length, in the text that they search, and in time.
 
-Some short patterns take for ever on some texts, so each look at a text has a limit, and all looks of
-one request together have one.
+Some short patterns take hours on some texts, so each search has a time limit, and so have all searches of
+one request together.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ LONGEST = 512
 _LONGEST_SUBJECT = 64 * 1024
 _SECONDS_PER_TEXT = 0.5
 _SECONDS_IN_ALL = 2.0
-"""Of this thread's own work, so that a busy machine refuses no harmless pattern."""
+"""CPU time of this thread, so that a busy machine does not refuse harmless patterns."""
 
 _FLAGS = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL, "x": regex.VERBOSE}
 
 
 class PatternError(ValueError):
-    """A pattern that cannot be used, or takes too long; the message is for who sent it."""
+    """A pattern that cannot be used, or takes too long; the message is for the client."""
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """What a list request asks for, and whether a document fits. Pure.
 
 The language is that of SciCat's API v3: MongoDB's operators (`$in`, `$gt`, `$regex` …) and the older
-words for the same (`inq`, `gt`, `like` …). Unlike a backend, a text is compared as it is: one that
-looks like a date or a number to JavaScript ("scan 7") finds what it says. Dates are compared as times.
+words for the same (`inq`, `gt`, `like` …). Unlike in a backend, a text is compared as it is, also one that
+JavaScript could parse as a date or a number ("scan 7"). Dates are compared as times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scicat_watch.embedded import times
 from scicat_watch.embedded.patterns import Pattern, pattern
 
 DATES = frozenset({"creationTime", "startTime", "endTime", "createdAt", "updatedAt", "dataFileList.time"})
-"""Fields that hold times: what they are compared with is brought to the same form."""
+"""Fields with times: what they are compared with is normalised to the same form."""
 
 DEFAULT_LIMIT = 100
 ZERO_LIMIT = 10
@@ -36,12 +36,12 @@ _GROUPS = ("$and", "$or", "$nor")
 
 
 class BadQueryError(ValueError):
-    """A filter that cannot be understood; the message is for who sent it."""
+    """A filter that cannot be understood; the message is for the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A list request, in the words of MongoDB."""
+    """A list request, with the operators of MongoDB."""
 
     where: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, bool] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def ordered(documents: Iterable[dict[str, Any]], order: tuple[tuple[str, bool], 
 
 
 def _words(where: Any, depth: int = 0) -> dict[str, Any]:
-    """Replace the older words by operators, and look that all are known."""
+    """Replace the older words by operators, and check that all are known."""
     if not isinstance(where, dict):
         raise BadQueryError("where is not an object")
     if depth > _DEEPEST:

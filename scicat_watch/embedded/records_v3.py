@@ -16,18 +16,18 @@ from scicat_watch.embedded.web import (
     NOTHING,
     Answer,
     Call,
-    Catalogue,
+    Served,
     conflict,
-    faulty,
     forbidden,
     not_found,
     nothing_to_change,
+    posted,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """One kind of record, and in what it differs from the other two."""
+    """One kind of record, and how it differs from the other two."""
 
     kind: Kind
     word: str
@@ -35,20 +35,15 @@ class Records:
     filter_name: str
     """Proposals take their filter as `filters`."""
     may_create: Callable[[Caller, Document], bool]
-    defaults: Callable[[Catalogue], Document]
+    defaults: Callable[[Served], Document]
     shows_id: bool
     """Whether answers repeat the id under `id`."""
     open: bool = False
     """Whether everybody may read them."""
 
-    def create(self, catalogue: Catalogue, call: Call) -> Answer:
+    def create(self, catalogue: Served, call: Call) -> Answer:
         """POST."""
-        if call.caller.anonymous:
-            raise forbidden()
-        body = call.document()
-        faults = validation.check(body, self.rules)
-        if faults:
-            raise faulty(faults)
+        body = posted(call, self.rules)
         if not self.may_create(call.caller, body):
             raise forbidden()
         record = self.defaults(catalogue) | _stored(body)
@@ -61,27 +56,27 @@ class Records:
             raise conflict(self._taken(record)) from error
         return Answer(self._shown(record), 201)
 
-    def find(self, catalogue: Catalogue, call: Call) -> Answer:
+    def find(self, catalogue: Served, call: Call) -> Answer:
         """GET, the list."""
         query = asked(call, self.filter_name)
         with catalogue.store.reading() as session:
             found = session.find(self.kind, query, self._reader(call))
         return Answer([projected(self._shown(record), query.fields) for record in found])
 
-    def find_one(self, catalogue: Catalogue, call: Call) -> Answer:
+    def find_one(self, catalogue: Served, call: Call) -> Answer:
         """GET `findOne`: nothing if there is none."""
         query = replace(asked(call), limit=1)
         with catalogue.store.reading() as session:
             found = session.find(self.kind, query, self._reader(call))
         return Answer(projected(self._shown(found[0]), query.fields) if found else NOTHING)
 
-    def count(self, catalogue: Catalogue, call: Call) -> Answer:
+    def count(self, catalogue: Served, call: Call) -> Answer:
         """GET `count`."""
         with catalogue.store.reading() as session:
             where = asked(call, self.filter_name).where
             return Answer({"count": session.count(self.kind, where, self._reader(call))})
 
-    def read(self, catalogue: Catalogue, call: Call, key: str) -> Answer:
+    def read(self, catalogue: Served, call: Call, key: str) -> Answer:
         """GET by id."""
         with catalogue.store.reading() as session:
             record = session.get(self.kind, key)
@@ -93,14 +88,9 @@ class Records:
             raise forbidden("Unauthorized access")
         return Answer(self._shown(record))
 
-    def patch(self, catalogue: Catalogue, call: Call, key: str) -> Answer:
+    def patch(self, catalogue: Served, call: Call, key: str) -> Answer:
         """PATCH: named fields are replaced whole."""
-        if call.caller.anonymous:
-            raise forbidden()
-        body = call.document()
-        faults = validation.check(body, self.rules.for_changes(self.kind.key))
-        if faults:
-            raise faulty(faults)
+        body = posted(call, self.rules.for_changes(self.kind.key))
         with catalogue.store.writing() as session:
             record = session.get(self.kind, key)
             if record is None:
@@ -141,7 +131,7 @@ def _stored(body: Document) -> Document:
     return found
 
 
-def _proposal_defaults(catalogue: Catalogue) -> Document:
+def _proposal_defaults(catalogue: Served) -> Document:
     return {
         "accessGroups": [],
         "instrumentIds": [],
@@ -154,11 +144,11 @@ def _proposal_defaults(catalogue: Catalogue) -> Document:
     }
 
 
-def _sample_defaults(catalogue: Catalogue) -> Document:
+def _sample_defaults(catalogue: Served) -> Document:
     return {"sampleId": str(uuid.uuid4()), "accessGroups": [], "isPublished": False, "sampleCharacteristics": {}}
 
 
-def _instrument_defaults(catalogue: Catalogue) -> Document:
+def _instrument_defaults(catalogue: Served) -> Document:
     # A real backend puts no slash between prefix and id.
     return {"pid": f"{catalogue.pid_prefix}{uuid.uuid4()}", "customMetadata": {}}
 

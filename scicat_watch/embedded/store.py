@@ -1,7 +1,7 @@
 """The embedded catalogue's records in one SQLite file.
 
-A record is a JSON document in SciCat's own form; beside it stand the columns that queries need. What
-`Store.writing` finished is on the disk: the ledger trusts a 201. Writers take turns, so what one
+A record is a JSON document in SciCat's own form, with the columns that queries need beside it. What
+`Store.writing` finished is on the disk: the ledger relies on a 201. Writers run one after the other, so what a
 transaction read is still true when it writes; readers never wait for them.
 """
 
@@ -36,7 +36,7 @@ APPLICATION_ID = 0x53435774
 
 
 class UnstorableError(Exception):
-    """A document that JSON cannot say again, such as one with the number 1e400."""
+    """A document that cannot be written as JSON, such as one with the number 1e400."""
 
 
 class DuplicateError(Exception):
@@ -142,7 +142,7 @@ class Store:
         """
         self.path = path
         self.moved_to: Path | None = None
-        """Where the damaged database went that was found here; None if all was well."""
+        """Where a damaged database was moved; None if it was sound."""
         self._turn = threading.Lock()
         self._writes = 0
         self._start = secrets.token_hex(4)
@@ -175,7 +175,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session whose changes are on the disk when the block ends, or undone if it raises. Writers take turns."""
+        """A session whose changes are on the disk when the block ends, or undone if it raises. One writer at a time."""
         with self._turn:
             self._still_there()
             self._writer.execute("BEGIN IMMEDIATE")
@@ -189,14 +189,14 @@ class Store:
                 raise
 
     def close(self) -> None:
-        """Close all connections; the log is folded into the file."""
+        """Close all connections; SQLite merges the write-ahead log into the file."""
         while not self._readers.empty():
             self._readers.get_nowait().close()
         with self._turn:
             self._writer.close()
 
     def _still_there(self) -> None:
-        """Refuse to write into a file that was removed or replaced: what is written there would be lost unseen."""
+        """Refuse to write into a file that was removed or replaced: the data would be lost without notice."""
         try:
             found = self.path.stat()
         except OSError:
@@ -334,7 +334,7 @@ def _flat(where: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _clause(name: str, condition: Any) -> tuple[str, Any] | None:
-    """One comparison as SQL; None where SQLite and MongoDB do not mean the same."""
+    """One comparison as SQL; None where SQLite and MongoDB differ."""
     if isinstance(condition, str):
         return f'"{name}" = ?', condition
     if not isinstance(condition, dict) or len(condition) != 1:

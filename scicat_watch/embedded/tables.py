@@ -1,4 +1,4 @@
-"""The kinds of records in the catalogue: their tables, and the columns that stand beside the documents. Pure."""
+"""The kinds of records in the catalogue: their tables, and the columns beside the documents. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Column:
     name: str
     value: Callable[[Document], Any]
     plain: bool = True
-    """Whether it holds the document's field of the same name, so that a filter on the field may use it."""
+    """Whether it has the value of the document's field of the same name, so that a filter on the field can use it."""
     live: bool = False
-    """Whether the column, not the document, holds the field: what changes often need not rewrite a long document."""
+    """Whether only the column has the field: so a frequent change does not rewrite a long document."""
     indexed: bool = False
 
 
@@ -59,7 +59,7 @@ class Kind:
 
     @property
     def plain(self) -> frozenset[str]:
-        """Names of the fields that a filter or an order may look for in columns."""
+        """Names of the fields that a filter or an order can take from columns."""
         return frozenset({self.key, *(column.name for column in self.columns if column.plain)})
 
     @property

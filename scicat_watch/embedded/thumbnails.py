@@ -1,7 +1,7 @@
-"""Which thumbnails are thumbnails that a page may show. Pure.
+"""Which attachments have a thumbnail that a page may show. Pure.
 
-A thumbnail is any text that a client sent. Only data URLs of formats that run no program (so no SVG),
-whose first bytes are that format's, are taken for thumbnails.
+The `thumbnail` of an attachment is any text that a client sent. It is shown only if it is a data URL of a format
+that cannot run programs (so no SVG), and its first bytes are those of that format.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Thumbnail:
         return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode('ascii')}"
 
 
-def thumbnail(thumbnail: object) -> Thumbnail | None:
-    """The thumbnail that a thumbnail holds; None if it holds none that a page may show."""
-    found = _URL.match(thumbnail) if isinstance(thumbnail, str) else None
+def thumbnail(text: object) -> Thumbnail | None:
+    """The thumbnail in the `thumbnail` field of an attachment; None if a page must not show it."""
+    found = _URL.match(text) if isinstance(text, str) else None
     if found is None:
         return None
     try:

@@ -11,7 +11,7 @@ _BEGINNING = re.compile(r"\d{4}(?:-\d\d)?(?:-\d\d)?\Z", re.ASCII)
 
 
 def utc_text(time: datetime) -> str:
-    """An aware time as a backend shows it, e.g. "2024-05-01T08:00:00.123Z": cut, not rounded."""
+    """An aware time as a backend shows it, e.g. "2024-05-01T08:00:00.123Z": truncated, not rounded."""
     utc = time.astimezone(UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z".rjust(24, "0")
 
@@ -33,7 +33,7 @@ def normal(text: object) -> str | None:
 
 
 def operand(value: object) -> object:
-    """What a filter compares a date with: a year, month or day is its first moment in UTC; no time stays as it is."""
+    """What a filter compares a date with: a year, month or day is its first moment in UTC; others are unchanged."""
     if isinstance(value, str) and _BEGINNING.match(value):
         return normal(value + "0000-01-01"[len(value) :] + "T00:00:00Z") or value
     return normal(value) or value

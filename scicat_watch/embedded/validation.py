@@ -1,4 +1,4 @@
-"""Which documents the catalogue takes: the field rules of a SciCat backend 4.5. Pure.
+"""Which documents the catalogue accepts: the field rules of a SciCat backend 4.5. Pure.
 
 A document is checked against a table of fields; what is wrong comes back as faults, which a backend
 shows in two ways: as JSON inside a text for v3 datasets (`as_tree`), as a list of sentences for
@@ -17,7 +17,7 @@ from typing import Any
 from scicat_watch.embedded import times
 
 Check = Callable[[str, Any], dict[str, str]]
-"""From a field's name and value to the constraints that it breaks, each with a sentence; empty: all is well."""
+"""From a field's name and value to the constraints that it breaks, each with a sentence; empty if it breaks none."""
 
 LARGEST = 1 << 53
 """Whole numbers beyond this lose digits in JavaScript, and so in SciCat's front ends."""
@@ -131,7 +131,7 @@ def word(name: str, value: Any) -> dict[str, str]:
 
 
 def whole(name: str, value: Any) -> dict[str, str]:
-    """A whole number that JavaScript can hold."""
+    """A whole number that JavaScript can represent exactly."""
     good = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
     return {} if good else {"isInt": f"{name} must be an integer number"}
 
@@ -181,7 +181,7 @@ def metadata(name: str, value: Any) -> dict[str, str]:
 
 
 def anything(name: str, value: Any) -> dict[str, str]:
-    """A field that is tolerated and not looked at."""
+    """A field that is accepted and ignored."""
     return {}
 
 
@@ -319,7 +319,7 @@ BLOCK = Rules(
     NESTED_BLOCK.never_null,
     _FILES,
 )
-"""A file list that names its dataset; groups are taken from the dataset whatever is sent."""
+"""A file list that names its dataset; its groups are always those of the dataset."""
 
 ATTACHMENT = Rules(
     {"caption": text, "ownerGroup": text, "thumbnail": text, "accessGroups": texts, "instrumentGroup": text}

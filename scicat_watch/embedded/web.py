@@ -1,4 +1,4 @@
-"""A request as the API's functions see it, their answers, and the errors that they end with.
+"""A request as the API's functions get it, their answers, and the errors that they raise.
 
 The functions know nothing of sockets: they take a `Call` and return an `Answer`, or raise a
 `ProblemError` that holds one. Error bodies have the shapes of a SciCat backend.
@@ -17,12 +17,12 @@ from scicat_watch.embedded.accounts import Accounts, Caller
 from scicat_watch.embedded.store import Store
 
 NOTHING = object()
-"""The value of an answer with an empty body, which is what a backend says where it finds nothing."""
+"""The value of an answer with an empty body, which a backend sends where it finds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What the API's functions work with."""
+class Served:
+    """What the API's functions work with: the database, the accounts, the time, and the prefix of new ids."""
 
     store: Store
     accounts: Accounts
@@ -30,7 +30,7 @@ class Catalogue:
     pid_prefix: str
 
     def now(self) -> str:
-        """The time, as it stands in records."""
+        """The time as records have it."""
         return times.utc_text(self.clock.now())
 
 
@@ -83,7 +83,7 @@ class Call:
             raise bad_request(f"the body is not JSON: {error}") from error
         if not isinstance(found, dict):
             raise bad_request("the body is not a JSON object")
-        # A lone half of a surrogate pair is good JSON and good for nothing: no database takes it.
+        # A lone surrogate is valid JSON, but no database can store it.
         if b"\\ud" in self.content or b"\\uD" in self.content:
             text = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
             found = json.loads(text)
@@ -102,6 +102,17 @@ def bad_request(message: str | list[str]) -> ProblemError:
 def faulty(faults: list[validation.Fault]) -> ProblemError:
     """400: a document breaks rules."""
     return bad_request(validation.as_sentences(faults))
+
+
+def posted(call: Call, rules: validation.Rules) -> dict[str, Any]:
+    """The body of a POST or PATCH by somebody who logged in, checked against `rules`."""
+    if call.caller.anonymous:
+        raise forbidden()
+    body = call.document()
+    faults = validation.check(body, rules)
+    if faults:
+        raise faulty(faults)
+    return body
 
 
 def faulty_dataset(faults: list[validation.Fault]) -> ProblemError:

@@ -1,4 +1,4 @@
-"""A preview for programs: one JSON object, whose shape the schema language's page documents. Pure."""
+"""A preview as a JSON object, for programs; `docs/reference/schemas.md` documents its keys. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scicat_watch.service.preview import Preview
 
 
 def as_json(preview: Preview) -> dict[str, Any]:
-    """The preview; thumbnails only by their size."""
+    """The preview; of a thumbnail only caption and size in bytes."""
     scan, schema = preview.scan, preview.schema
     shown: dict[str, Any] = {
         "pid": scan.pid,
@@ -34,8 +34,8 @@ def as_json(preview: Preview) -> dict[str, Any]:
     return shown
 
 
-def place(variable: Variable) -> str:
-    """Where a source looks for the value, as the schema says it."""
+def _place(variable: Variable) -> str:
+    """Where the source finds the value, as the schema writes it, e.g. "/entry/title"."""
     if variable.source == "VALUE":
         value = variable.value if isinstance(variable.value, str) else str(strict(variable.value))
         return f"{variable.operator} of {value}" if variable.operator else value
@@ -48,20 +48,20 @@ def _variable(made: Made) -> dict[str, Any]:
         "name": variable.name,
         "line": variable.line,
         "source": variable.source,
-        "from": place(variable),
+        "from": _place(variable),
         "type": variable.value_type,
-        "found": None if made.found is None else _sayable(made.found.value),
-        "converted": converted(made),
+        "found": None if made.found is None else _plain(made.found.value),
+        "converted": _converted(made),
         "required": variable.required,
     }
     if made.quantity is None:
         return shown | {"problem": made.reason}
-    shown |= {"value": _sayable(made.quantity.value), "unit": made.quantity.unit}
+    shown |= {"value": _plain(made.quantity.value), "unit": made.quantity.unit}
     return shown | {"by_default": made.reason} if made.by_default else shown
 
 
-def converted(made: Made) -> bool:
-    """Whether the value is another than its source gave."""
+def _converted(made: Made) -> bool:
+    """Whether the value differs from what its source gave, in type or content."""
     if made.found is None or made.quantity is None:
         return False
     found, value = made.found.value, made.quantity.value
@@ -82,7 +82,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _sayable(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     try:
         return strict(value)
     except AssemblyError:

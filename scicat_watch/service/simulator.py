@@ -1,6 +1,6 @@
 """A simulated beamline: writes a new NeXus scan every few seconds, as a control system would.
 
-Run as a program of its own, so that the files come from another process than the one that watches:
+A separate program, so that another process than the watching one writes the files:
 `python -m scicat_watch.service.simulator DIRECTORY --every 3`.
 """
 
@@ -23,7 +23,7 @@ _SAMPLES = ("YIG #3", "Fe film", "lysozyme", "SrTiO3", "silica spheres")
 
 
 def begin(directory: Path) -> None:
-    """Make the beamtime directory with its metadata file."""
+    """Create the beamtime directory with its metadata file."""
     (directory / "raw").mkdir(parents=True, exist_ok=True)
     today = datetime.now(UTC).replace(microsecond=0)
     person = {"firstname": "Ada", "lastname": "Example", "email": "ada@beamline.example", "username": "ada"}
@@ -44,7 +44,10 @@ def begin(directory: Path) -> None:
 
 
 def write_scan(directory: Path, number: int, pause: float = 0.0) -> str:
-    """Write scan `number` and append its line to the dataset list; its name. Takes `pause` seconds in between."""
+    """Write scan `number`, append its line to the dataset list, and return its name.
+
+    The file stays open for `pause` seconds while it is written.
+    """
     raw, name = directory / "raw", f"scan_{number:05d}"
     random = np.random.default_rng(number)
     started = datetime.now(UTC)
@@ -105,10 +108,10 @@ def _field(group: h5py.Group, name: str, value: Any, units: str) -> None:
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--every", default=3.0, show_default=True, help="Seconds from scan to scan.")
-@click.option("--scans", default=0, help="How many; 0 goes on for ever.")
+@click.option("--scans", default=0, help="How many scans to write; 0: until stopped.")
 def main(directory: Path, every: float, scans: int) -> None:
     """Write scans into DIRECTORY/raw."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the demo, which ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the demo, which terminates this process.
     over = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(over,), daemon=True).start()
     begin(directory)

@@ -1,8 +1,10 @@
-"""From a configuration file to `Settings`; every mistake is told with file, line and the nearest known word."""
+"""Read a configuration file into `Settings`; every mistake is reported with file, line and the closest known key.
+
+A key that had another name in an earlier version is a mistake, too, and the message has its new name.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from scicat_watch import yamltext
+from scicat_watch import words, yamltext
 from scicat_watch.errors import ConfigError
 from scicat_watch.settings.model import Settings
+
+RENAMED: Mapping[str, str] = {
+    "watching.silent_rescan_interval": "watching.poll_interval",
+    "reading.pictures": "reading.thumbnails",
+    "reading.picture_extensions": "reading.thumbnail_extensions",
+}
+"""Names that keys had in earlier versions, and what they are called now."""
 
 
 class ConfigErrors(ConfigError):
@@ -59,13 +68,16 @@ def _mistake(detail: ErrorDetails, located: yamltext.Located, path: Path | None)
     where = tuple(part for part in detail["loc"])
     key = ".".join(str(part) for part in where)
     line = located.line(where)
+    if detail["type"] == "extra_forbidden" and key in RENAMED:
+        return ConfigError(f"{key} is called {RENAMED[key]} now", path, line)
     if detail["type"] == "extra_forbidden":
-        return ConfigError(f"unknown key {key!r}{_nearest(where)}", path, line)
-    told = detail["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{key}: {told}" if key else told, path, line)
+        return ConfigError(f"unknown key {key!r}{_suggestion(where)}", path, line)
+    reason = detail["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{key}: {reason}" if key else reason, path, line)
 
 
-def _nearest(where: tuple[str | int, ...]) -> str:
+def _suggestion(where: tuple[str | int, ...]) -> str:
+    """The end of a message about the unknown key at `where`: a close key, the section it belongs to, or all keys."""
     section: type[BaseModel] = Settings
     for part in where[:-1]:
         annotation = section.model_fields[str(part)].annotation
@@ -73,11 +85,11 @@ def _nearest(where: tuple[str | int, ...]) -> str:
             return ""
         section = annotation
     word = str(where[-1])
-    close = difflib.get_close_matches(word, section.model_fields, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    homes = [".".join(path) for path in _keys(Settings) if path[-1] == word]
-    return f"; {word!r} belongs to {homes[0]!r}" if homes else f"; known here: {', '.join(section.model_fields)}"
+    if words.closest(word, section.model_fields) is None:
+        for path in _keys(Settings):
+            if path[-1] == word:
+                return f"; did you mean {'.'.join(path)!r}?"
+    return words.nearest(word, section.model_fields)
 
 
 def _keys(section: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -1,8 +1,8 @@
 """The native configuration: one documented class per section of the YAML file.
 
 The reference page of the documentation and the commented sample are made from these docstrings.
-Durations are seconds, sizes bytes. What no key says has a default that is right on a host with one
-beamtime directory and no SciCat: the embedded catalogue. Reading a file: `settings.load`.
+Durations are in seconds, sizes in bytes. Every key has a default; together the defaults are right on a
+host with one beamtime directory and no SciCat (the embedded catalogue is used). Reading a file: `settings.load`.
 
 Rooms do not know this module: each owns a frozen dataclass of parameters, which a section builds for it.
 """
@@ -40,7 +40,7 @@ def _state_directory() -> Path:
 
 
 class Section(BaseModel):
-    """What all sections share: unknown keys are mistakes, values do not change."""
+    """Base of all sections: unknown keys are mistakes, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -49,22 +49,22 @@ class BeamtimesSection(Section):
     """The `beamtimes:` section: which directories are beamtimes."""
 
     directories: tuple[UserPath, ...] = ()
-    """Directories that hold beamtime metadata files. A directory without one is a beamtime that is made
-    up from the directory's name, owner and time."""
+    """Beamtime directories. If one has no beamtime metadata file, its beamtime is generated from the directory's
+    name, owner and time."""
     base_directories: tuple[UserPath, ...] = ()
-    """Every direct subdirectory of these, now and later, that holds a metadata file is a beamtime
-    directory."""
+    """Every direct subdirectory of these that has a beamtime metadata file is a beamtime directory, also one that
+    appears later."""
     file_prefix: str = _BEAMTIMES.file_prefix
-    """How the name of a beamtime metadata file begins."""
+    """Beginning of the name of a beamtime metadata file."""
     file_suffix: str = _BEAMTIMES.file_suffix
-    """How the name of a beamtime metadata file ends."""
+    """End of the name of a beamtime metadata file."""
     skipped_types: tuple[str, ...] = _BEAMTIMES.skipped_types
     """Values of `proposalType` that are not ingested; "P" marks private (proprietary) beamtimes."""
     skipped_ids: tuple[str, ...] = ()
     """Ids of beamtimes that are not ingested."""
 
     def rules(self) -> BeamtimeRules:
-        """The same for `discovery`."""
+        """The parameters of `discovery.beamtimes`."""
         return BeamtimeRules(
             directories=self.directories,
             base_directories=self.base_directories,
@@ -76,48 +76,48 @@ class BeamtimesSection(Section):
 
 
 class WatchingSection(Section):
-    """The `watching:` section: where scans are looked for, and when one is complete."""
+    """The `watching:` section: where scans are searched, and when a scan is complete."""
 
     trigger: Literal["lists", "files", "both"] = _WATCH.trigger
-    """What makes a scan: a line of a dataset list, a new data file, or either. A scan found both ways is one scan."""
+    """What makes a scan: a line of a dataset list (`lists`), a new data file (`files`), or either of them (`both`).
+    A scan that is both listed and found is one scan."""
     extensions: tuple[str, ...] = _WATCH.extensions
-    """Extensions of data files that are scans when no list names them."""
+    """Extensions of the data files that are scans without being in a list."""
     master_extensions: tuple[str, ...] = _WATCH.master_extensions
-    """The order in which the data file of a listed scan is looked for."""
+    """Extensions of the master file of a listed scan; of several files the one whose extension is first is taken."""
     max_depth: int = Field(default=_WATCH.max_depth, ge=-1)
-    """How many levels below the beamtime directory are looked at: 0 only the directory itself, -1 all."""
+    """How many levels below the beamtime directory are scanned: 0 is only the directory itself, -1 is all."""
     blacklist: tuple[UserPath, ...] = ()
-    """Directories that are not entered: absolute, or relative to the beamtime directory."""
+    """Directories that are not scanned: absolute, or relative to the beamtime directory."""
     ignored_names: tuple[str, ...] = _WATCH.ignored_names
     """File and directory names that are never scans or scan directories (shell patterns)."""
     below_lists: bool = _WATCH.below_lists
-    """Whether to look for further scans below a directory that has a dataset list. Detector folders are often there."""
+    """Whether data files below a directory with a dataset list are scans, too. Detector folders are often there."""
     ingestion_delay: float = Field(default=_WATCH.ingestion_delay, ge=0)
-    """Seconds that a file or list must be quiet before it counts as complete. Longer than the writer's pauses."""
+    """Seconds without a change after which a file or list counts as complete. Longer than the writer's pauses."""
     rescan_interval: float = Field(default=60.0, gt=0)
-    """Seconds between looks at everything, for what file events did not say."""
+    """Seconds between two full rescans, which find what file events missed."""
     poll_interval: float = Field(default=10.0, gt=0)
-    """The same where the file system sends no events, such as NFS, GPFS, Lustre or FUSE mounts."""
+    """Seconds between two rescans where the file system sends no change notifications (NFS, GPFS, Lustre, FUSE)."""
     without_files_after: float = Field(default=_WATCH.without_files_after, ge=0)
-    """Seconds for which a listed scan may have no file at all, before its dataset is made from the beamtime metadata
-    alone. Files that come later than the list line are thus waited for."""
+    """Seconds to wait for the files of a listed scan; then its dataset is made from the beamtime metadata alone."""
     abandoned_after: float = Field(default=_WATCH.abandoned_after, gt=0)
-    """Seconds after which an unchanged file that is still marked as being written counts as left by its writer."""
+    """Seconds without a change after which a file that is still marked as open for writing counts as abandoned."""
     abandoned: Literal["ingest", "hold"] = _WATCH.abandoned
-    """What becomes of such a file: ingested with a comment, or held and shown as waiting."""
+    """What to do with an abandoned file: ingest it with a comment, or hold it and show it as waiting."""
 
 
 class ListsSection(Section):
-    """The `lists:` section: where scan names arrive, and where we note that they are done."""
+    """The `lists:` section: the lists that name scans, and the lists in which we note what is done."""
 
     dataset_list: str = _WATCH.dataset_list
-    """Name of the list that the control system writes, one scan per line. May hold {beamtime} and {host}."""
+    """Name of the list that the control system writes, one scan per line. May contain {beamtime} and {host}."""
     ingested_list: str = _INGESTED.name
-    """Name of the list that we write, beside it. May hold {beamtime} and {host}."""
+    """Name of the list that we write, in the same directory. May contain {beamtime} and {host}."""
     ingested_directory: UserPath | None = None
-    """Directory below which the ingested lists are kept instead, under the path of their scan directory."""
+    """Directory for the ingested lists instead; each is at the path of its scan directory below this one."""
     max_line: int = Field(default=_WATCH.longest_line, ge=80)
-    """Longest line, in characters, that is taken for a scan."""
+    """Maximum length of a line, in characters; longer lines are skipped."""
 
     @field_validator("dataset_list", "ingested_list")
     @classmethod
@@ -127,7 +127,7 @@ class ListsSection(Section):
         except ValueError as error:
             raise ValueError(f"{pattern!r} is not a pattern: {error}; a brace of the name itself is doubled") from None
         if unknown := fields - {"beamtime", "host"}:
-            raise ValueError(f"{pattern!r} holds {{{min(unknown)}}}; only {{beamtime}} and {{host}} are known")
+            raise ValueError(f"{pattern!r} contains {{{min(unknown)}}}; only {{beamtime}} and {{host}} are known")
         if not pattern or "/" in pattern or "\0" in pattern:
             raise ValueError(f"{pattern!r} is not the name of a file; the list is in the scan directory")
         return pattern
@@ -140,47 +140,47 @@ class ListsSection(Section):
 
 
 class PatienceSection(Section):
-    """How long the catalogue is asked again while it is unavailable."""
+    """How requests are repeated while the catalogue is unavailable."""
 
     first_wait: float = Field(default=_PATIENCE.first_wait, gt=0)
-    """Seconds before the second try; the waits double from here."""
+    """Seconds before the second attempt; the wait doubles after each further one."""
     longest_wait: float = Field(default=_PATIENCE.longest_wait, gt=0)
-    """The longest wait between two tries, in seconds."""
+    """Maximum wait between two attempts, in seconds."""
     give_up_after: float = Field(default=_PATIENCE.give_up_after, ge=0)
     """Seconds after which `ingest` gives up (exit status 3). The daemon never gives up."""
 
     def limits(self) -> PatienceLimits:
-        """The same for `catalogue`."""
+        """The parameters of `catalogue.availability`."""
         return PatienceLimits(self.first_wait, self.longest_wait, self.give_up_after)
 
 
 class CatalogueSection(Section):
-    """The `catalogue:` section: which SciCat, and who we are there."""
+    """The `catalogue:` section: which SciCat, and the account to use there."""
 
     url: str | None = None
-    """Base of SciCat's API, e.g. "https://scicat.example.org/api/v3". None: the embedded catalogue."""
+    """Base address of SciCat's API, e.g. "https://scicat.example.org/api/v3". null: the embedded catalogue."""
     username: str = _LOGIN.username
     """Account to log in with, unless the credential file names one."""
     credential_file: UserPath | None = None
     """File with the account's secret: a JSON object with `username` and `password`, or with `jwt` for a ready token;
     any other text is the password. Read again when it changes."""
     login_path: str = _LOGIN.login_path
-    """Where to log in, below the base; "auth/ldap" for accounts of a directory server."""
+    """Login path below the base address; "auth/ldap" for accounts of a directory server."""
     pid_prefix: str = ""
-    """Put before every dataset id, e.g. "20.500.12345/"."""
+    """Prefix of every dataset id, e.g. "20.500.12345/"."""
     timeout: float = Field(default=_HTTP.timeout, gt=0)
-    """Seconds to wait for a connection, and for each answer."""
+    """Timeout of a connection attempt and of each answer, in seconds."""
     ca_file: UserPath | None = None
-    """Certificates of the authorities that the site trusts; None: those of the system."""
+    """File with the CA certificates that the site trusts; null: those of the system."""
     verify: bool = _HTTP.verify
-    """Whether the server's certificate is checked. Turning this off lets anybody between read the token."""
+    """Whether the server's certificate is checked. If not, anybody on the network path can read the token."""
     patience: PatienceSection = PatienceSection()
-    """How long we go on while the catalogue is unavailable."""
+    """How requests are repeated while the catalogue is unavailable."""
     connections: int = Field(default=4, ge=1, le=64)
-    """How many lists are published side by side."""
+    """How many lists are published in parallel."""
 
     def options(self, url: str) -> CatalogueOptions:
-        """The same for `catalogue`, with the catalogue at `url`."""
+        """The parameters of `catalogue`, with the catalogue at `url`."""
         return CatalogueOptions(
             http=HttpOptions(url, self.timeout, self.ca_file, self.verify),
             login=self.login(),
@@ -189,57 +189,57 @@ class CatalogueSection(Section):
         )
 
     def login(self) -> LoginOptions:
-        """Who we are there."""
+        """The account to log in with."""
         return LoginOptions(self.username, self.credential_file, self.login_path)
 
 
 class EmbeddedSection(Section):
-    """The `embedded:` section: the catalogue that comes with scicat-watch."""
+    """The `embedded:` section: the catalogue that is part of scicat-watch."""
 
     host: str = _SERVE.host
-    """Address to serve on. On another address than this machine's own the pages show published datasets only."""
+    """Address to serve on. On any address but loopback the pages show only published datasets."""
     port: int = Field(default=_SERVE.port, ge=0, le=65535)
-    """Port to serve on; 0 takes a free one."""
+    """Port to serve on; 0 selects a free port."""
     database: UserPath | None = None
-    """The SQLite file; None: `catalogue.sqlite` in `var_dir`."""
+    """The SQLite file; null: `catalogue.sqlite` in `var_dir`."""
     pid_prefix: str = _SERVE.pid_prefix
-    """Prefix of the ids that the catalogue makes for datasets that come without one."""
+    """Prefix of the ids that the catalogue generates for datasets without one."""
     accounts: UserPath | None = None
-    """JSON file with the accounts; None: `catalogue-accounts.json` in `var_dir`, made with a random password."""
+    """JSON file with the accounts; null: `catalogue-accounts.json` in `var_dir`, created with a random password."""
 
 
 class SchemasSection(Section):
-    """The `schemas:` section: what a dataset holds."""
+    """The `schemas:` section: what a dataset contains."""
 
     directory: UserPath | None = None
-    """Directory with metadata schema files (`*.imsc.yml`), tried in their order; None: those that are shipped."""
+    """Directory with metadata schema files (`*.imsc.yml`), tried by their `order`; null: the shipped ones."""
     keep_lookups: float = Field(default=60.0, ge=0)
-    """Seconds that an answer of the catalogue to a schema's SC variable is used for other scans; 0 asks every time."""
+    """Seconds for which the catalogue's answer to an SC variable is reused for other scans; 0: no reuse."""
 
 
 class ReadingSection(Section):
     """The `reading:` section: the worker processes that read data files."""
 
     workers: int = Field(default=2, ge=1, le=256)
-    """How many processes read data files."""
+    """Number of worker processes that read data files."""
     time_limit: float = Field(default=_READ.time_limit, gt=0)
-    """Seconds after which a process that reads one scan is ended; the scan counts as failed and is tried again."""
+    """Seconds after which the reading of a scan is terminated; the scan counts as failed and is tried again."""
     memory_limit: int = Field(default=_READ.memory_limit, ge=256 << 20)
-    """Bytes of address space that a reading process may use."""
+    """Maximum address space of a worker process, in bytes."""
     metadata_limit: int = Field(default=_READ.metadata_limit, ge=1024)
-    """Bytes of JSON that a scan's metadata may have; the rest is cut, and the dataset says so."""
+    """Maximum size of a scan's metadata as JSON, in bytes; what is beyond is truncated, and the dataset says so."""
     thumbnails: bool = _READ.thumbnails
-    """Whether scans get a thumbnail."""
+    """Whether datasets get a thumbnail."""
     thumbnail_extensions: tuple[str, ...] = _READ.thumbnail_extensions
-    """Extensions of a ready thumbnail beside the data file."""
+    """Extensions of an image beside the data file that is used as the thumbnail."""
     file_list: Literal["exact", "prefix"] = _READ.file_list
-    """Which files belong to scan_1: exact takes scan_1, scan_1.* and scan_1_*; prefix also scan_10.nxs, as DESY's
-    ingestor does."""
+    """Which files belong to scan_1: `exact` takes scan_1, scan_1.* and scan_1_*; `prefix` also takes scan_10.nxs,
+    as DESY's ingestor does."""
     skipped_files: tuple[str, ...] = _READ.skipped_files
     """Files that are left out of file lists (shell patterns)."""
 
     def limits(self) -> ReadLimits:
-        """The same for `pipeline.reading`."""
+        """The parameters of `pipeline.reading`."""
         return ReadLimits(
             time_limit=self.time_limit,
             memory_limit=self.memory_limit,
@@ -255,22 +255,22 @@ class RetryingSection(Section):
     """The `retrying:` section: when a failed scan is tried again."""
 
     first: float = Field(default=_RETRY.first, gt=0)
-    """Seconds after the first failure; doubles with each further one."""
+    """Seconds between the first failure and the second attempt; doubles with each further failure."""
     longest: float = Field(default=_RETRY.longest, gt=0)
-    """The longest interval between two tries, in seconds."""
+    """Maximum wait between two attempts, in seconds."""
 
     def rules(self) -> RetryRules:
-        """The same for `ledger`."""
+        """The parameters of `ledger.plan`."""
         return RetryRules(self.first, self.longest)
 
 
 class LoggingSection(Section):
-    """The `logging:` section."""
+    """The `logging:` section: what is logged, and where."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important kind of message that is logged."""
+    """Lowest level of the messages that are logged."""
     file: UserPath | None = None
-    """File to log to, beside standard error; it is rotated at 10 MB, five files are kept."""
+    """File to log to, in addition to standard error; rotated at 10 MB, five files are kept."""
 
 
 class Settings(Section):
@@ -286,10 +286,10 @@ class Settings(Section):
     retrying: RetryingSection = RetryingSection()
     logging: LoggingSection = LoggingSection()
     var_dir: UserPath = Field(default_factory=_state_directory)
-    """Directory for our own state (journal, embedded catalogue), on a local disk."""
+    """Directory for the program's own state (journal, embedded catalogue), on a local disk."""
 
     def watch_rules(self) -> WatchRules:
-        """What `discovery` is told of `watching` and `lists`."""
+        """The parameters of `discovery.watch`, from `watching` and `lists`."""
         watching, lists = self.watching, self.lists
         return WatchRules(
             trigger=watching.trigger,
@@ -308,12 +308,12 @@ class Settings(Section):
         )
 
     def ingested_rules(self, host: str) -> IngestedRules:
-        """What `ledger` is told of `lists`."""
+        """The parameters of `ledger.ingested`, from `lists`."""
         lists = self.lists
         return IngestedRules(lists.ingested_list, lists.ingested_directory, self.var_dir / "ingested", host)
 
     def serve_options(self) -> ServeOptions:
-        """What the embedded catalogue is told."""
+        """The parameters of the embedded catalogue."""
         embedded = self.embedded
         return ServeOptions(
             database=embedded.database or self.var_dir / "catalogue.sqlite",

@@ -1,4 +1,4 @@
-"""What the configuration can say, as a page and as a commented sample, made from the docstrings of the model.
+"""The reference page and the commented sample of the configuration, generated from the docstrings of the model.
 
 The documentation's reference page and `config/scicat-watch.yml` are written by `docs/generate.py`, which
 calls here; a test compares the files with the model. Pure: text from classes, nothing read or written.
@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from scicat_watch.settings.model import Settings
+from scicat_watch.words import markdown_table
 
 _WIDTH = 100
 _COMPUTED = {"var_dir": "~/.local/state/scicat-watch"}
@@ -27,65 +28,55 @@ _PLURALS = {"text": "texts", "path": "paths"}
 _PAGE = """\
 # Settings
 
-All keys of the configuration file, made from the program's own descriptions. The file is YAML; durations are
-seconds, sizes are bytes, and `~` in a path is the home directory. A key that is not here is refused, with its line
-and the nearest key that is. A sample with every key at its default is `config/scicat-watch.yml`.
+All keys of the configuration file. The file is YAML; durations are in seconds, sizes in bytes, and `~` in a path is
+the home directory. An unknown key is an error: the message has its line and the closest known key. A sample with
+every key at its default is `config/scicat-watch.yml`.
+
+Terms such as dataset list, full rescan and abandoned file are in the [glossary](../glossary.md).
 
 """
 _SAMPLE = """\
 # Configuration of scicat-watch, with every key at its default.
 #
-# Take the "#" away from the keys that you change. Durations are seconds, sizes bytes; "~" is the home
-# directory. To see whether all is well: scicat-watch config check -c THIS-FILE
+# Remove the "#" in front of the keys that you change. Durations are in seconds, sizes in bytes; "~" is
+# the home directory. To check the file: scicat-watch config check -c THIS-FILE
 """
 
 
 def settings_page() -> str:
     """The reference page of all settings, in Markdown."""
     loose = [(name, info) for name, info in Settings.model_fields.items() if _section(info) is None]
-    parts = [_PAGE + _table(loose)]
+    parts = [_PAGE + _key_table(loose)]
     parts += [_section_page(name, section) for name, section in _sections(Settings)]
     return "\n".join(parts)
 
 
 def sample() -> str:
-    """A configuration file in which every key stands with its description and its default, commented out."""
+    """A configuration file with every key, commented out, with its description and its default."""
     lines = [_SAMPLE]
     for name, info in Settings.model_fields.items():
         section = _section(info)
         if section is None:
             lines += [*_sample_key(name, info, ""), ""]
             continue
-        lines += [f"# {line}" for line in _wrapped(_told(section), _WIDTH - 2)]
+        lines += [f"# {line}" for line in _wrapped(_description(section), _WIDTH - 2)]
         lines += [f"{name}:", *_sample_section(section, "  "), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def undocumented() -> list[str]:
-    """The keys and sections without a description, which the reference would show empty."""
-    return [name for name, told in _descriptions(Settings, "") if not told.strip()]
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; bars, line ends and what looks like HTML in cells are made harmless."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    parts = " ".join(text.split()).replace("|", r"\|").split("`")
-    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]  # Between backticks Markdown shows it as it is.
-    return "`".join(parts)
+    """The keys and sections without a description."""
+    return [name for name, description in _descriptions(Settings, "") if not description.strip()]
 
 
 def _section_page(name: str, section: type[BaseModel]) -> str:
     fields = [(key, info) for key, info in section.model_fields.items() if _section(info) is None]
-    return f"## `{name}`\n\n{_told(section)}\n\n{_table(fields)}"
+    return f"## `{name}`\n\n{_description(section)}\n\n{_key_table(fields)}"
 
 
-def _table(fields: Sequence[tuple[str, FieldInfo]]) -> str:
+def _key_table(fields: Sequence[tuple[str, FieldInfo]]) -> str:
     rows = [[f"`{name}`", _kind(info), f"`{_default(name, info)}`", info.description or ""] for name, info in fields]
-    return table(["key", "value", "default", "meaning"], rows)
+    return markdown_table(["key", "value", "default", "meaning"], rows)
 
 
 def _sections(section: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
@@ -110,8 +101,8 @@ def _descriptions(section: type[BaseModel], above: str) -> Iterator[tuple[str, s
             yield from _descriptions(inner, f"{above}{name}.")
 
 
-def _told(section: type[BaseModel]) -> str:
-    """What a section's docstring says, without the name that stands above it anyway."""
+def _description(section: type[BaseModel]) -> str:
+    """A section's docstring without the section's name, which stands above it anyway."""
     text = " ".join((section.__doc__ or "").split())
     _, colon, rest = text.partition("section: ")
     return rest[:1].upper() + rest[1:] if colon else text

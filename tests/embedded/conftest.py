@@ -112,7 +112,7 @@ def catalogue(served: Callable[..., Running]) -> Running:
     return served()
 
 
-def raw_dataset(name: str = "scan_1", **fields: Any) -> dict[str, Any]:
+def raw_dataset(name: str = "scan_1", /, **fields: Any) -> dict[str, Any]:
     """The least that API v3 takes for a raw dataset, and what is given."""
     dataset = {
         "pid": f"20.500.1/{name}",

@@ -15,11 +15,11 @@ from scicat_watch.embedded import accounts as a
 from scicat_watch.errors import ConfigError
 
 NOW = datetime(2024, 5, 1, 8, tzinfo=UTC)
-OURS = {"ownerGroup": "g1"}
-OPENED = {"ownerGroup": "g2", "accessGroups": ["g1"]}
-SHARED = {"ownerGroup": "g2", "sharedWith": ["ada@x.org"]}
-PUBLIC = {"ownerGroup": "g2", "isPublished": True}
-FOREIGN = {"ownerGroup": "g2"}
+OURS: dict[str, Any] = {"ownerGroup": "g1"}
+OPENED: dict[str, Any] = {"ownerGroup": "g2", "accessGroups": ["g1"]}
+SHARED: dict[str, Any] = {"ownerGroup": "g2", "sharedWith": ["ada@x.org"]}
+PUBLIC: dict[str, Any] = {"ownerGroup": "g2", "isPublished": True}
+FOREIGN: dict[str, Any] = {"ownerGroup": "g2"}
 
 NOBODY = a.Caller()
 MEMBER = a.Caller("ada", "ada@x.org", frozenset({"g1"}))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from .conftest import Client, Running, block, raw_dataset
+from tests.embedded.conftest import Client, Running, block, raw_dataset
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 
@@ -49,7 +49,7 @@ def test_other_paths_are_no_routes(catalogue: Running, path: str) -> None:
     assert requests.get(catalogue.url + path).status_code == 404
 
 
-def test_head_tells_whether_a_dataset_exists(catalogue: Running) -> None:
+def test_head_answers_whether_a_dataset_exists(catalogue: Running) -> None:
     client = catalogue.client("ingestor")
     pid = made(client, "foreign", ownerGroup="g9")
     own = made(client)
@@ -68,7 +68,7 @@ def test_a_user_may_make_datasets_of_the_own_group_without_a_pid(catalogue: Runn
     assert catalogue.client("maker").post("datasets", raw_dataset(ownerGroup="group1")).status_code == 201
 
 
-def test_a_duplicate_is_told_also_to_who_may_not_read_it(catalogue: Running) -> None:
+def test_a_duplicate_is_reported_also_to_those_who_may_not_read_it(catalogue: Running) -> None:
     made(catalogue.client("ingestor"), ownerGroup="g9")
     assert catalogue.client("maker").post("datasets", raw_dataset(ownerGroup="group1")).status_code == 409
 
@@ -204,7 +204,7 @@ def test_lists_are_bounded_sorted_and_paged(catalogue: Running) -> None:
     limits = {"limit": 2, "skip": 1, "order": "size:desc"}
     found = client.get("datasets", filter={"where": {"size": {"$lt": 2}}, "limits": limits}).json()
     assert [one["size"] for one in found] == [1, 1]
-    # What looks like a date to JavaScript finds what it says all the same.
+    # A text that JavaScript could parse as a date is compared as text.
     assert client.get("datasets/count", filter={"where": {"datasetName": "scan 7"}}).json() == {"count": 1}
     assert client.get("datasets", filter={"limits": {"limit": -1}}).status_code == 400
     assert client.get("datasets", filter={"include": ["secrets"]}).status_code == 400
@@ -276,6 +276,9 @@ def test_strangers_and_absent_datasets(catalogue: Running) -> None:
         assert nobody.post(path, body, pid).status_code == 403
         assert stranger.get(path, pid).status_code == 403
     assert nobody.patch("datasets/{}", {}, pid).status_code == 403
+    # Whoever is not logged in does not learn what is wrong with a document.
+    for path in ("datasets/{}/origdatablocks", "datasets/{}/attachments", "origdatablocks", "proposals", "samples"):
+        assert nobody.post(path, {"bogus": 1}, pid).status_code == 403, path
     assert client.get("origdatablocks/{}", "absent").status_code == 403
 
 

@@ -19,7 +19,7 @@ NEEDS_V4 = {
 IGNORED = (
     re.compile(r"\.message: "),  # wording
     re.compile(r"\.datasetlifecycle\."),  # dates that follow from the day
-    re.compile(r"\.history"),  # a real backend notes changes only where it was told to; clients ignore it
+    re.compile(r"\.history"),  # a real backend records changes only if configured to; clients ignore it
 )
 NUMBERED = re.compile(r"<id \d+>")
 """Ids are numbered in order of appearance, API v4 included: here only their places count."""

@@ -14,8 +14,7 @@ from PIL import Image
 
 from scicat_watch.embedded import pages
 from scicat_watch.embedded.thumbnails import thumbnail as parsed
-
-from .conftest import Client, Running, block, raw_dataset
+from tests.embedded.conftest import Client, Running, block, raw_dataset
 
 
 def png() -> str:
@@ -64,7 +63,7 @@ def test_the_search_looks_into_names_ids_keywords_and_proposals(catalogue: Runni
         html = page(catalogue, f"/?q={words}")
         assert "films_1" in html, words
         assert "filmsx1" not in html, words
-    assert "Nothing fits" in page(catalogue, "/?q=100%25")
+    assert "No dataset matches" in page(catalogue, "/?q=100%25")
 
 
 def test_long_lists_have_pages(catalogue: Running) -> None:
@@ -195,14 +194,14 @@ def test_the_version_moves_when_something_arrives(catalogue: Running) -> None:
     assert page(catalogue, "/latest") != before
 
 
-def test_large_metadata_is_cut_and_the_page_says_so() -> None:
+def test_large_metadata_is_truncated_and_the_page_says_so() -> None:
     nodes = pages.Nodes({str(number): {"value": number} for number in range(pages.MOST_NODES + 5)})
-    assert nodes.cut
+    assert nodes.truncated
     assert len(nodes.roots) == pages.MOST_NODES
     deep: Any = 1
     for _ in range(500):
         deep = {"x": deep}
-    assert not pages.Nodes(deep).cut
+    assert not pages.Nodes(deep).truncated
 
 
 @pytest.mark.parametrize(

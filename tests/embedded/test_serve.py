@@ -16,8 +16,7 @@ import requests
 from scicat_watch.embedded.app import is_loopback, serve
 from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.errors import ConfigError
-
-from .conftest import Client, Running, raw_dataset
+from tests.embedded.conftest import Client, Running, raw_dataset
 
 PROGRAM = """
 import sys
@@ -57,7 +56,7 @@ def test_what_was_answered_is_there_after_any_end(tmp_path: Path, number: signal
     process, url = started(var_dir)
     client = logged_in(url, var_dir)
     assert client.get("datasets/{}", "20.500.1/scan_1").json()["datasetName"] == "scan_1"
-    assert client.patch("datasets/{}", {"comment": "mended"}, "20.500.1/scan_1").status_code == 200
+    assert client.patch("datasets/{}", {"comment": "corrected"}, "20.500.1/scan_1").status_code == 200
     assert client.delete("datasets/{}", "20.500.1/scan_1").status_code == 200
     process.terminate()
     process.communicate(timeout=20)

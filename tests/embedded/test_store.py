@@ -66,7 +66,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     def cut_short() -> None:
         with store.writing() as session:
             session.insert(DATASETS, document("p/1"))
-            raise RuntimeError("power cut")
+            raise RuntimeError("power failure")
 
     with pytest.raises(RuntimeError):
         cut_short()

@@ -50,4 +50,5 @@ def test_where_no_si_values_are_added() -> None:
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_unit_or_is_not(unit: str) -> None:
-    assert si_unit(unit) is None or si_unit(unit).name
+    found = si_unit(unit)
+    assert found is None or found.name

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.embedded import validation as v
-
-from .conftest import block, raw_dataset
+from tests.embedded.conftest import block, raw_dataset
 
 
 def names(document: dict[str, Any]) -> list[str]:

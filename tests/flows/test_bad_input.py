@@ -157,7 +157,7 @@ def test_an_empty_list_and_an_empty_beamtime_are_no_trouble(site: Site, tmp_path
         ("watching: {trigger: sometimes}\n", [":1:", "trigger", "'lists', 'files' or 'both'"]),
         ("ingestion_delay: 3\n", [":1:", "watching.ingestion_delay"]),
         ("watching: [\n", ["YAML"]),
-        ("var_dir: /a\nvar_dir: /b\n", [":2:", "stands twice"]),
+        ("var_dir: /a\nvar_dir: /b\n", [":2:", "is repeated here"]),
         ("lists: {dataset_list: a, ingested_list: a}\n", [":1:", "would count as done"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Configuration files: every mistake is told with its place and what to do, and no secret with it."""
+"""Configuration files: every mistake is reported with its place and what to do, and without secrets."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_a_file_in_json_is_read_tabs_and_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "reported"),
     [
         ("beamtimes:\n  directory: [/a]\n", 2, "did you mean 'directories'"),
         ("watchin:\n", None, None),
         ("watchin: {}\n", 1, "did you mean 'watching'"),
-        ("max_depth: 3\n", 1, "belongs to 'watching.max_depth'"),
-        ("lists:\n  zzz: 3\n", 2, "known here: dataset_list"),
+        ("max_depth: 3\n", 1, "did you mean 'watching.max_depth'?"),
+        ("lists:\n  zzz: 3\n", 2, "known: dataset_list"),
         ("catalogue:\n  patience:\n    first: 3\n", 3, "did you mean 'first_wait'"),
         ("watching:\n  max_depth: -5\n", 2, "watching.max_depth: "),
         ("watching:\n  trigger: events\n", 2, "'lists', 'files' or 'both'"),
@@ -66,30 +66,41 @@ def test_a_file_in_json_is_read_tabs_and_all(tmp_path: Path) -> None:
         ("- a\n- b\n", 1, "mapping of sections"),
         ("1: 2\n", 1, "Keys should be strings"),
         ("a: [\n", 2, "not readable as YAML"),
-        ("lists:\n  max_line: 100\n  max_line: 200\n", 3, "stands twice here, first in line 2"),
+        ("lists:\n  max_line: 100\n  max_line: 200\n", 3, "is repeated here, first in line 2"),
         ("a: 1\n---\nb: 2\n", 2, "not readable as YAML"),
         ("a: !!python/object/apply:os.system ['true']\n", 1, "not readable as YAML"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, line: int | None, told: str | None) -> None:
+def test_a_mistake_is_reported_with_its_line(tmp_path: Path, text: str, line: int | None, reported: str | None) -> None:
     path = _file(tmp_path, text)
-    if told is None:
+    if reported is None:
         assert load.load(path) == load.default()
         return
     with pytest.raises(ConfigError) as caught:
         load.load(path)
     place = f"{path}: " if line is None else f"{path}:{line}: "
     assert str(caught.value).startswith(place)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
 
 
-def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_file_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors) as caught:
         load.load(_file(tmp_path, "embedded:\n  port: -1\n  prot: 1\nlists:\n  max_line: 1\n"))
     assert [error.line for error in caught.value.errors] == [2, 3, 5]
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("old", "new"), load.RENAMED.items())
+def test_an_old_name_of_a_key_is_answered_with_the_new_one(tmp_path: Path, old: str, new: str) -> None:
+    section, key = old.split(".")
+    path = _file(tmp_path, f"{section}:\n  {key}: 1\n")
+    with pytest.raises(ConfigErrors) as caught:
+        load.load(path)
+    assert str(caught.value) == f"{path}:2: {old} is called {new} now"
+    new_section, new_key = new.split(".")
+    assert new_key in getattr(Settings(), new_section).model_dump()
+
+
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.yml"):
         with pytest.raises(ConfigError, match="cannot be read"):
             load.load(path)

@@ -1,8 +1,8 @@
-// Looks every few seconds whether something arrived, and if so shows the list anew; typing is not disturbed.
+// Asks every few seconds whether datasets arrived, and if so replaces the list; a search that is being typed is kept.
 "use strict";
 const pause = 4000;
 
-async function look() {
+async function refresh() {
   const shown = document.getElementById("datasets");
   try {
     if (!document.hidden) {
@@ -14,9 +14,9 @@ async function look() {
       }
     }
   } catch {
-    // The catalogue does not answer now; the next look may find it.
+    // The catalogue does not answer now; the next refresh may succeed.
   }
-  setTimeout(look, pause);
+  setTimeout(refresh, pause);
 }
 
-setTimeout(look, pause);
+setTimeout(refresh, pause);
