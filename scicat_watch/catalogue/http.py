@@ -1,7 +1,7 @@
 """The HTTP client of a catalogue: every request goes through here.
 
 It encodes paths, sets a time limit, puts our token into the header, reads the answer and sorts what
-went wrong into `Unavailable` (time mends it) and `Refused` (a person mends it). Only questions are
+went wrong into `Unavailable` (time fixes it) and `Refused` (a person fixes it). Only questions are
 repeated here: whether a write was done before its answer got lost, `publish` finds out by reading.
 Nothing is sent to another host than the catalogue's own: redirects are not followed.
 """
@@ -20,13 +20,12 @@ import requests
 import requests.auth
 import urllib3
 from requests.structures import CaseInsensitiveDict
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-from tenacity.nap import sleep_using_event
 
+from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_to_wait
 from scicat_watch.catalogue.login import Account
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
-from scicat_watch.catalogue.scicat.api import Postponed
+from scicat_watch.catalogue.patience import Broken, Postponed
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, Refused, Unavailable
 from scicat_watch.model import Secret
@@ -59,12 +58,12 @@ class HttpClient:
         self._base = _checked(options.url)
         self._options = options
         self._headers = {name: value.reveal() for name, value in options.headers.items()}
-        self._stopping = stopping or threading.Event()
         self._clock: Clock = clock or SystemClock()
+        self._patience = patience.over_broken_connections(self._clock, stopping or threading.Event())
         self._verify = _verification(options)
         self._own = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
-        self._account = Account(self.ask, login or LoginOptions(), self._clock)
+        self._account = Account(self.ask, self._base, login or LoginOptions(), self._clock)
 
     def __repr__(self) -> str:
         return f"HttpClient({self._base!r})"
@@ -115,16 +114,8 @@ class HttpClient:
         what = f"{method} {'/'.join(segments)}"
         url = f"{self._base}/{_path(segments)}"
         body = None if json is None else _encoded(json, what)
-        attempts = 3 if method == "GET" else 1
-        for attempt in Retrying(
-            retry=retry_if_exception_type(_Broken),
-            stop=stop_after_attempt(attempts),
-            wait=wait_random_exponential(multiplier=0.1, max=1),
-            sleep=sleep_using_event(self._stopping),
-            reraise=True,
-        ):
-            with attempt:
-                response, content = self._exchange(method, url, what, body, params, token, limit)
+        patient = self._patience if method == "GET" else patience.once
+        response, content = patient(lambda: self._exchange(method, url, what, body, params, token, limit))
         return self._judged(response, content, what)
 
     def parts(self, path_or_url: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
@@ -189,7 +180,7 @@ class HttpClient:
                 "authority, name its file as catalogue.ca_file"
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _Broken(f"{self._base} cannot be reached for {what}: {error}") from error
+            raise Broken(f"{self._base} cannot be reached for {what}: {error}") from error
         self._own.used = self._clock.monotonic()
         return response, content
 
@@ -220,7 +211,7 @@ class HttpClient:
         return bytes(content)
 
     def _judged(self, response: requests.Response, content: bytes, what: str) -> Any:
-        """The JSON of a good answer; of any other, the error that says who can mend it."""
+        """The JSON of a good answer; of any other, the error that says who can fix it."""
         status = response.status_code
         try:
             answer = parsed(content)
@@ -242,10 +233,6 @@ class HttpClient:
         raise Refused(message, status)
 
 
-class _Broken(Unavailable):
-    """The connection could not be made, or broke off."""
-
-
 class _Bearer(requests.auth.AuthBase):
     """Our token and nothing else: with an `auth` given, requests does not look for one in ~/.netrc."""
 
@@ -253,7 +240,7 @@ class _Bearer(requests.auth.AuthBase):
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
+        if self._token is not None and self._token.reveal():
             request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
 

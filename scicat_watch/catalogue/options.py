@@ -1,4 +1,7 @@
-"""What this room is told: where the catalogue is, who we are there, how patient we are. Pure; durations are seconds."""
+"""The parameters of this room: where the catalogue is, who we are there, how patient we are. Pure.
+
+Durations are in seconds.
+"""
 
 from __future__ import annotations
 

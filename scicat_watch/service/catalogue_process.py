@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 from scicat_watch.catalogue.options import CatalogueOptions, LoginOptions
@@ -111,7 +112,8 @@ class CatalogueProcess:
         self.url = f"http://{self._serve.host}:{self._serve.port}"
         try:
             reached = self._reached()
-            connect(reached, threading.Event()).dataset("scicat-watch/is-this-our-catalogue")
+            with closing(connect(reached, threading.Event())) as publisher:
+                publisher.ping(login=True)
         except (CatalogueError, ConfigError, OSError):
             return None
         return reached

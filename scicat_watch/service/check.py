@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,9 +113,8 @@ def _catalogue(settings: Settings, findings: Findings) -> None:
     from scicat_watch.catalogue.scicat.connect import connect
 
     try:
-        catalogue = connect(settings.catalogue.options(settings.catalogue.url or ""), threading.Event())
-        catalogue.ping()
-        catalogue.dataset("scicat-watch/is-anybody-there")
+        with closing(connect(settings.catalogue.options(settings.catalogue.url or ""), threading.Event())) as publisher:
+            publisher.ping(login=True)
     except Unavailable as error:
         findings.unreachable = str(error)
     except (CatalogueError, ConfigError) as error:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scicat_watch.catalogue.scicat.publish import Published, publish
+from scicat_watch.catalogue.publisher import Published
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import ScicatWatchError, Unavailable
 from scicat_watch.model import Beamtime, Outcome, Stamps, Status
 from scicat_watch.pipeline.assembly.assemble import assemble
-from scicat_watch.pipeline.handover import Reading, ReadJob
+from scicat_watch.pipeline.handover import Reading
+from scicat_watch.service.executors.executor import Running
 
 if TYPE_CHECKING:
     from scicat_watch.service.site import Site
@@ -38,8 +39,7 @@ class UnderWay:
 
     ready: Ready
     beamtime: Beamtime
-    job: ReadJob
-    future: Future[Reading]
+    running: Running
     started: float
 
 
@@ -55,10 +55,10 @@ class Ingestor:
         """Begin to read a scan."""
         job = self._site.read_job(ready.scan, beamtime)
         try:
-            future = self._site.executor.read(job)
+            running = self._site.executor.start(job)
         except CancelledError:
             raise Stopped from None
-        return UnderWay(ready, beamtime, job, future, time.monotonic())
+        return UnderWay(ready, beamtime, running, time.monotonic())
 
     def finish(self, under_way: UnderWay) -> Outcome:
         """Wait for the reading, make the documents, publish them.
@@ -67,7 +67,7 @@ class Ingestor:
         """
         scan = under_way.ready.scan
         try:
-            reading = self._site.executor.result_of(under_way.future, under_way.job)
+            reading = under_way.running.result()
             published, bundle = self._publish(reading, under_way)
         except CancelledError:
             raise Stopped from None
@@ -97,7 +97,7 @@ class Ingestor:
                 bundle = assemble(
                     reading, under_way.beamtime, site.lookups, site.clock, comment=under_way.ready.comment
                 )
-                return publish(bundle, site.catalogue), bundle
+                return site.publisher.publish(bundle, site.policy), bundle
             except Unavailable as error:
                 tries += 1
                 if tries == _TRIES:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from scicat_watch.catalogue.options import CatalogueOptions
-from scicat_watch.catalogue.scicat.api import Catalogue
+from scicat_watch.catalogue.publisher import Difference, Publisher, State
 from scicat_watch.catalogue.scicat.connect import connect
-from scicat_watch.catalogue.scicat.difference import Difference, State, difference
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.pending import Ready, find_master
@@ -69,10 +68,10 @@ class Previewer:
         reached = _reached(settings)
         self.catalogue_url = reached.http.url if reached is not None else ""
         """Address of the catalogue that is asked; empty if there is none."""
-        self._catalogue = None if reached is None else connect(reached, threading.Event(), self._clock)
-        self._lookups = _Questions(self._catalogue, self._clock, settings.schemas.keep_lookups)
+        self._publisher = None if reached is None else connect(reached, threading.Event(), self._clock)
+        self._lookups = _Questions(self._publisher, self._clock, settings.schemas.keep_lookups)
         self._limits = settings.reading.limits()
-        self._executor = LocalExecutor(settings.reading.workers, self._limits)
+        self._executor = LocalExecutor(settings.reading.workers, self._limits, self._clock)
 
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
@@ -83,14 +82,16 @@ class Previewer:
                 yield replace(self._preview(ready, target), waiting=waiting)
 
     def close(self) -> None:
-        """End the reading processes."""
+        """End the reading processes, close the connections."""
         self._executor.close()
+        if self._publisher is not None:
+            self._publisher.close()
 
     def _preview(self, ready: Ready, target: Target) -> Preview:
         beamtime, schemas = target.beamtime, self.library.schemas
         job = ReadJob(ready.scan, beamtime, schemas, self._limits, (beamtime.directory,))
         try:
-            reading = self._executor.result_of(self._executor.read(job), job)
+            reading = self._executor.start(job).result()
         except ScicatWatchError as error:
             return Preview(ready.scan, problem=str(error))
         self._lookups.unavailable = ""
@@ -129,18 +130,18 @@ class Previewer:
         )
 
     def _difference(self, bundle: Bundle) -> Difference:
-        if self._catalogue is None:
+        if self._publisher is None:
             return Difference(State.UNKNOWN, "no catalogue.url is set, and the embedded catalogue is not running")
-        return difference(bundle, self._catalogue)
+        return self._publisher.difference(bundle)
 
 
 class _Questions:
     """Look-ups of a preview: an unavailable catalogue is noted, and the other variables are made all the same."""
 
-    def __init__(self, catalogue: Catalogue | None, clock: Clock, keep: float) -> None:
+    def __init__(self, publisher: Publisher | None, clock: Clock, keep: float) -> None:
         self.unavailable = ""
         """Why the catalogue did not answer, if it did not."""
-        self._lookups = None if catalogue is None else Lookups(catalogue.look_up, clock, keep)
+        self._lookups = None if publisher is None else Lookups(publisher.look_up, clock, keep)
 
     def __call__(self, url: str) -> Any:
         if self._lookups is None:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from scicat_watch.catalogue.availability import Availability
-from scicat_watch.catalogue.scicat.api import Catalogue
+from scicat_watch.catalogue.publisher import Publisher, UpdatePolicy
 from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError
@@ -19,6 +19,7 @@ from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.schema import library
 from scicat_watch.service.catalogue_process import CatalogueProcess
+from scicat_watch.service.executors.executor import Executor
 from scicat_watch.service.executors.local import LocalExecutor
 from scicat_watch.settings.model import Settings
 
@@ -44,17 +45,19 @@ class Site:
             reached = (
                 self._embedded.start() if self._embedded else settings.catalogue.options(settings.catalogue.url or "")
             )
-            self.catalogue: Catalogue = connect(reached, stopping, self.clock)
+            self.publisher: Publisher = connect(reached, stopping, self.clock)
         except BaseException:
             self._close_parts()
             raise
         self.catalogue_url = reached.http.url
         self.page = self._embedded.url if self._embedded else ""
         """Address of the embedded catalogue's page; empty with another catalogue."""
-        self.availability = Availability(self.catalogue.ping, reached.patience, self.clock, stopping)
-        self.lookups = Lookups(self.catalogue.look_up, self.clock, settings.schemas.keep_lookups)
+        self.availability = Availability(self.publisher.ping, reached.patience, self.clock, stopping)
+        self.policy = UpdatePolicy()
+        """What becomes of datasets that are in the catalogue already."""
+        self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)
         self.limits = settings.reading.limits()
-        self.executor = LocalExecutor(settings.reading.workers, self.limits)
+        self.executor: Executor = LocalExecutor(settings.reading.workers, self.limits, self.clock)
 
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
         """The ledger of a beamtime."""
@@ -66,8 +69,9 @@ class Site:
         return ReadJob(scan, beamtime, self.library.schemas, self.limits, (beamtime.directory,))
 
     def close(self) -> None:
-        """End the reading processes and the embedded catalogue, close the journal."""
+        """End the reading processes and the embedded catalogue, close the connections and the journal."""
         self.executor.close()
+        self.publisher.close()
         self._close_parts()
 
     def _close_parts(self) -> None:

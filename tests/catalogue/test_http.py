@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from scicat_watch.catalogue.http import LONGEST_BODY, HttpClient
-from scicat_watch.catalogue.scicat.api import Postponed
+from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.errors import ConfigError, Refused, Unavailable
+from tests.fakes import FakeClock
 
-from .conftest import FakeClock
 from .faulty import Answer, Loopback, Request, Reset
 
 Serve = Callable[[Callable[[Request], Answer]], Loopback]

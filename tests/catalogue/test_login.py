@@ -14,8 +14,8 @@ from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.login import credentials_in, read_credentials
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.errors import CatalogueError, ConfigError, Refused, Unavailable
+from tests.fakes import FakeClock
 
-from .conftest import FakeClock
 from .faulty import Answer, Loopback, Request
 
 Serve = Callable[[Callable[[Request], Answer]], Loopback]

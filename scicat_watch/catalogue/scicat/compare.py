@@ -1,7 +1,7 @@
 """What of a stored dataset, its file lists and its thumbnails differs from what we would write. Pure.
 
 A backend adds to what it is given, and gives some of it back in another form: both must not look
-like differences, or every second look would write again. What it does is listed in the operator's
+like differences, or every second run would write again. What it does is listed in the operator's
 reference of SciCat's API; it was measured on backend 4.5.
 """
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
+from scicat_watch.catalogue.publisher import AttachmentPlan, BlockPlan
 from scicat_watch.documents import Attachment, DataFile, OrigDatablock
 
 FIXED = frozenset({"pid", "type"})
@@ -70,20 +71,6 @@ def folder(path: Any) -> str:
     return str(path or "").rstrip("/")
 
 
-@dataclass(frozen=True, slots=True)
-class BlockPlan:
-    """What is to be done to the stored file lists: replacing comes first, removing last."""
-
-    replace: tuple[tuple[str, OrigDatablock], ...] = ()
-    """Ids of stored lists that are wrong, each with a list that is missing."""
-    add: tuple[OrigDatablock, ...] = ()
-    remove: tuple[str, ...] = ()
-    """Ids of stored lists that are too many."""
-
-    def __bool__(self) -> bool:
-        return bool(self.replace or self.add or self.remove)
-
-
 def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatablock]) -> BlockPlan:
     """How the stored file lists become the wanted ones, with as little removing as can be.
 
@@ -105,18 +92,6 @@ def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatabl
     new = [blocks[key] for key in missing.elements()]
     pairs = min(len(wrong), len(new))
     return BlockPlan(tuple(zip(wrong, new, strict=False)), tuple(new[pairs:]), tuple(wrong[pairs:]))
-
-
-@dataclass(frozen=True, slots=True)
-class AttachmentPlan:
-    """What is to be done to the stored thumbnails."""
-
-    clear: bool = False
-    """Whether all are removed first: single ones cannot be removed safely."""
-    add: tuple[Attachment, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.clear or bool(self.add)
 
 
 def plan_attachments(stored: Sequence[Mapping[str, Any]], wanted: Sequence[Attachment]) -> AttachmentPlan:
@@ -241,7 +216,7 @@ def _number(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    """Milliseconds since 1970, cut as the backend truncations them; what is no time stays as it is."""
+    """Milliseconds since 1970, cut as the backend cuts them; what is no time stays as it is."""
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
