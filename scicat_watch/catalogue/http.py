@@ -13,6 +13,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -115,8 +116,8 @@ class HttpClient:
         url = f"{self._base}/{_path(segments)}"
         body = None if json is None else _encoded(json, what)
         patient = self._patience if method == "GET" else patience.once
-        response, content = patient(lambda: self._exchange(method, url, what, body, params, token, limit))
-        return self._judged(response, content, what)
+        answer = patient(lambda: self._exchange(method, url, what, body, params, token, limit))
+        return self._judged(answer, what)
 
     def parts(self, path_or_url: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
         """Segments and parameters of a path below the base, or of a whole address if it lies there.
@@ -152,7 +153,7 @@ class HttpClient:
         params: Params | None,
         token: Secret | None,
         limit: int,
-    ) -> tuple[requests.Response, bytes]:
+    ) -> _Answer:
         """One request and its whole answer."""
         headers = CaseInsensitiveDict[str](self._headers)
         headers["Accept"] = "application/json"
@@ -171,7 +172,7 @@ class HttpClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = self._read(response, what, limit)
+                answer = _Answer(response.status_code, response.headers, self._read(response, what, limit))
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s") from error
         except requests.exceptions.SSLError as error:
@@ -182,7 +183,7 @@ class HttpClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise Broken(f"{self._base} cannot be reached for {what}: {error}") from error
         self._own.used = self._clock.monotonic()
-        return response, content
+        return answer
 
     def _session(self) -> requests.Session:
         """This thread's session; connections that idled too long are dropped first."""
@@ -210,27 +211,36 @@ class HttpClient:
                 raise Unavailable(f"{self._base} answers {what} too slowly")
         return bytes(content)
 
-    def _judged(self, response: requests.Response, content: bytes, what: str) -> Any:
+    def _judged(self, answered: _Answer, what: str) -> Any:
         """The JSON of a good answer; of any other, the error that says who can fix it."""
-        status = response.status_code
+        status = answered.status
         try:
-            answer = parsed(content)
+            answer = parsed(answered.content)
         except NotJson:
             answer = NotJson
         if 200 <= status < 300 and answer is not NotJson:
             return answer
-        message = f"{self._base} answered {what} with status {status}: {complaint(content)}"
+        message = f"{self._base} answered {what} with status {status}: {complaint(answered.content)}"
         if 200 <= status < 300 or (status == 404 and answer is NotJson):
             raise Unavailable(f"{message}; something before SciCat answers, or the url is wrong", status)
         if status < 400:
-            there = f"{message}; it redirects to {response.headers.get('Location', 'nowhere')!r}"
+            there = f"{message}; it redirects to {answered.headers.get('Location', 'nowhere')!r}"
             if status in (301, 308):
                 raise Refused(f"{there}: put the address of SciCat's API into catalogue.url", status)
             raise Unavailable(there, status)
         if status in (408, 425, 429) or status >= 500:
-            wait = seconds_to_wait(response.headers.get("Retry-After"), self._clock.now())
+            wait = seconds_to_wait(answered.headers.get("Retry-After"), self._clock.now())
             raise Unavailable(message, status) if wait is None else Postponed(message, status, wait)
         raise Refused(message, status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came back. Errors remember it for long, so it must not hold the connection."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -114,6 +114,9 @@ class Site:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
+    # What the server opens at its first request stays until its end.
+    made.api().dataset("nobody/1")
+    made.hang_up()
     yield made
     made.close()
 

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -557,14 +557,12 @@ def test_a_file_that_a_writer_has_locked_is_not_read(site: EssSite, scicat: Scic
 @pytest.mark.parametrize("spoil", ["missing", "text", "cut", "empty", "folder"])
 def test_a_file_that_cannot_be_opened_ends_with_status_1(site: EssSite, scicat: Scicat, spoil: str) -> None:
     file = site.nexus()
-    spoiling: dict[str, Callable[[], object]] = {
-        "missing": file.unlink,
-        "text": lambda: file.write_text("no HDF5 " * 1000),
-        "cut": lambda: file.write_bytes(file.read_bytes()[:1000]),
-        "empty": lambda: file.write_bytes(b""),
-        "folder": lambda: (file.unlink(), file.mkdir()),
-    }
-    spoiling[spoil]()
+    contents = {"text": b"no HDF5 " * 1000, "cut": file.read_bytes()[:1000], "empty": b""}
+    file.unlink()
+    if spoil in contents:
+        file.write_bytes(contents[spoil])
+    elif spoil == "folder":
+        file.mkdir()
     done = site.run(file)
     assert (done.returncode, scicat.posts) == (1, [])
     assert "run.hdf" in done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ class FaultyIngestor:
         self._started += 1
         if self._started == 2:
             raise BrokenPipeError("no process")
-        job: Any = None
-        return UnderWay(ready, beamtime, job, Future(), 0.0)
+        running: Any = None
+        return UnderWay(ready, beamtime, running, 0.0)
 
     def finish(self, under_way: UnderWay) -> Outcome:
         return Outcome(under_way.ready.scan, Status.CREATED)
