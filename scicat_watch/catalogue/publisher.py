@@ -1,18 +1,21 @@
 """What all catalogues have in common: documents are published by a policy, compared, and records looked up.
 
-`service` knows only this module, `availability` and `connect`; a catalogue's own classes are in a folder of its name.
+`service` knows only this module, `difference`, `availability` and `connect`; a catalogue's own classes are in a folder
+of its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from scicat_watch.documents import Attachment, Bundle, OrigDatablock
+from scicat_watch.documents import Bundle
 from scicat_watch.errors import Refused
 from scicat_watch.model import Status
+
+if TYPE_CHECKING:
+    from scicat_watch.catalogue.difference import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,75 +50,6 @@ class Published:
     """The same for the thumbnails."""
     refused: Mapping[str, Refused] = field(default_factory=dict)
     """Why "datablock" or "attachment" was refused."""
-
-
-class State(StrEnum):
-    """What is in the catalogue of a scan."""
-
-    NEW = "new"
-    """Nothing: the dataset would be created."""
-    EQUAL = "equal"
-    """Just this: nothing would be written."""
-    DIFFERENT = "different"
-    """Something else: it would be brought up to date."""
-    CONFLICT = "conflict"
-    """A dataset of the same id from another folder: it would be refused, and nothing written."""
-    UNKNOWN = "unknown"
-    """There is no catalogue to ask, or it cannot say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One field, or one member of the scientific metadata, that would change."""
-
-    field: str
-    """E.g. "description" or "scientificMetadata.temperature"."""
-    stored: Any
-    """What the catalogue has; None for nothing."""
-    wanted: Any
-    """What it would get; None for nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockPlan:
-    """What is to be done to the stored file lists: replacing comes first, removing last."""
-
-    replace: tuple[tuple[str, OrigDatablock], ...] = ()
-    """Ids of stored lists that are wrong, each with a list that is missing."""
-    add: tuple[OrigDatablock, ...] = ()
-    remove: tuple[str, ...] = ()
-    """Ids of stored lists that are too many."""
-
-    def __bool__(self) -> bool:
-        return bool(self.replace or self.add or self.remove)
-
-
-@dataclass(frozen=True, slots=True)
-class AttachmentPlan:
-    """What is to be done to the stored thumbnails."""
-
-    clear: bool = False
-    """Whether all are removed first: single ones cannot be removed safely."""
-    add: tuple[Attachment, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.clear or bool(self.add)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What would change for one scan."""
-
-    state: State
-    reason: str = ""
-    """For CONFLICT and UNKNOWN: why."""
-    pid: str = ""
-    """The dataset's id as the catalogue has it."""
-    changes: tuple[Change, ...] = ()
-    blocks: BlockPlan = field(default_factory=BlockPlan)
-    """What would be done to the file lists."""
-    thumbnails: AttachmentPlan = field(default_factory=AttachmentPlan)
-    """What would be done to the thumbnails."""
 
 
 class Publisher(Protocol):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from scicat_watch.catalogue.difference import Difference, State
 from scicat_watch.catalogue.options import CatalogueOptions
-from scicat_watch.catalogue.publisher import Difference, Publisher, State
+from scicat_watch.catalogue.publisher import Publisher
 from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import Broken

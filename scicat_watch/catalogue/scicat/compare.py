@@ -7,16 +7,15 @@ reference of SciCat's API; it was measured on backend 4.5.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from scicat_watch.catalogue.publisher import AttachmentPlan, BlockPlan
-from scicat_watch.documents import Attachment, DataFile, OrigDatablock
+from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan
+from scicat_watch.catalogue.scicat.parts import folder
+from scicat_watch.documents import Attachment, OrigDatablock
 
 FIXED = frozenset({"pid", "type"})
 """Fields that a dataset keeps for life."""
@@ -40,10 +39,6 @@ PLURALS = {
     "instrumentId": "instrumentIds",
 }
 """Fields of which a backend keeps a list, whose first element is meant."""
-MOST_FILES = 10_000
-"""Files of one file list; more are split."""
-LONGEST_LIST = 8 << 20
-"""Bytes of JSON of one file list; a backend's database stops at 16 MiB, and takes more room than JSON."""
 
 
 def dataset_changes(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,11 +59,6 @@ def metadata_members(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> li
     """The members of the scientific metadata that differ, those first that are wanted."""
     ours, theirs = _metadata(dict(wanted)), _metadata(dict(stored))
     return [name for name in dict.fromkeys([*wanted, *stored]) if ours.get(_key(name)) != theirs.get(_key(name))]
-
-
-def folder(path: Any) -> str:
-    """A source folder without the slashes at its end, of which the backend takes one away."""
-    return str(path or "").rstrip("/")
 
 
 def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatablock]) -> BlockPlan:
@@ -106,29 +96,6 @@ def plan_attachments(stored: Sequence[Mapping[str, Any]], wanted: Sequence[Attac
     return AttachmentPlan(
         add=tuple(thumbnail for thumbnail in wanted if missing[(thumbnail.caption, thumbnail.thumbnail)] > 0)
     )
-
-
-def split(
-    blocks: Sequence[OrigDatablock], most_files: int = MOST_FILES, longest: int = LONGEST_LIST
-) -> tuple[OrigDatablock, ...]:
-    """File lists that a backend can store: none with more files or more bytes of JSON, none without files."""
-    return tuple(
-        replace(block, files=files) for block in blocks for files in _portions(block.files, most_files, longest)
-    )
-
-
-def _portions(files: Sequence[DataFile], most_files: int, longest: int) -> Iterator[tuple[DataFile, ...]]:
-    portion: list[DataFile] = []
-    length = 0
-    for file in files:
-        more = len(json.dumps(file.as_json(), ensure_ascii=False).encode()) + 1
-        if portion and (len(portion) >= most_files or length + more > longest):
-            yield tuple(portion)
-            portion, length = [], 0
-        portion.append(file)
-        length += more
-    if portion:
-        yield tuple(portion)
 
 
 def _content(block: Mapping[str, Any]) -> Hashable:

@@ -14,8 +14,7 @@ from typing import Any
 
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ScicatApi
-from scicat_watch.catalogue.scicat.compare import folder
-from scicat_watch.catalogue.scicat.update import groups, part
+from scicat_watch.catalogue.scicat.parts import folder, groups, part
 from scicat_watch.clock import Clock
 from scicat_watch.documents import Dataset, OrigDatablock
 from scicat_watch.errors import CatalogueError, Refused

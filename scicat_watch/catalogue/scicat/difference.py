@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scicat_watch.catalogue.publisher import AttachmentPlan, BlockPlan, Change, Difference, State
+from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan, Change, Difference, State
 from scicat_watch.catalogue.scicat.api import ScicatApi
 from scicat_watch.catalogue.scicat.compare import (
     dataset_changes,
-    folder,
     metadata_members,
     plan_attachments,
     plan_blocks,
-    split,
 )
+from scicat_watch.catalogue.scicat.parts import folder, split
 from scicat_watch.documents import Bundle
 
 

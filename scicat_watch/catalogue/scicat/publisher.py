@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from scicat_watch.catalogue.publisher import Difference, Published, UpdatePolicy
+from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat.api import ScicatApi
-from scicat_watch.catalogue.scicat.compare import split
 from scicat_watch.catalogue.scicat.complete import Completion, find
-from scicat_watch.catalogue.scicat.difference import difference
-from scicat_watch.catalogue.scicat.update import update
+from scicat_watch.catalogue.scicat.parts import split
 from scicat_watch.clock import Clock
 from scicat_watch.documents import Bundle, Dataset
+
+if TYPE_CHECKING:
+    from scicat_watch.catalogue.difference import Difference
 
 NOBODY = "scicat-watch/is-anybody-there"
 """Id of a dataset that no catalogue has: asking for it shows whether our account is known."""
@@ -39,6 +40,8 @@ class ScicatPublisher:
         """Bring SciCat to what `bundle` and `policy` say; see `catalogue.publisher`."""
         match policy.existing:
             case "update":
+                from scicat_watch.catalogue.scicat.update import update  # Not needed where nothing is updated.
+
                 return update(bundle, self._api)
             case "complete":
                 blocks = split(bundle.datablocks)
@@ -46,6 +49,8 @@ class ScicatPublisher:
 
     def difference(self, bundle: Bundle) -> Difference:
         """What publishing `bundle` by the native policy would change."""
+        from scicat_watch.catalogue.scicat.difference import difference
+
         return difference(bundle, self._api)
 
     def look_up(self, path_or_url: str) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 
 from scicat_watch.catalogue.publisher import Published
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ScicatApi
-from scicat_watch.catalogue.scicat.compare import dataset_changes, folder, plan_attachments, plan_blocks, split
+from scicat_watch.catalogue.scicat.compare import dataset_changes, plan_attachments, plan_blocks
+from scicat_watch.catalogue.scicat.parts import folder, groups, part, split
 from scicat_watch.documents import Attachment, Bundle, Dataset, OrigDatablock
 from scicat_watch.errors import Refused
 from scicat_watch.model import Status
@@ -39,22 +40,6 @@ def update(bundle: Bundle, api: ScicatApi) -> Published:
         status = Status.UPDATED
     log.debug("published %s: %s, file list %s, thumbnail %s", full_pid, status, datablock, attachment)
     return Published(full_pid, status, datablock, attachment, refused)
-
-
-def part(name: str, pid: str, step: Callable[[], Status | None], refused: dict[str, Refused]) -> Status | None:
-    """What became of one part of a dataset; that it was refused is noted in `refused`, and the other parts go on."""
-    try:
-        return step()
-    except Refused as refusal:
-        log.warning("%s of %s was refused: %s", name, pid, refusal)
-        refused[name] = refusal
-        return Status.FAILED
-
-
-def groups(dataset: Dataset) -> dict[str, Any]:
-    """The groups of a dataset, which its file lists belong to as well."""
-    known = {name: dataset.fields.get(name) for name in ("ownerGroup", "accessGroups")}
-    return {name: value for name, value in known.items() if value is not None}
 
 
 def _dataset(dataset: Dataset, api: ScicatApi) -> tuple[str, Status]:

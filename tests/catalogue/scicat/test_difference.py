@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scicat_watch.catalogue.publisher import State
+from scicat_watch.catalogue.difference import State
 from scicat_watch.documents import Attachment, Bundle, OrigDatablock
 from scicat_watch.model import Status
 from tests.catalogue.bundles import METADATA, POLICY, bundle, files
