@@ -200,7 +200,7 @@ class HttpClient:
         return session
 
     def _read(self, response: requests.Response, what: str, limit: int) -> bytes:
-        """The body, within limits of size and time; a server that drips keeps nobody for ever."""
+        """The body, within limits of size and time; a server that sends byte by byte keeps nobody for ever."""
         latest = self._clock.monotonic() + SLOWEST * self._options.timeout
         content = bytearray()
         while chunk := response.raw.read1(1 << 16, decode_content=True):

@@ -148,7 +148,7 @@ class Account:
         try:
             answer = self._ask("GET", "auth", "whoami", token=self._token)
         except Refused as refused:
-            # Servers without this route: 404 tells nothing, so a new token is tried.
+            # Servers without this route: 404 says nothing about a token, so a new token is tried.
             log.debug("whoami was refused: %s", refused)
             return False
         if not answer:

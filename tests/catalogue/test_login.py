@@ -188,11 +188,11 @@ def test_a_refused_login_names_account_and_file_and_is_not_hammered(
                 here.request("GET", "a")
             assert str(password_file) in str(caught.value)
     assert paths(server) == ["auth/login"]
-    chain, told = [caught.value], ""
+    chain = [caught.value]
     while inner := chain[-1].__cause__ or (None if chain[-1].__suppress_context__ else chain[-1].__context__):
         chain.append(inner)  # type: ignore[arg-type]
-    told = " ".join(map(str, chain)) + caplog.text + repr(here) + repr(vars(here)) + repr(vars(here._account))
-    assert "open-sesame" not in told
+    said = " ".join(map(str, chain)) + caplog.text + repr(here) + repr(vars(here)) + repr(vars(here._account))
+    assert "open-sesame" not in said
     clock.advance(61)
     with pytest.raises(Refused):
         here.request("GET", "a")

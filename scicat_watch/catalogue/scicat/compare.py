@@ -1,7 +1,7 @@
 """What of a stored dataset, its file lists and its thumbnails differs from what we would write. Pure.
 
-A backend adds to what it is given, and gives some of it back in another form: both must not look
-like differences, or every second run would write again. What it does is listed in the operator's
+A backend adds to what it is given, and gives some of it back in another form: neither must count
+as a difference, or every second run would write again. What it does is listed in the operator's
 reference of SciCat's API; it was measured on backend 4.5.
 """
 

@@ -61,6 +61,17 @@ def test_a_scan_is_created_and_a_second_time_nothing_is_written(site: Site, spoi
     assert proxy.writes == 3
 
 
+def test_a_new_scan_costs_six_requests_and_an_unchanged_one_three(site: Site, spoiled: Spoiled, pid: str) -> None:
+    proxy = spoiled()
+    publisher = site.publisher(base=proxy.base)
+    publisher.publish(bundle(pid), POLICY)
+    asked = [request.method for request in proxy.requests if not request.path.endswith("/auth/login")]
+    assert asked == ["GET", "POST", "GET", "POST", "GET", "POST"]
+    proxy.requests.clear()
+    publisher.publish(bundle(pid), POLICY)
+    assert [request.method for request in proxy.requests] == ["GET", "GET", "GET"]
+
+
 def test_only_what_changed_is_written(site: Site, spoiled: Spoiled, pid: str) -> None:
     proxy = spoiled()
     publisher = site.publisher(base=proxy.base)
