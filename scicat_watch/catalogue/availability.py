@@ -11,10 +11,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
-
+from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.options import PatienceLimits
-from scicat_watch.catalogue.scicat.api import Postponed
+from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.clock import Clock
 from scicat_watch.errors import Refused, Unavailable
 
@@ -22,23 +21,23 @@ log = logging.getLogger(__name__)
 
 LONGEST_POSTPONEMENT = 600.0
 """Seconds that a server's wish to be asked later is followed at most."""
-LOOK = 0.5
-"""Seconds after which those who wait look whether they are to stop."""
+CHECK = 0.5
+"""Seconds after which those who wait check whether they are to stop."""
 
 
 class Availability:
     """The state of one catalogue; `ping` raises `Unavailable` as long as it does not answer."""
 
     def __init__(
-        self, ping: Callable[[], None], patience: PatienceLimits, clock: Clock, stopping: threading.Event
+        self, ping: Callable[[], None], limits: PatienceLimits, clock: Clock, stopping: threading.Event
     ) -> None:
-        self._ping, self._patience, self._clock, self._stopping = ping, patience, clock, stopping
+        self._ping, self._limits, self._clock, self._stopping = ping, limits, clock, stopping
         self._changed = threading.Condition()
         self._closed_at: float | None = None
         self._opened_at: float | None = None
         self._error: Unavailable | None = None
         self._not_before = 0.0
-        self._first_wait = patience.first_wait
+        self._first_wait = limits.first_wait
         self._probing = False
 
     @property
@@ -56,10 +55,9 @@ class Availability:
             if self._error is not None:
                 return
             # A server that answers the ping but fails at the work would otherwise be asked without pause.
-            soon = self._opened_at is not None and now - self._opened_at < self._patience.longest_wait
-            self._first_wait = (
-                min(2 * self._first_wait, self._patience.longest_wait) if soon else self._patience.first_wait
-            )
+            soon = self._opened_at is not None and now - self._opened_at < self._limits.longest_wait
+            longer = min(2 * self._first_wait, self._limits.longest_wait)
+            self._first_wait = longer if soon else self._limits.first_wait
             self._closed_at, self._error = now, error
         log.warning("the catalogue is unavailable, publishing waits: %s", error)
 
@@ -76,7 +74,7 @@ class Availability:
                 if left is not None and left <= 0:
                     return False
                 if self._probing:
-                    self._changed.wait(LOOK if left is None else min(LOOK, left))
+                    self._changed.wait(CHECK if left is None else min(CHECK, left))
                     continue
                 self._probing = True
             self._probe(deadline)
@@ -86,7 +84,7 @@ class Availability:
         """Ask until the catalogue answers, the deadline has passed, or we are stopping; then let others go on."""
         answered = False
 
-        def over(_: RetryCallState) -> bool:
+        def over() -> bool:
             return self._stopping.is_set() or (deadline is not None and self._clock.monotonic() >= deadline)
 
         def sleep(seconds: float) -> None:
@@ -94,17 +92,10 @@ class Availability:
             until = until if deadline is None else min(until, deadline)
             self._clock.wait(until - self._clock.monotonic(), self._stopping)
 
-        retrying = Retrying(
-            retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential(multiplier=2 * self._first_wait, max=self._patience.longest_wait) + wait_random(0, 1),
-            stop=over,
-            sleep=sleep,
-            reraise=True,
-        )
         try:
             sleep(self._first_wait)
             if not self._stopping.is_set():
-                retrying(self._ask)
+                patience.until_back(2 * self._first_wait, self._limits.longest_wait, sleep, over)(self._ask)
                 answered = True
         except Unavailable as error:
             log.debug("the catalogue is still unavailable: %s", error)

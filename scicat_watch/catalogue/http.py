@@ -1,7 +1,7 @@
 """The HTTP client of a catalogue: every request goes through here.
 
 It encodes paths, sets a time limit, puts our token into the header, reads the answer and sorts what
-went wrong into `Unavailable` (time mends it) and `Refused` (a person mends it). Only questions are
+went wrong into `Unavailable` (time fixes it) and `Refused` (a person fixes it). Only questions are
 repeated here: whether a write was done before its answer got lost, `publish` finds out by reading.
 Nothing is sent to another host than the catalogue's own: redirects are not followed.
 """
@@ -13,6 +13,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -20,13 +21,12 @@ import requests
 import requests.auth
 import urllib3
 from requests.structures import CaseInsensitiveDict
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-from tenacity.nap import sleep_using_event
 
+from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_to_wait
 from scicat_watch.catalogue.login import Account
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
-from scicat_watch.catalogue.scicat.api import Postponed
+from scicat_watch.catalogue.patience import Broken, Postponed
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, Refused, Unavailable
 from scicat_watch.model import Secret
@@ -59,12 +59,12 @@ class HttpClient:
         self._base = _checked(options.url)
         self._options = options
         self._headers = {name: value.reveal() for name, value in options.headers.items()}
-        self._stopping = stopping or threading.Event()
         self._clock: Clock = clock or SystemClock()
+        self._patience = patience.over_broken_connections(self._clock, stopping or threading.Event())
         self._verify = _verification(options)
         self._own = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
-        self._account = Account(self.ask, login or LoginOptions(), self._clock)
+        self._account = Account(self.ask, self._base, login or LoginOptions(), self._clock)
 
     def __repr__(self) -> str:
         return f"HttpClient({self._base!r})"
@@ -115,17 +115,9 @@ class HttpClient:
         what = f"{method} {'/'.join(segments)}"
         url = f"{self._base}/{_path(segments)}"
         body = None if json is None else _encoded(json, what)
-        attempts = 3 if method == "GET" else 1
-        for attempt in Retrying(
-            retry=retry_if_exception_type(_Broken),
-            stop=stop_after_attempt(attempts),
-            wait=wait_random_exponential(multiplier=0.1, max=1),
-            sleep=sleep_using_event(self._stopping),
-            reraise=True,
-        ):
-            with attempt:
-                response, content = self._exchange(method, url, what, body, params, token, limit)
-        return self._judged(response, content, what)
+        patient = self._patience if method == "GET" else patience.once
+        answer = patient(lambda: self._exchange(method, url, what, body, params, token, limit))
+        return self._judged(answer, what)
 
     def parts(self, path_or_url: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
         """Segments and parameters of a path below the base, or of a whole address if it lies there.
@@ -161,7 +153,7 @@ class HttpClient:
         params: Params | None,
         token: Secret | None,
         limit: int,
-    ) -> tuple[requests.Response, bytes]:
+    ) -> _Answer:
         """One request and its whole answer."""
         headers = CaseInsensitiveDict[str](self._headers)
         headers["Accept"] = "application/json"
@@ -180,7 +172,7 @@ class HttpClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = self._read(response, what, limit)
+                answer = _Answer(response.status_code, response.headers, self._read(response, what, limit))
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s") from error
         except requests.exceptions.SSLError as error:
@@ -189,9 +181,9 @@ class HttpClient:
                 "authority, name its file as catalogue.ca_file"
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _Broken(f"{self._base} cannot be reached for {what}: {error}") from error
+            raise Broken(f"{self._base} cannot be reached for {what}: {error}") from error
         self._own.used = self._clock.monotonic()
-        return response, content
+        return answer
 
     def _session(self) -> requests.Session:
         """This thread's session; connections that idled too long are dropped first."""
@@ -208,7 +200,7 @@ class HttpClient:
         return session
 
     def _read(self, response: requests.Response, what: str, limit: int) -> bytes:
-        """The body, within limits of size and time; a server that drips keeps nobody for ever."""
+        """The body, within limits of size and time; a server that sends byte by byte keeps nobody for ever."""
         latest = self._clock.monotonic() + SLOWEST * self._options.timeout
         content = bytearray()
         while chunk := response.raw.read1(1 << 16, decode_content=True):
@@ -219,31 +211,36 @@ class HttpClient:
                 raise Unavailable(f"{self._base} answers {what} too slowly")
         return bytes(content)
 
-    def _judged(self, response: requests.Response, content: bytes, what: str) -> Any:
-        """The JSON of a good answer; of any other, the error that says who can mend it."""
-        status = response.status_code
+    def _judged(self, answered: _Answer, what: str) -> Any:
+        """The JSON of a good answer; of any other, the error that says who can fix it."""
+        status = answered.status
         try:
-            answer = parsed(content)
+            answer = parsed(answered.content)
         except NotJson:
             answer = NotJson
         if 200 <= status < 300 and answer is not NotJson:
             return answer
-        message = f"{self._base} answered {what} with status {status}: {complaint(content)}"
+        message = f"{self._base} answered {what} with status {status}: {complaint(answered.content)}"
         if 200 <= status < 300 or (status == 404 and answer is NotJson):
             raise Unavailable(f"{message}; something before SciCat answers, or the url is wrong", status)
         if status < 400:
-            there = f"{message}; it redirects to {response.headers.get('Location', 'nowhere')!r}"
+            there = f"{message}; it redirects to {answered.headers.get('Location', 'nowhere')!r}"
             if status in (301, 308):
                 raise Refused(f"{there}: put the address of SciCat's API into catalogue.url", status)
             raise Unavailable(there, status)
         if status in (408, 425, 429) or status >= 500:
-            wait = seconds_to_wait(response.headers.get("Retry-After"), self._clock.now())
+            wait = seconds_to_wait(answered.headers.get("Retry-After"), self._clock.now())
             raise Unavailable(message, status) if wait is None else Postponed(message, status, wait)
         raise Refused(message, status)
 
 
-class _Broken(Unavailable):
-    """The connection could not be made, or broke off."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came back. Errors remember it for long, so it must not hold the connection."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -253,7 +250,7 @@ class _Bearer(requests.auth.AuthBase):
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
+        if self._token is not None and self._token.reveal():
             request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
 

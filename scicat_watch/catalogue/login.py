@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from scicat_watch.catalogue.options import LoginOptions
 from scicat_watch.clock import Clock
-from scicat_watch.errors import ConfigError, Refused, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, Refused, Unavailable
 from scicat_watch.model import Secret
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,9 @@ def read_credentials(options: LoginOptions) -> Credentials:
 class Account:
     """Our account at one catalogue; all threads share its token."""
 
-    def __init__(self, ask: Ask, options: LoginOptions, clock: Clock) -> None:
-        self._ask, self._options, self._clock = ask, options, clock
+    def __init__(self, ask: Ask, base: str, options: LoginOptions, clock: Clock) -> None:
+        """`base`: address of the API, for messages."""
+        self._ask, self._base, self._options, self._clock = ask, base, options, clock
         self._lock = threading.Lock()
         self._credentials: Credentials | None = None
         self._signature: tuple[int, ...] | None = None
@@ -123,11 +124,14 @@ class Account:
 
         `answered` is the moment of the answer: a token that was alive after it was alive then, so that one
         question does for a stampede. False means that the token is alive, so the account lacks the right.
-        `Refused` if the token is dead and there is no other.
+        It is also False for a token that comes with the configuration. `Refused` if the token of a credential file is
+        dead, and there is no other.
         """
         with self._lock:
             if self._token is not used:
                 return True  # Another thread, or a changed file, was faster.
+            if self._options.token is not None:
+                return False  # There is no other, so that nothing is to be asked.
             if status != 401 and (answered < self._alive_at or self._alive()):
                 return False
             credentials = self._reread()
@@ -144,7 +148,7 @@ class Account:
         try:
             answer = self._ask("GET", "auth", "whoami", token=self._token)
         except Refused as refused:
-            # Servers without this route: 404 tells nothing, so a new token is tried.
+            # Servers without this route: 404 says nothing about a token, so a new token is tried.
             log.debug("whoami was refused: %s", refused)
             return False
         if not answer:
@@ -180,9 +184,15 @@ class Account:
         body = {"username": credentials.username, "password": password}
         try:
             answer = self._ask("POST", *where.strip("/").split("/"), json=body)
+        except Unavailable as error:
+            if _is_no_api(error):
+                raise Unavailable(self._no_api(error), error.status) from None
+            raise
         except Refused as refused:
             message = (
-                f"the catalogue refused the login of {credentials.username!r} with the password from "
+                self._no_api(refused)
+                if _is_no_api(refused)
+                else f"the catalogue refused the login of {credentials.username!r} with the password from "
                 f"{self._options.credential_file} (status {refused.status} at {where!r}): check both"
             )
             self._refusal = (now, message, refused.status)
@@ -191,6 +201,19 @@ class Account:
         self._token = _token_in(answer, where)
         self._expires = _end(answer, now)
         log.info("logged in to the catalogue as %s", credentials.username)
+
+    def _no_api(self, error: CatalogueError) -> str:
+        where, base = self._options.login_path, self._base
+        answered = f"no SciCat API at {base}: it answered the login at {where!r} with status {error.status}"
+        if base.lower().endswith("/api/v3"):
+            return f"{answered}; is the address right, and catalogue.login_path?"
+        return f"{answered}; does the URL end in /api/v3?"
+
+
+def _is_no_api(error: CatalogueError) -> bool:
+    """Whether something else than SciCat answered the login: it knows no such route, or shows a page as if well."""
+    page = isinstance(error, Unavailable) and error.status is not None and 200 <= error.status < 300
+    return page or error.status in (404, 405)
 
 
 def _token_in(answer: Any, where: str) -> Secret:

@@ -1,4 +1,7 @@
-"""The parameters of this room: where the catalogue is, who we are there, how patient we are. Pure; times in seconds."""
+"""The parameters of this room: where the catalogue is, who we are there, how patient we are. Pure.
+
+Durations are in seconds.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ class ReadLimits:
     """How much is read of a scan, and which of its files; the defaults are those of the native configuration."""
 
     time_limit: float = 120.0
-    """Seconds after which the process that reads the scan is ended."""
+    """Seconds after which the process that reads the scan is ended, without those of `retry_delays`."""
+    retry_delays: tuple[float, ...] = ()
+    """Seconds before each further try to read a data file that cannot be read yet."""
     memory_limit: int = 4 << 30
     """Bytes of address space that the process may use."""
     metadata_limit: int = 8 << 20
@@ -34,6 +36,11 @@ class ReadLimits:
     """Which files belong to scan_1: `reading.filelist`."""
     skipped_files: tuple[str, ...] = ("*.pyc", "*~", "*.scan.json", "*.origdatablock.json", "*.attachment.json")
     """Shell patterns of files that are left out of file lists."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds that reading may take, waits included."""
+        return self.time_limit + sum(self.retry_delays)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,10 +114,10 @@ def _catalogue(settings: Settings, findings: Findings) -> None:
     from scicat_watch.service.site import find_catalogue
 
     try:
-        _, catalogue = find_catalogue(settings, SystemClock())
-        if catalogue is not None:
-            catalogue.ping()
-            catalogue.dataset("scicat-watch/is-anybody-there")
+        _, publisher = find_catalogue(settings, SystemClock())
+        if publisher is not None:
+            with closing(publisher):
+                publisher.ping(login=True)
     except Unavailable as error:
         findings.unreachable = str(error)
     except (CatalogueError, ConfigError) as error:

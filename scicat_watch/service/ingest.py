@@ -6,17 +6,18 @@ Everything here may be done twice: publishing makes sure of each step that it is
 from __future__ import annotations
 
 import logging
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scicat_watch.catalogue.scicat.publish import Published, publish
+from scicat_watch.catalogue.publisher import Published
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import ScicatWatchError, Unavailable
 from scicat_watch.model import Beamtime, Outcome, Stamps, Status
 from scicat_watch.pipeline.assembly.assemble import assemble
-from scicat_watch.pipeline.handover import Reading, ReadJob
+from scicat_watch.pipeline.handover import Reading
+from scicat_watch.service.executors.executor import Running
 
 if TYPE_CHECKING:
     from scicat_watch.service.site import Site
@@ -37,8 +38,7 @@ class UnderWay:
 
     ready: Ready
     beamtime: Beamtime
-    job: ReadJob
-    future: Future[Reading]
+    running: Running
     started: float
 
 
@@ -54,10 +54,10 @@ class Ingestor:
         """Begin to read a scan."""
         job = self._site.read_job(ready.request.scan, beamtime)
         try:
-            future = self._site.executor.read(job)
+            running = self._site.executor.start(job)
         except CancelledError:
             raise Stopped from None
-        return UnderWay(ready, beamtime, job, future, self._site.clock.monotonic())
+        return UnderWay(ready, beamtime, running, self._site.clock.monotonic())
 
     def finish(self, under_way: UnderWay) -> Outcome:
         """Wait for the reading, make the documents, publish them.
@@ -66,7 +66,7 @@ class Ingestor:
         """
         pid = under_way.ready.request.pid
         try:
-            reading = self._site.executor.result_of(under_way.future, under_way.job)
+            reading = under_way.running.result()
             published, bundle = self._publish(reading, under_way)
         except CancelledError:
             raise Stopped from None
@@ -96,7 +96,7 @@ class Ingestor:
                 bundle = assemble(
                     reading, under_way.beamtime, site.lookups, site.clock, comment=under_way.ready.comment
                 )
-                return publish(bundle, site.catalogue), bundle
+                return site.publisher.publish(bundle, site.policy), bundle
             except Unavailable as error:
                 tries += 1
                 if tries == _TRIES:

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import sys
+from typing import TYPE_CHECKING
 
 from scicat_watch.errors import ConfigError
-from scicat_watch.settings.model import LoggingSection
+from scicat_watch.words import printable
+
+if TYPE_CHECKING:
+    from scicat_watch.settings.model import LoggingSection
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 _TIMES = "%Y-%m-%d %H:%M:%S"
 _LARGEST = 10_000_000
 
 
-class _OneLine(logging.Formatter):
+class OneLine(logging.Formatter):
     """A record is one line: what a file or server said cannot look like a line of ours."""
 
+    def __init__(self, form: str, times: str | None = None, *, tracebacks: bool = True) -> None:
+        """`tracebacks`: whether those keep their lines."""
+        super().__init__(form, times)
+        self._tracebacks = tracebacks
+
     def format(self, record: logging.LogRecord) -> str:
+        """The line."""
         text = super().format(record)
-        head, newline, rest = text.partition("\n")
-        if record.exc_info:
-            return head + newline + rest
-        return "".join(character if character.isprintable() else "�" for character in text.replace("\n", " | "))
+        return text if record.exc_info and self._tracebacks else printable(text.replace("\n", " | "))
 
 
 def set_up(settings: LoggingSection, level: str | None = None) -> None:
     """Begin to log; `level` overrules the configuration. `ConfigError` if the log file cannot be written."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if settings.file is not None:
+        from logging.handlers import RotatingFileHandler
+
         try:
             settings.file.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.handlers.RotatingFileHandler(settings.file, maxBytes=_LARGEST, backupCount=5))
+            handlers.append(RotatingFileHandler(settings.file, maxBytes=_LARGEST, backupCount=5))
         except OSError as error:
             raise ConfigError(f"the log file cannot be written: {error.strerror}", settings.file) from None
     for handler in handlers:
-        handler.setFormatter(_OneLine(_FORMAT, _TIMES))
+        handler.setFormatter(OneLine(_FORMAT, _TIMES))
     logging.basicConfig(level=(level or settings.level).upper(), handlers=handlers, force=True)
     for chatty in ("urllib3", "filelock", "matplotlib", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.catalogue.scicat.api import Catalogue
-from scicat_watch.catalogue.scicat.difference import Difference, State, difference
+from scicat_watch.catalogue.difference import Difference, State
+from scicat_watch.catalogue.publisher import Publisher
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.pending import Ready, find_master
@@ -59,10 +59,10 @@ class Previewer:
         self._settings, self._options = settings, options
         self._clock = clock or SystemClock()
         self.library = load_schemas(settings)
-        self.catalogue_url, self._catalogue = find_catalogue(settings, self._clock)
+        self.catalogue_url, self._publisher = find_catalogue(settings, self._clock)
         """Address of the catalogue that is asked; empty if there is none."""
-        self._lookups = _Questions(self._catalogue, self._clock, settings.schemas.keep_lookups)
-        self._executor = open_executor(settings)
+        self._lookups = _Questions(self._publisher, self._clock, settings.schemas.keep_lookups)
+        self._executor = open_executor(settings, self._clock)
 
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
@@ -73,8 +73,10 @@ class Previewer:
                 yield replace(self._preview(ready, target), waiting=waiting)
 
     def close(self) -> None:
-        """End the reading processes."""
+        """End the reading processes, close the connections."""
         self._executor.close()
+        if self._publisher is not None:
+            self._publisher.close()
 
     def _scans(self, target: Target) -> Iterator[tuple[Ready, str]]:
         """The scans of a target, each with the reason why it is not complete yet, if it is not."""
@@ -98,7 +100,7 @@ class Previewer:
         beamtime, scan = target.beamtime, ready.request.scan
         job = read_job(scan, beamtime, self.library, self._settings)
         try:
-            reading = self._executor.result_of(self._executor.read(job), job)
+            reading = self._executor.start(job).result()
         except ScicatWatchError as error:
             return Preview(scan, problem=str(error))
         self._lookups.unavailable = ""
@@ -137,18 +139,18 @@ class Previewer:
         )
 
     def _difference(self, bundle: Bundle) -> Difference:
-        if self._catalogue is None:
+        if self._publisher is None:
             return Difference(State.UNKNOWN, "no catalogue.url is set, and the embedded catalogue is not running")
-        return difference(bundle, self._catalogue)
+        return self._publisher.difference(bundle)
 
 
 class _Questions:
     """Look-ups of a preview: an unavailable catalogue is noted, and the other variables are made all the same."""
 
-    def __init__(self, catalogue: Catalogue | None, clock: Clock, keep: float) -> None:
+    def __init__(self, publisher: Publisher | None, clock: Clock, keep: float) -> None:
         self.unavailable = ""
         """Why the catalogue did not answer, if it did not."""
-        self._lookups = None if catalogue is None else Lookups(catalogue.look_up, clock, keep)
+        self._lookups = None if publisher is None else Lookups(publisher.look_up, clock, keep)
 
     def __call__(self, url: str) -> Any:
         if self._lookups is None:

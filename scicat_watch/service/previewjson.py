@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scicat_watch.catalogue.scicat.difference import Difference
+from scicat_watch.catalogue.difference import Difference
 from scicat_watch.documents import strict
 from scicat_watch.errors import AssemblyError
 from scicat_watch.pipeline.assembly.variables import Made

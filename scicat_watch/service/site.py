@@ -6,12 +6,12 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from scicat_watch.catalogue.availability import Availability
 from scicat_watch.catalogue.options import CatalogueOptions
-from scicat_watch.catalogue.scicat.api import Catalogue
+from scicat_watch.catalogue.publisher import Publisher, UpdatePolicy
 from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.events.inotify import Observer, Sink
@@ -23,6 +23,7 @@ from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.schema import library
 from scicat_watch.service.catalogue_process import CatalogueProcess
+from scicat_watch.service.executors.executor import Executor
 from scicat_watch.service.executors.local import LocalExecutor
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
@@ -48,16 +49,18 @@ class Site:
         try:
             url = settings.catalogue.url or ""
             options = self._embedded.start() if self._embedded else settings.catalogue.options(url)
-            self.catalogue: Catalogue = connect(options, stopping, self.clock)
+            self.publisher: Publisher = connect(options, stopping, self.clock)
         except BaseException:
             self._close_parts()
             raise
         self.catalogue_url = options.http.url
         self.page = self._embedded.url if self._embedded else ""
         """Address of the embedded catalogue's page; empty with another catalogue."""
-        self.availability = Availability(self.catalogue.ping, options.patience, self.clock, stopping)
-        self.lookups = Lookups(self.catalogue.look_up, self.clock, settings.schemas.keep_lookups)
-        self.executor = open_executor(settings)
+        self.availability = Availability(self.publisher.ping, options.patience, self.clock, stopping)
+        self.policy = UpdatePolicy()
+        """What becomes of datasets that are in the catalogue already."""
+        self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)
+        self.executor: Executor = open_executor(settings, self.clock)
         self.reporter: Reporter = Reporters(LogReporter(), JournalReporter(self.journal))
 
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
@@ -74,8 +77,9 @@ class Site:
         return Observer(sink)
 
     def close(self) -> None:
-        """End the reading processes and the embedded catalogue, close the journal."""
+        """End the reading processes and the embedded catalogue, close the connections and the journal."""
         self.executor.close()
+        self.publisher.close()
         self._close_parts()
 
     def _close_parts(self) -> None:
@@ -117,9 +121,9 @@ def read_ledger(beamtime: Beamtime, settings: Settings) -> Iterator[BeamtimeLedg
         journal.close()
 
 
-def open_executor(settings: Settings) -> LocalExecutor:
+def open_executor(settings: Settings, clock: Clock) -> Executor:
     """The processes that read data files."""
-    return LocalExecutor(settings.reading.workers, settings.reading.limits())
+    return LocalExecutor(settings.reading.workers, settings.reading.limits(), clock)
 
 
 def read_job(scan: Scan, beamtime: Beamtime, schemas: library.Library, settings: Settings) -> ReadJob:
@@ -132,7 +136,8 @@ def catalogue_process(settings: Settings) -> CatalogueProcess:
 
     def answers(options: CatalogueOptions) -> bool:
         try:
-            connect(options, threading.Event()).dataset("scicat-watch/is-this-our-catalogue")
+            with closing(connect(options, threading.Event())) as publisher:
+                publisher.ping(login=True)
         except (CatalogueError, ConfigError):
             return False
         return True
@@ -140,7 +145,7 @@ def catalogue_process(settings: Settings) -> CatalogueProcess:
     return CatalogueProcess(settings, answers)
 
 
-def find_catalogue(settings: Settings, clock: Clock) -> tuple[str, Catalogue | None]:
+def find_catalogue(settings: Settings, clock: Clock) -> tuple[str, Publisher | None]:
     """The configured catalogue with its address, or the embedded one if it is running; nothing is started."""
     url = settings.catalogue.url
     options = settings.catalogue.options(url) if url is not None else catalogue_process(settings).find()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from scicat_watch.catalogue.publisher import UpdatePolicy
 from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock, scientific_metadata
 
+POLICY = UpdatePolicy()
+"""The native one."""
 METADATA = scientific_metadata(
     {
         "energy": {"value": 12.4, "unit": "keV"},

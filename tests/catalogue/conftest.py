@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,13 @@ import uvicorn
 
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
+from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
+from scicat_watch.clock import SystemClock
 from scicat_watch.embedded.app import create_app
+from tests.fakes import FakeClock
 
 from .faulty import Answer, Fault, Loopback, Request, SpoilingProxy
-
-START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
-
-
-class FakeClock:
-    """A clock that only moves when somebody waits or advances it."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-        self.waits: list[float] = []
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def wait(self, seconds: float, stopping: threading.Event) -> bool:
-        self.waits.append(seconds)
-        self.seconds += max(0.0, seconds)
-        return stopping.is_set()
-
-    def advance(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture
@@ -85,7 +58,7 @@ def http(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., HttpClient]
         made.close()
 
 
-ACCOUNTS = {
+ACCOUNTS: dict[str, Any] = {
     "secret": "a-secret-that-is-long-enough-for-hs256",
     "accounts": [
         {"username": "ingestor", "password": "i", "groups": ["bt-7", "bl07"], "roles": ["create_privileged"]},
@@ -104,8 +77,9 @@ class Site:
         accounts.write_text(json.dumps(ACCOUNTS))
         accounts.chmod(0o600)
         for account in ACCOUNTS["accounts"]:
-            (directory / account["username"]).write_text(json.dumps(account))  # type: ignore[index]
+            (directory / account["username"]).write_text(json.dumps(account))
         self._directory = directory
+        self._clients: list[HttpClient] = []
         app = create_app(directory / "catalogue.sqlite", accounts, "20.500.9", True)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, http="h11"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -116,9 +90,21 @@ class Site:
         port = self._server.servers[0].sockets[0].getsockname()[1]
         self.base = f"http://127.0.0.1:{port}/api/v3"
 
-    def catalogue(self, account: str = "ingestor", base: str = "", prefix: str = "") -> ScicatV3:
+    def api(
+        self, account: str = "ingestor", base: str = "", prefix: str = "", kind: type[ScicatV3] = ScicatV3
+    ) -> ScicatV3:
         login = LoginOptions(credential_file=self._directory / account)
-        return ScicatV3(HttpClient(HttpOptions(base or self.base, timeout=20), login), prefix)
+        self._clients.append(HttpClient(HttpOptions(base or self.base, timeout=20), login))
+        return kind(self._clients[-1], prefix)
+
+    def publisher(self, account: str = "ingestor", base: str = "", prefix: str = "") -> ScicatPublisher:
+        return ScicatPublisher(self.api(account, base, prefix), threading.Event(), SystemClock())
+
+    def hang_up(self) -> None:
+        """Close the connections of all clients."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
 
     def close(self) -> None:
         self._server.should_exit = True
@@ -126,10 +112,20 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
+    # What the server opens at its first request stays until its end.
+    made.api().dataset("nobody/1")
+    made.hang_up()
     yield made
     made.close()
+
+
+@pytest.fixture
+def site(server: Site) -> Iterator[Site]:
+    """A catalogue; the connections that a test opens to it are closed after it."""
+    yield server
+    server.hang_up()
 
 
 @pytest.fixture

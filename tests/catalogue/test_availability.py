@@ -10,12 +10,12 @@ import pytest
 from scicat_watch.catalogue.availability import Availability
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.options import PatienceLimits
-from scicat_watch.catalogue.scicat.api import Postponed
+from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.clock import SystemClock
 from scicat_watch.errors import Refused, Unavailable
+from tests.fakes import FakeClock
 
-from .conftest import FakeClock
 from .faulty import Answer, Loopback
 
 GONE = Unavailable("no answer")

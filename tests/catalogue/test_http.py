@@ -10,31 +10,31 @@ from pathlib import Path
 import pytest
 
 from scicat_watch.catalogue.http import LONGEST_BODY, HttpClient
-from scicat_watch.catalogue.scicat.api import Postponed
+from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.errors import ConfigError, Refused, Unavailable
+from tests.fakes import FakeClock
 
-from .conftest import FakeClock
 from .faulty import Answer, Loopback, Request, Reset
 
 Serve = Callable[[Callable[[Request], Answer]], Loopback]
-MakeDoor = Callable[..., HttpClient]
+MakeHttp = Callable[..., HttpClient]
 
 
-def test_each_segment_is_encoded_wholly(serve: Serve, http: MakeDoor) -> None:
+def test_each_segment_is_encoded_wholly(serve: Serve, http: MakeHttp) -> None:
     server = serve(lambda _: Answer())
     http(server.base).request("GET", "datasets", "20.500/a b#c?d%e/ü", params={"x": "1&2"})
     assert server.requests[0].path == "/api/v3/datasets/20.500%2Fa%20b%23c%3Fd%25e%2F%C3%BC?x=1%262"
 
 
 @pytest.mark.parametrize("segment", ["", ".", ".."])
-def test_a_segment_that_would_ask_for_something_else_is_refused(serve: Serve, http: MakeDoor, segment: str) -> None:
+def test_a_segment_that_would_ask_for_something_else_is_refused(serve: Serve, http: MakeHttp, segment: str) -> None:
     server = serve(lambda _: Answer())
     with pytest.raises(Refused):
         http(server.base).request("DELETE", "datasets", segment)
     assert server.requests == []
 
 
-def test_only_strict_json_leaves_the_house(serve: Serve, http: MakeDoor) -> None:
+def test_only_strict_json_is_sent(serve: Serve, http: MakeHttp) -> None:
     server = serve(lambda _: Answer())
     with pytest.raises(Refused, match="strict JSON"):
         http(server.base).request("POST", "datasets", json={"energy": float("nan")})
@@ -60,7 +60,7 @@ def test_only_strict_json_leaves_the_house(serve: Serve, http: MakeDoor) -> None
         (Answer(503, b"<html>busy</html>"), Unavailable),
     ],
 )
-def test_an_answer_says_who_can_mend_it(serve: Serve, http: MakeDoor, answer: Answer, error: type[Exception]) -> None:
+def test_an_answer_says_who_can_fix_it(serve: Serve, http: MakeHttp, answer: Answer, error: type[Exception]) -> None:
     server = serve(lambda _: answer)
     with pytest.raises((Refused, Unavailable)) as caught:
         http(server.base).request("POST", "datasets", json={})
@@ -69,14 +69,14 @@ def test_an_answer_says_who_can_mend_it(serve: Serve, http: MakeDoor, answer: An
     assert len(server.requests) == 1
 
 
-def test_a_time_to_come_back_is_handed_on(serve: Serve, http: MakeDoor) -> None:
+def test_a_time_to_come_back_is_handed_on(serve: Serve, http: MakeHttp) -> None:
     server = serve(lambda _: Answer(503, b"", {"Retry-After": "17"}))
     with pytest.raises(Postponed) as caught:
         http(server.base).request("GET", "health")
     assert caught.value.retry_after == 17
 
 
-def test_a_question_is_repeated_over_a_broken_connection_and_a_write_is_not(serve: Serve, http: MakeDoor) -> None:
+def test_a_question_is_repeated_over_a_broken_connection_and_a_write_is_not(serve: Serve, http: MakeHttp) -> None:
     def once_broken(request: Request) -> Answer:
         if [seen.method for seen in server.requests].count(request.method) == 1:
             raise Reset(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
@@ -89,14 +89,14 @@ def test_a_question_is_repeated_over_a_broken_connection_and_a_write_is_not(serv
     assert [request.method for request in server.requests] == ["GET", "GET", "POST"]
 
 
-def test_a_server_that_is_off_is_unavailable(serve: Serve, http: MakeDoor) -> None:
+def test_a_server_that_is_off_is_unavailable(serve: Serve, http: MakeHttp) -> None:
     server = Loopback(lambda _: Answer())
     server.close()
     with pytest.raises(Unavailable, match="cannot be reached"):
         http(server.base).request("GET", "health")
 
 
-def test_a_server_that_never_answers_is_unavailable(serve: Serve, http: MakeDoor) -> None:
+def test_a_server_that_never_answers_is_unavailable(serve: Serve, http: MakeHttp) -> None:
     released = threading.Event()
 
     def held(_: Request) -> Answer:
@@ -110,13 +110,13 @@ def test_a_server_that_never_answers_is_unavailable(serve: Serve, http: MakeDoor
     assert len(server.requests) == 1
 
 
-def test_an_answer_without_end_is_not_read(serve: Serve, http: MakeDoor) -> None:
+def test_an_answer_without_end_is_not_read(serve: Serve, http: MakeHttp) -> None:
     server = serve(lambda _: Answer(200, b"[" + b" " * (1 << 20) + b"]"))
     with pytest.raises(Refused, match="more than 1000 bytes"):
         http(server.base).request("GET", "datasets", limit=1000)
 
 
-def test_our_token_goes_to_no_other_host(serve: Serve, http: MakeDoor, tmp_path: Path) -> None:
+def test_our_token_goes_to_no_other_host(serve: Serve, http: MakeHttp, tmp_path: Path) -> None:
     other = serve(lambda _: Answer())
     server = serve(lambda _: Answer(307, b"", {"Location": f"{other.base}/datasets"}))
     with pytest.raises(Unavailable):
@@ -126,7 +126,7 @@ def test_our_token_goes_to_no_other_host(serve: Serve, http: MakeDoor, tmp_path:
 
 
 def test_a_netrc_does_not_replace_our_token(
-    serve: Serve, http: MakeDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, http: MakeHttp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login ada password other-secret\n")
@@ -139,7 +139,7 @@ def test_a_netrc_does_not_replace_our_token(
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
-    serve: Serve, http: MakeDoor, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, http: MakeHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, server = serve(lambda _: Answer(502)), serve(lambda _: Answer())
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
@@ -149,7 +149,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
 
 
 def test_connections_are_kept_but_not_longer_than_the_server_keeps_them(
-    serve: Serve, http: MakeDoor, clock: FakeClock
+    serve: Serve, http: MakeHttp, clock: FakeClock
 ) -> None:
     server = serve(lambda _: Answer())
     here = http(server.base)
@@ -162,7 +162,7 @@ def test_connections_are_kept_but_not_longer_than_the_server_keeps_them(
     assert server.connections == 2
 
 
-def test_threads_ask_side_by_side(serve: Serve, http: MakeDoor) -> None:
+def test_threads_ask_side_by_side(serve: Serve, http: MakeHttp) -> None:
     together = threading.Barrier(4)
 
     def meet(_: Request) -> Answer:
@@ -174,7 +174,7 @@ def test_threads_ask_side_by_side(serve: Serve, http: MakeDoor) -> None:
         assert list(pool.map(lambda n: here.request("GET", f"d{n}"), range(4))) == [[1]] * 4
 
 
-def test_what_is_looked_up_lies_below_the_base(serve: Serve, http: MakeDoor) -> None:
+def test_what_is_looked_up_lies_below_the_base(serve: Serve, http: MakeHttp) -> None:
     server = serve(lambda _: Answer())
     here = http(server.base)
     assert here.parts("proposals/2099%2F1?limit=3&x=") == (("proposals", "2099/1"), [("limit", "3"), ("x", "")])
@@ -198,14 +198,14 @@ def test_what_is_looked_up_lies_below_the_base(serve: Serve, http: MakeDoor) -> 
 @pytest.mark.parametrize(
     "url", ["scicat.example.org", "ftp://x/api", "https://", "https://ada:pw@scicat.example.org/api/v3", "http://x/?a"]
 )
-def test_a_base_that_cannot_work_is_a_mistake_of_the_configuration(http: MakeDoor, url: str) -> None:
+def test_a_base_that_cannot_work_is_a_mistake_of_the_configuration(http: MakeHttp, url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         http(url)
     assert "pw" not in str(caught.value)
 
 
 def test_leaving_certificates_unchecked_warns_once(
-    serve: Serve, http: MakeDoor, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    serve: Serve, http: MakeHttp, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     server = serve(lambda _: Answer())
     with caplog.at_level(logging.WARNING):

@@ -14,8 +14,9 @@ from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.login import credentials_in, read_credentials
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.errors import CatalogueError, ConfigError, Refused, Unavailable
+from scicat_watch.model import Secret
+from tests.fakes import FakeClock
 
-from .conftest import FakeClock
 from .faulty import Answer, Loopback, Request
 
 Serve = Callable[[Callable[[Request], Answer]], Loopback]
@@ -187,11 +188,11 @@ def test_a_refused_login_names_account_and_file_and_is_not_hammered(
                 here.request("GET", "a")
             assert str(password_file) in str(caught.value)
     assert paths(server) == ["auth/login"]
-    chain, told = [caught.value], ""
+    chain = [caught.value]
     while inner := chain[-1].__cause__ or (None if chain[-1].__suppress_context__ else chain[-1].__context__):
         chain.append(inner)  # type: ignore[arg-type]
-    told = " ".join(map(str, chain)) + caplog.text + repr(here) + repr(vars(here)) + repr(vars(here._account))
-    assert "open-sesame" not in told
+    said = " ".join(map(str, chain)) + caplog.text + repr(here) + repr(vars(here)) + repr(vars(here._account))
+    assert "open-sesame" not in said
     clock.advance(61)
     with pytest.raises(Refused):
         here.request("GET", "a")
@@ -253,6 +254,41 @@ def test_a_login_without_a_token_is_an_error(
     here = client_of(serve(lambda _: Answer(201, body)), password_file, clock)
     with pytest.raises(error, match="token"):
         here.request("GET", "a")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(404, b'{"message":"Cannot POST /auth/login"}'), Refused),
+        (Answer(405, b"<html>not allowed</html>"), Refused),
+        (Answer(404, b"<html>default backend</html>"), Unavailable),
+        (Answer(200, b"<html>a front end</html>"), Unavailable),
+    ],
+)
+def test_something_else_than_scicat_at_the_address_is_said_to_be_so(
+    serve: Serve, password_file: Path, clock: FakeClock, answer: Answer, error: type[CatalogueError]
+) -> None:
+    server = serve(lambda _: answer)
+    root = server.base.removesuffix("/api/v3")
+    for base, advice in ((root, "does the URL end in /api/v3?"), (server.base, "is the address right")):
+        here = HttpClient(HttpOptions(base), LoginOptions(credential_file=password_file), threading.Event(), clock)
+        with pytest.raises(CatalogueError, match=f"no SciCat API at {base}: ") as caught:
+            here.request("GET", "a")
+        assert advice in str(caught.value)
+        assert type(caught.value) is error
+        assert caught.value.status == answer.status
+        here.close()
+
+
+def test_a_token_of_the_configuration_is_used_as_it_is(serve: Serve, clock: FakeClock) -> None:
+    server = serve(lambda _: Answer(403, b'{"message":"Forbidden resource"}'))
+    for token, header in (("given", "Bearer given"), ("", None)):
+        here = HttpClient(HttpOptions(server.base), LoginOptions(token=Secret(token)), threading.Event(), clock)
+        with pytest.raises(Refused, match="Forbidden resource"):
+            here.request("GET", "a")
+        assert server.requests[-1].headers.get("authorization") == header
+        here.close()
+    assert paths(server) == ["a", "a"], "there is no other token, so nobody asks whether it is alive"
 
 
 def test_without_a_credential_file_the_message_says_what_to_set(serve: Serve, clock: FakeClock) -> None:

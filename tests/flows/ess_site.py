@@ -20,7 +20,7 @@ from tests.catalogue.faulty import Answer, Loopback, Request
 BIN = Path(sys.executable).parent
 COMMAND = shutil.which("scicat_background_ingestor", path=str(BIN)) or "scicat_background_ingestor"
 OTHER_COMMAND = shutil.which("scicat_offline_ingestor", path=str(BIN)) or "scicat_offline_ingestor"
-TOKEN = "made-up-token"
+TOKEN = "generated-token"
 
 CONFIG: dict[str, Any] = {
     "nexus_file": None,
@@ -83,7 +83,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 class Scicat(Loopback):
-    """Answers with the given records, stores what is posted, and can be told to answer otherwise."""
+    """Answers with the given records, stores what is posted, and can be made to answer otherwise."""
 
     def __init__(self, records: Mapping[str, Any] | None = None, datasets: list[dict[str, Any]] | None = None) -> None:
         self.records = dict(records or {})

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,7 @@ def test_a_sample_is_looked_up_by_its_name_and_proposal(site: EssSite, scicat: S
 # Schemas
 
 
-def test_a_faulty_schema_file_is_told_and_the_others_are_used(site: EssSite, scicat: Scicat) -> None:
+def test_a_faulty_schema_file_is_reported_and_the_others_are_used(site: EssSite, scicat: Scicat) -> None:
     (site.schemas / "aaa.imsc.yml").write_text("id: [")
     done = site.run(site.nexus())
     assert (done.returncode, len(scicat.blocks)) == (0, 1)
@@ -317,7 +317,7 @@ def test_a_checksum_is_saved_where_the_configuration_says_also_in_a_dry_run(site
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "said"),
     [
         ({"save_file_hash": True}, "ingestor_files_directory"),
         ({"save_file_hash": True, "compute_file_hash": False}, "compute_file_hash"),
@@ -325,12 +325,12 @@ def test_a_checksum_is_saved_where_the_configuration_says_also_in_a_dry_run(site
     ],
 )
 def test_a_checksum_that_cannot_be_had_stops_the_run(
-    site: EssSite, scicat: Scicat, keys: dict[str, Any], told: str
+    site: EssSite, scicat: Scicat, keys: dict[str, Any], said: str
 ) -> None:
     site.configure(handling(**keys))
     done = site.run(site.nexus())
     assert (done.returncode, scicat.posts) == (1, [])
-    assert told in done.stderr
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize("extension", ["hdf", "nxs"])
@@ -375,6 +375,18 @@ def test_a_dataset_that_an_earlier_run_left_without_its_file_list_gets_it(site: 
     assert site.run(file).returncode == 0
     assert (len(scicat.posted("datasets")), len(scicat.blocks)) == (1, 1)
     assert scicat.blocks[0]["datasetId"] == PID
+
+
+def test_a_new_file_costs_two_questions_and_two_posts_and_a_second_run_two_questions(
+    site: EssSite, scicat: Scicat
+) -> None:
+    file = site.nexus()
+    site.configure({"ingestion": {"check_if_dataset_exists_by_metadata": True}})
+    site.run(file)
+    assert [request.method for request in scicat.requests] == ["GET", "GET", "POST", "POST"]
+    scicat.requests.clear()
+    site.run(file)
+    assert [request.method for request in scicat.requests] == ["GET", "GET"]
 
 
 def test_a_file_list_that_somebody_else_is_about_to_add_is_not_added_twice(site: EssSite, scicat: Scicat) -> None:
@@ -557,14 +569,12 @@ def test_a_file_that_a_writer_has_locked_is_not_read(site: EssSite, scicat: Scic
 @pytest.mark.parametrize("spoil", ["missing", "text", "cut", "empty", "folder"])
 def test_a_file_that_cannot_be_opened_ends_with_status_1(site: EssSite, scicat: Scicat, spoil: str) -> None:
     file = site.nexus()
-    spoiling: dict[str, Callable[[], object]] = {
-        "missing": file.unlink,
-        "text": lambda: file.write_text("no HDF5 " * 1000),
-        "cut": lambda: file.write_bytes(file.read_bytes()[:1000]),
-        "empty": lambda: file.write_bytes(b""),
-        "folder": lambda: (file.unlink(), file.mkdir()),
-    }
-    spoiling[spoil]()
+    contents = {"text": b"no HDF5 " * 1000, "cut": file.read_bytes()[:1000], "empty": b""}
+    file.unlink()
+    if spoil in contents:
+        file.write_bytes(contents[spoil])
+    elif spoil == "folder":
+        file.mkdir()
     done = site.run(file)
     assert (done.returncode, scicat.posts) == (1, [])
     assert "run.hdf" in done.stderr
@@ -648,7 +658,7 @@ def test_the_log_file_is_written_anew_with_its_prefix(site: EssSite, stamped: bo
     assert TOKEN not in text
 
 
-def test_a_log_that_cannot_be_had_is_told(site: EssSite) -> None:
+def test_a_log_that_cannot_be_had_is_reported(site: EssSite) -> None:
     for logging in ({"file_log": True, "file_log_base_name": "/no/such/place"}, {"graylog": True, "graylog_host": "x"}):
         site.config["logging"] = logging
         assert site.run(site.nexus()).returncode == 1
@@ -693,7 +703,7 @@ class _At(Loopback):
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]"])
-def test_an_empty_answer_to_a_new_dataset_is_a_failure_that_a_second_run_mends(
+def test_an_empty_answer_to_a_new_dataset_is_a_failure_that_a_second_run_fixes(
     site: EssSite, scicat: Scicat, body: bytes
 ) -> None:
     file = site.nexus()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,8 @@ class FaultyIngestor:
         self._started += 1
         if self._started == 2:
             raise BrokenPipeError("no process")
-        job: Any = None
-        return UnderWay(ready, beamtime, job, Future(), 0.0)
+        running: Any = None
+        return UnderWay(ready, beamtime, running, 0.0)
 
     def finish(self, under_way: UnderWay) -> Outcome:
         return Outcome(under_way.ready.request, Status.CREATED)

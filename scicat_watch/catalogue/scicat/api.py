@@ -1,8 +1,8 @@
-"""What scicat-watch asks of a catalogue, and what can be special about its answers.
+"""The single requests that publishing to a SciCat is made of, and what can be special about its answers.
 
-Every verb is one thing said to the catalogue. Each raises `Unavailable` if there was no usable
+Every verb is one thing said to SciCat. Each raises `Unavailable` if there was no usable
 answer, which leaves open whether a write was done, and `Refused` if the answer was no. Dataset ids
-are those of the documents; a site's prefix is put before them by the catalogue's own class.
+are those of the documents; a site's prefix is put before them by the class of the API.
 """
 
 from __future__ import annotations
@@ -11,17 +11,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
-from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.errors import Refused
 
 
-class Catalogue(Protocol):
-    """A catalogue of datasets with their file lists and thumbnails."""
+class ScicatApi(Protocol):
+    """A version of SciCat's API: datasets with their file lists and thumbnails."""
 
     def ping(self) -> None:
-        """Ask for nothing, cheaply: returns if the catalogue answers, `Unavailable` if not."""
+        """Ask for nothing, cheaply: returns if SciCat answers, `Unavailable` if not."""
 
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none."""
+
+    def dataset_with(self, entry: str, value: Any) -> Mapping[str, Any] | None:
+        """A stored dataset whose scientific metadata has this value in `entry`; None if there is none."""
+
+    def document_pid(self, full_pid: str) -> str:
+        """An id that the catalogue gave, as documents have it: without the site's prefix."""
 
     def create_dataset(self, dataset: Dataset) -> str:
         """Create a dataset and return its full id; `AlreadyThere` if the id is taken."""
@@ -32,14 +38,14 @@ class Catalogue(Protocol):
     def datablocks(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored file lists of a dataset."""
 
-    def add_datablock(self, pid: str, block: OrigDatablock) -> None:
-        """Add a file list to a dataset."""
+    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> None:
+        """Add a file list to a dataset; `groups` are the dataset's `ownerGroup` and `accessGroups`."""
 
     def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock) -> None:
         """Put a file list in the place of a stored one."""
 
     def remove_datablock(self, pid: str, block_id: str) -> None:
-        """Remove a stored file list; one that is not there is well."""
+        """Remove a stored file list; it is no fault if it is gone."""
 
     def attachments(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored thumbnails of a dataset."""
@@ -53,16 +59,11 @@ class Catalogue(Protocol):
         """Remove all thumbnails of a dataset."""
 
     def look_up(self, path_or_url: str) -> Any:
-        """What the catalogue answers to a path below its base, such as "proposals/20990042"."""
+        """What SciCat answers to a path below its base, such as "proposals/20990042"."""
+
+    def close(self) -> None:
+        """Close all connections; a later request opens new ones."""
 
 
 class AlreadyThere(Refused):
     """A dataset of this id exists already: somebody was faster, or an answer was lost."""
-
-
-class Postponed(Unavailable):
-    """The catalogue says when to come back; `retry_after` is in seconds."""
-
-    def __init__(self, message: str, status: int | None, retry_after: float) -> None:
-        super().__init__(message, status)
-        self.retry_after = retry_after

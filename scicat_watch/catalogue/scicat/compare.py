@@ -1,21 +1,21 @@
 """What of a stored dataset, its file lists and its thumbnails differs from what we would write. Pure.
 
-A backend adds to what it is given, and gives some of it back in another form: both must not look
-like differences, or every second look would write again. What it does is listed in the operator's
+A backend adds to what it is given, and gives some of it back in another form: neither must count
+as a difference, or every second run would write again. What it does is listed in the operator's
 reference of SciCat's API; it was measured on backend 4.5.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from scicat_watch.documents import Attachment, DataFile, OrigDatablock
+from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan
+from scicat_watch.catalogue.scicat.parts import folder
+from scicat_watch.documents import Attachment, OrigDatablock
 
 FIXED = frozenset({"pid", "type"})
 """Fields that a dataset keeps for life."""
@@ -39,10 +39,6 @@ PLURALS = {
     "instrumentId": "instrumentIds",
 }
 """Fields of which a backend keeps a list, whose first element is meant."""
-MOST_FILES = 10_000
-"""Files of one file list; more are split."""
-LONGEST_LIST = 8 << 20
-"""Bytes of JSON of one file list; a backend's database stops at 16 MiB, and takes more room than JSON."""
 
 
 def dataset_changes(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,25 +59,6 @@ def metadata_members(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> li
     """The members of the scientific metadata that differ, those first that are wanted."""
     ours, theirs = _metadata(dict(wanted)), _metadata(dict(stored))
     return [name for name in dict.fromkeys([*wanted, *stored]) if ours.get(_key(name)) != theirs.get(_key(name))]
-
-
-def folder(path: Any) -> str:
-    """A source folder without the slashes at its end, of which the backend takes one away."""
-    return str(path or "").rstrip("/")
-
-
-@dataclass(frozen=True, slots=True)
-class BlockPlan:
-    """What is to be done to the stored file lists: replacing comes first, removing last."""
-
-    replace: tuple[tuple[str, OrigDatablock], ...] = ()
-    """Ids of stored lists that are wrong, each with a list that is missing."""
-    add: tuple[OrigDatablock, ...] = ()
-    remove: tuple[str, ...] = ()
-    """Ids of stored lists that are too many."""
-
-    def __bool__(self) -> bool:
-        return bool(self.replace or self.add or self.remove)
 
 
 def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatablock]) -> BlockPlan:
@@ -107,18 +84,6 @@ def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatabl
     return BlockPlan(tuple(zip(wrong, new, strict=False)), tuple(new[pairs:]), tuple(wrong[pairs:]))
 
 
-@dataclass(frozen=True, slots=True)
-class AttachmentPlan:
-    """What is to be done to the stored thumbnails."""
-
-    clear: bool = False
-    """Whether all are removed first: single ones cannot be removed safely."""
-    add: tuple[Attachment, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.clear or bool(self.add)
-
-
 def plan_attachments(stored: Sequence[Mapping[str, Any]], wanted: Sequence[Attachment]) -> AttachmentPlan:
     """How the wanted thumbnails get there; thumbnails with other captions than ours are left alone."""
     captions = {thumbnail.caption for thumbnail in wanted}
@@ -131,29 +96,6 @@ def plan_attachments(stored: Sequence[Mapping[str, Any]], wanted: Sequence[Attac
     return AttachmentPlan(
         add=tuple(thumbnail for thumbnail in wanted if missing[(thumbnail.caption, thumbnail.thumbnail)] > 0)
     )
-
-
-def split(
-    blocks: Sequence[OrigDatablock], most_files: int = MOST_FILES, longest: int = LONGEST_LIST
-) -> tuple[OrigDatablock, ...]:
-    """File lists that a backend can store: none with more files or more bytes of JSON, none without files."""
-    return tuple(
-        replace(block, files=files) for block in blocks for files in _portions(block.files, most_files, longest)
-    )
-
-
-def _portions(files: Sequence[DataFile], most_files: int, longest: int) -> Iterator[tuple[DataFile, ...]]:
-    portion: list[DataFile] = []
-    length = 0
-    for file in files:
-        more = len(json.dumps(file.as_json(), ensure_ascii=False).encode()) + 1
-        if portion and (len(portion) >= most_files or length + more > longest):
-            yield tuple(portion)
-            portion, length = [], 0
-        portion.append(file)
-        length += more
-    if portion:
-        yield tuple(portion)
 
 
 def _content(block: Mapping[str, Any]) -> Hashable:
@@ -241,7 +183,7 @@ def _number(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    """Milliseconds since 1970, cut as the backend truncations them; what is no time stays as it is."""
+    """Milliseconds since 1970, cut as the backend cuts them; what is no time stays as it is."""
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""From the configuration to a catalogue that can be asked."""
+"""From the configuration to a publisher."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import threading
 
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.options import CatalogueOptions
-from scicat_watch.catalogue.scicat.api import Catalogue
+from scicat_watch.catalogue.publisher import Publisher
+from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
-from scicat_watch.clock import Clock
+from scicat_watch.clock import Clock, SystemClock
 
 
-def connect(options: CatalogueOptions, stopping: threading.Event, clock: Clock | None = None) -> Catalogue:
+def connect(options: CatalogueOptions, stopping: threading.Event, clock: Clock | None = None) -> Publisher:
     """The catalogue of `options`; nothing is asked yet. Raises ConfigError for settings that cannot work.
 
     The embedded catalogue is reached like any other: whoever starts it fills in its address and credentials.
     """
-    return ScicatV3(HttpClient(options.http, options.login, stopping, clock), options.pid_prefix)
+    clock = clock or SystemClock()
+    api = ScicatV3(HttpClient(options.http, options.login, stopping, clock), options.pid_prefix)
+    return ScicatPublisher(api, stopping, clock)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from scicat_watch.catalogue.http import HttpClient
+from scicat_watch.catalogue.patience import Patience, once
 from scicat_watch.catalogue.scicat.api import AlreadyThere
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
 from scicat_watch.errors import CatalogueError, Refused, Unavailable
@@ -27,10 +29,21 @@ PAGE = 20
 
 
 class ScicatV3:
-    """A SciCat backend, met through `http`; `pid_prefix` comes before every dataset id."""
+    """A SciCat backend, met through `http`."""
 
-    def __init__(self, http: HttpClient, pid_prefix: str = "") -> None:
-        self._http, self._prefix = http, pid_prefix
+    def __init__(
+        self,
+        http: HttpClient,
+        pid_prefix: str = "",
+        places: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        patient: Patience = once,
+    ) -> None:
+        """`pid_prefix` comes before every dataset id.
+
+        `places` are the paths of collections that are not found below their own name, e.g.
+        {"datasets": ("raw", "datasets")}. `patient` makes the requests that may be repeated.
+        """
+        self._http, self._prefix, self._places, self._patient = http, pid_prefix, places, patient
 
     def ping(self) -> None:
         """Ask for the server's health; one that has no such route but answers is alive as well."""
@@ -45,7 +58,7 @@ class ScicatV3:
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none. `Refused` if it is there but not for our account."""
         try:
-            answer = self._http.request("GET", "datasets", self._full(pid))
+            answer = self._get("datasets", self._full(pid))
         except CatalogueError as error:
             if error.status == 404:
                 return None
@@ -60,31 +73,44 @@ class ScicatV3:
             return None
         return _object(answer, f"dataset {self._full(pid)}")
 
+    def dataset_with(self, entry: str, value: Any) -> Mapping[str, Any] | None:
+        """A stored dataset whose scientific metadata has this value in `entry`; None if there is none."""
+        wanted = {"where": {f"scientificMetadata.{entry}.value": value}}
+        answer = self._get("datasets", params=_filter(wanted), sure=True)
+        found = answer if isinstance(answer, list) else [answer]
+        return next((one for one in found if isinstance(one, Mapping) and one), None)
+
+    def document_pid(self, full_pid: str) -> str:
+        """An id that the catalogue gave, as documents have it: without the site's prefix."""
+        return full_pid.removeprefix(self._prefix)
+
     def create_dataset(self, dataset: Dataset) -> str:
         """Create a dataset and return its full id; `AlreadyThere` if the id is taken."""
         fields = {name: value for name, value in dataset.fields.items() if value is not None}
         if dataset.pid:
             fields["pid"] = self._full(dataset.pid)
+        # Without an id of its own a second dataset would be a double of a first whose answer got lost.
+        patient = self._patient if dataset.pid else once
         try:
-            answer = self._http.request("POST", "datasets", json=fields)
+            answer = patient(lambda: self._http.request("POST", *self._at("datasets"), json=fields))
         except Refused as refused:
             if refused.status == 409:
                 raise AlreadyThere(str(refused), 409) from refused
             raise
-        return str(_object(answer, "the new dataset").get("pid") or fields.get("pid", ""))
+        return self._made(answer) or str(fields.get("pid", ""))
 
     def update_dataset(self, pid: str, fields: Mapping[str, Any]) -> None:
         """Replace these fields of a dataset, each as a whole."""
-        self._http.request("PATCH", "datasets", self._full(pid), json=dict(fields))
+        self._http.request("PATCH", *self._at("datasets"), self._full(pid), json=dict(fields))
 
     def datablocks(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored file lists of a dataset; `Refused` if the server does not show all of them."""
         where = ("datasets", self._full(pid), "origdatablocks")
-        blocks = _objects(self._http.request("GET", *where, limit=LONGEST_LISTS), f"file lists of {pid}")
+        blocks = _objects(self._get(*where, limit=LONGEST_LISTS), f"file lists of {pid}")
         if len(blocks) < NESTED_BLOCKS:
             return blocks
         found = {str(block.get("_id")): block for block in self._paged_blocks(pid)}
-        counted = _object(self._http.request("GET", *where, "count"), f"number of file lists of {pid}").get("count")
+        counted = _object(self._get(*where, "count"), f"number of file lists of {pid}").get("count")
         if counted != len(found):
             raise Refused(
                 f"dataset {self._full(pid)} has {counted} file lists, of which our account sees {len(found)}: "
@@ -92,33 +118,36 @@ class ScicatV3:
             )
         return list(found.values())
 
-    def add_datablock(self, pid: str, block: OrigDatablock) -> None:
-        """Add a file list by the nested route, the only one that adds up the dataset's totals exactly."""
-        self._http.request("POST", "datasets", self._full(pid), "origdatablocks", json=block.as_json())
+    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> None:
+        """Add a file list by the nested route, the only one that adds up the dataset's totals exactly.
+
+        It belongs to the dataset's own groups, so `groups` are not sent.
+        """
+        self._http.request("POST", *self._at("datasets"), self._full(pid), "origdatablocks", json=block.as_json())
 
     def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock) -> None:
         """Put a file list in the place of a stored one, which needs no right to delete.
 
         The top-level route is taken because it sums the dataset's totals anew (over up to 100 file lists).
         """
-        self._http.request("PATCH", "origdatablocks", block_id, json=block.as_json())
+        self._http.request("PATCH", *self._at("origdatablocks"), block_id, json=block.as_json())
 
     def remove_datablock(self, pid: str, block_id: str) -> None:
-        """Remove a stored file list; one that is not there is well."""
+        """Remove a stored file list; it is no fault if it is gone."""
         try:
-            self._http.request("DELETE", "datasets", self._full(pid), "origdatablocks", block_id)
+            self._http.request("DELETE", *self._at("datasets"), self._full(pid), "origdatablocks", block_id)
         except Refused as refused:
             if refused.status != 404:
                 raise
 
     def attachments(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored thumbnails of a dataset."""
-        answer = self._http.request("GET", "datasets", self._full(pid), "attachments")
+        answer = self._get("datasets", self._full(pid), "attachments")
         thumbnails = _objects(answer, f"thumbnails of {pid}")
         if len(thumbnails) < NESTED_ATTACHMENTS:
             return thumbnails
         wanted = {"where": {"pid": {"$in": [self._full(pid)]}}, "include": [{"relation": "attachments"}]}
-        answer = self._http.request("GET", "datasets", params=_filter(wanted | {"fields": ["pid"]}), sure=True)
+        answer = self._get("datasets", params=_filter(wanted | {"fields": ["pid"]}), sure=True)
         datasets = _objects(answer, f"thumbnails of {pid}")
         return [*_objects(datasets[0].get("attachments", []), f"thumbnails of {pid}")] if datasets else thumbnails
 
@@ -132,16 +161,32 @@ class ScicatV3:
             "ownerGroup": owner_group,
             "accessGroups": list(access_groups),
         }
-        self._http.request("POST", "datasets", self._full(pid), "attachments", json=body)
+        self._http.request("POST", *self._at("datasets"), self._full(pid), "attachments", json=body)
 
     def remove_attachments(self, pid: str) -> None:
         """Remove all thumbnails of a dataset."""
-        self._http.request("DELETE", "datasets", self._full(pid), "attachments")
+        self._http.request("DELETE", *self._at("datasets"), self._full(pid), "attachments")
 
     def look_up(self, path_or_url: str) -> Any:
-        """What the catalogue answers to a path below its base, such as "proposals/20990042"."""
+        """What SciCat answers to a path below its base, such as "proposals/20990042"."""
         segments, params = self._http.parts(path_or_url)
-        return self._http.request("GET", *segments, params=params, sure=True)
+        return self._patient(lambda: self._http.request("GET", *segments, params=params, sure=True))
+
+    def close(self) -> None:
+        """Close all connections; a later request opens new ones."""
+        self._http.close()
+
+    def _made(self, answer: Any) -> str:
+        """The id in the answer to a new dataset; empty if there is none in it."""
+        return str(_object(answer, "the new dataset").get("pid") or "")
+
+    def _at(self, collection: str) -> tuple[str, ...]:
+        """The path of a collection."""
+        return self._places.get(collection, (collection,))
+
+    def _get(self, collection: str, *below: str, **how: Any) -> Any:
+        """The answer to a question about a collection, or what is below it."""
+        return self._patient(lambda: self._http.request("GET", *self._at(collection), *below, **how))
 
     def _full(self, pid: str) -> str:
         return self._prefix + pid
@@ -151,7 +196,7 @@ class ScicatV3:
         while True:
             limits = {"limit": PAGE, "skip": skip, "order": "createdAt:asc"}
             wanted = {"where": {"datasetId": self._full(pid)}, "limits": limits}
-            answer = self._http.request("GET", "origdatablocks", params=_filter(wanted), sure=True, limit=LONGEST_LISTS)
+            answer = self._get("origdatablocks", params=_filter(wanted), sure=True, limit=LONGEST_LISTS)
             blocks = _objects(answer, f"file lists of {pid}")
             yield from blocks
             if len(blocks) < PAGE:

@@ -17,7 +17,7 @@ LARGEST_CHECKSUM = 1024
 """Bytes; a larger file where a checksum is to be written holds something else, and is not overwritten."""
 
 
-def look(data_file: Path, settings: FileHandling, now: datetime) -> tuple[DataFile, ...]:
+def listed(data_file: Path, settings: FileHandling, now: datetime) -> tuple[DataFile, ...]:
     """The data file as it is now, and the file that its checksum was written to if that is wanted.
 
     Paths are absolute; links are not followed and ".." stays. Raises `ReadingError` if a file cannot be

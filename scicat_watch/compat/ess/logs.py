@@ -15,18 +15,10 @@ from pathlib import Path
 
 from scicat_watch.compat.ess.settings import LoggingSection
 from scicat_watch.errors import ConfigError
+from scicat_watch.service.logs import OneLine
 
 _SYSTEM_LOG = Path("/dev/log")
 _SYSLOG_LEVELS = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
-
-
-class OneLine(logging.Formatter):
-    """Messages without line breaks and other characters that steer a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        text = super().format(record).replace("\n", " | ")
-        return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 class Gelf(logging.Handler):
@@ -87,7 +79,7 @@ def set_up(settings: LoggingSection, now: datetime) -> None:
 
 
 def _formatted(handler: logging.Handler, form: str) -> logging.Handler:
-    handler.setFormatter(OneLine(form))
+    handler.setFormatter(OneLine(form, tracebacks=False))
     return handler
 
 

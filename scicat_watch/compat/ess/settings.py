@@ -135,7 +135,7 @@ class LoggingSection:
     system_log: bool = False
     """Whether messages go to /dev/log."""
     system_log_facility: str = "mail"
-    """Facility of these."""
+    """Without effect: the facility is always `user`."""
     graylog: bool = False
     """Whether messages go to a Graylog server (GELF over UDP)."""
     graylog_host: str = ""

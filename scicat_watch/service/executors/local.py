@@ -11,31 +11,47 @@ import logging
 import multiprocessing
 import signal
 import threading
-import time
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
+from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ReadingError
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.service.executors import worker
+from scicat_watch.service.executors.executor import Running
 
 log = logging.getLogger(__name__)
 
 _POOLS = 3  # How many pools a scan may outlive before that counts as its fault.
-_LOOK = 1.0
-_LATE = 10.0  # Seconds beyond the time limit after which a pool that tells nothing is given up.
+_CHECK = 1.0  # Seconds after which a wait for an answer checks whether there can be one.
+_LATE = 10.0  # Seconds beyond the time limit after which a pool that does not answer is given up.
 _END_WITHIN = 5.0
 _TASKS_PER_PROCESS = 1000  # A process is renewed now and then: libraries that leak do not add up over months.
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A scan that a process of the pool reads, or will."""
+
+    executor: LocalExecutor
+    job: ReadJob
+    future: Future[Reading]
+
+    def result(self) -> Reading:
+        return self.executor.result_of(self.future, self.job)
 
 
 class LocalExecutor:
     """A pool of reading processes; used by several threads."""
 
-    def __init__(self, workers: int, limits: ReadLimits) -> None:
+    def __init__(self, workers: int, limits: ReadLimits, clock: Clock | None = None) -> None:
+        """`limits` are those of every job."""
         self._workers, self._limits = workers, limits
+        self._clock: Clock = clock or SystemClock()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["scicat_watch.service.executors.worker"])
         self._lock = threading.Lock()
@@ -45,8 +61,29 @@ class LocalExecutor:
         """Which pool is to answer, for those that nobody waits for yet."""
         self._answered = 0.0
 
-    def read(self, job: ReadJob) -> Future[Reading]:
-        """Start reading a scan; `result_of` waits for it."""
+    def start(self, job: ReadJob) -> Running:
+        """Begin to read a scan. CancelledError if the pool is closed."""
+        return _Running(self, job, self._read(job))
+
+    def close(self) -> None:
+        """End the processes now, whatever they do."""
+        with self._lock:
+            self._closed = True
+            self._end_pool()
+
+    def result_of(self, future: Future[Reading], job: ReadJob) -> Reading:
+        """What a reading process found; `ReadingError` if it found a fault, died, or took too long.
+
+        CancelledError if the pool was closed meanwhile.
+        """
+        for _ in range(_POOLS):
+            try:
+                return self._waited_for(future, job)
+            except BrokenExecutor:
+                future = self._read(job)
+        raise ReadingError(f"{_what(job)}: the reading processes keep ending; see the log")
+
+    def _read(self, job: ReadJob) -> Future[Reading]:
         with self._lock:
             for _ in range(_POOLS):
                 if self._closed:
@@ -59,24 +96,6 @@ class LocalExecutor:
         failed: Future[Reading] = Future()
         failed.set_exception(ReadingError(f"{_what(job)}: no reading process could be started; see the log"))
         return failed
-
-    def result_of(self, future: Future[Reading], job: ReadJob) -> Reading:
-        """What a reading process found; `ReadingError` if it found a fault, died, or took too long.
-
-        CancelledError if the pool was closed meanwhile.
-        """
-        for _ in range(_POOLS):
-            try:
-                return self._waited_for(future, job)
-            except BrokenExecutor:
-                future = self.read(job)
-        raise ReadingError(f"{_what(job)}: the reading processes keep ending; see the log")
-
-    def close(self) -> None:
-        """End the processes now, whatever they do."""
-        with self._lock:
-            self._closed = True
-            self._end_pool()
 
     def _renew(self, why: str) -> None:
         log.warning("the reading processes are started anew: %s", why)
@@ -93,13 +112,13 @@ class LocalExecutor:
         )
 
     def _scheduled(self, job: ReadJob) -> Future[Reading]:
-        future: Future[Reading] = self._pool.schedule(worker.read, args=(job,), timeout=self._limits.time_limit)
+        future: Future[Reading] = self._pool.schedule(worker.read, args=(job,), timeout=self._limits.longest)
         self._pools[future] = self._pool
         future.add_done_callback(self._note_answer)
         return future
 
     def _note_answer(self, future: Future[Reading]) -> None:
-        self._answered = time.monotonic()
+        self._answered = self._clock.monotonic()
 
     def _end_pool(self) -> None:
         """End all processes of the pool; those that hang in the file system beyond a signal's reach are left behind."""
@@ -110,9 +129,9 @@ class LocalExecutor:
 
     def _waited_for(self, future: Future[Reading], job: ReadJob) -> Reading:
         what = _what(job)
-        pool, began = self._pools.pop(future, None), time.monotonic()
+        pool, began = self._pools.pop(future, None), self._clock.monotonic()
         while not future.done():
-            wait([future], timeout=_LOOK)
+            wait([future], timeout=_CHECK)
             if self._closed:
                 raise CancelledError
             if not future.done() and pool is not None and self._is_mute(pool, began):
@@ -122,7 +141,7 @@ class LocalExecutor:
         except (CancelledError, BrokenExecutor):
             raise
         except FutureTimeout:
-            limit = self._limits.time_limit
+            limit = self._limits.longest
             raise ReadingError(
                 f"{what}: reading took longer than {limit:g} s (reading.time_limit) and was ended"
             ) from None
@@ -137,13 +156,13 @@ class LocalExecutor:
         """Whether a pool will not answer any more to what has been waited for since `began`.
 
         A pool that breaks forgets what was handed to it in that moment. One whose process was killed while it
-        spoke is silent for ever, and does not know: its other processes wait for the dead one's lock.
+        answered never answers again, and does not notice: its other processes wait for the dead one's lock.
         """
         with self._lock:
             if pool is not self._pool or self._closed or not pool.active:
                 return True
-            silence = time.monotonic() - max(began, self._answered)
-            if silence < self._limits.time_limit + _LATE:
+            silence = self._clock.monotonic() - max(began, self._answered)
+            if silence < self._limits.longest + _LATE:
                 return False
             self._renew(f"no answer for {silence:.0f} s")
             return True

@@ -8,13 +8,11 @@ file has taken over can send values, and nothing else. This module itself must s
 
 from __future__ import annotations
 
-import fcntl
 import io
 import multiprocessing
 import os
 import pickle
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from types import TracebackType
@@ -35,17 +33,15 @@ _LEFT_BEHIND = 5.0  # Seconds that an ended process may take to be gone.
 @dataclass(frozen=True, slots=True)
 class _Request:
     job: ReadJob
-    delays: tuple[float, ...]
-    """Seconds before each further try to open the file."""
-    locks: bool
-    """Whether a file that another process has locked counts as one that cannot be opened yet."""
+    unlocked: bool
+    """Whether a file that another process has locked counts as one that cannot be read yet."""
 
 
 class SingleReader:
     """A reading process that is started at once and reads one file. A context manager."""
 
     def __init__(self) -> None:
-        self._locks = os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() not in ("FALSE", "0")
+        self._unlocked = os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() not in ("FALSE", "0")
         context = multiprocessing.get_context("fork")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._connection), daemon=True)
@@ -56,15 +52,20 @@ class SingleReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def start(self, job: ReadJob) -> Self:
+        """Begin to read; `result` waits for it."""
+        self._job = job
+        with suppress(BrokenPipeError):  # It ended already; `result` says so.
+            self._connection.send(_Request(job, self._unlocked))
+        return self
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
         self._process.kill()
         self._process.join(_LEFT_BEHIND)
         self._connection.close()
-
-    def start(self, job: ReadJob, delays: tuple[float, ...]) -> None:
-        """Begin to read; `result` waits for it. If the file cannot be opened it is tried again after each delay."""
-        self._job, self._delays = job, delays
-        with suppress(BrokenPipeError):  # It ended already; `result` tells.
-            self._connection.send(_Request(job, delays, self._locks))
 
     def result(self) -> Reading:
         """What was read.
@@ -75,7 +76,7 @@ class SingleReader:
         from scicat_watch.errors import AssemblyError, ReadingError
 
         what = self._job.scan.master
-        limit = self._job.limits.time_limit + sum(self._delays)
+        limit = self._job.limits.longest
         # Not only a wait for the answer's beginning: one that never ends must not keep us either.
         too_late = threading.Event()
         watch = threading.Timer(limit, self._end, (too_late,))
@@ -145,36 +146,14 @@ def _answer(request: _Request) -> tuple[str, Any, int]:
     from scicat_watch.errors import AssemblyError, ScicatWatchError
     from scicat_watch.service.executors import worker
 
-    job, message = request.job, ""
-    for delay in (0.0, *request.delays):
-        time.sleep(delay)
-        try:
-            if request.locks:
-                _not_locked(job)
-            reading = worker.read(job)
-        except AssemblyError as error:
-            return "no schema", str(error), 0
-        except (ScicatWatchError, MemoryError) as error:
-            message = str(error)
-            continue
-        found = {field.name: getattr(reading, field.name) for field in fields(reading) if field.name not in _OURS}
-        return "read", found, next(number for number, one in enumerate(job.schemas) if one is reading.schema)
-    return "failed", message, 0
-
-
-def _not_locked(job: ReadJob) -> None:
-    """Raise `ReadingError` while another process has the file locked, as HDF5 does while it writes."""
-    from scicat_watch.errors import ReadingError
-
+    job = request.job
     try:
-        descriptor = os.open(job.scan.master or job.scan.place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
-        return  # Reading says why.
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ReadingError(f"{job.scan.master}: another process has it open for writing") from None
-    except OSError:
-        pass  # A file system without locks.
-    finally:
-        os.close(descriptor)
+        reading = worker.read(job, unlocked=request.unlocked)
+    except AssemblyError as error:
+        return "no schema", str(error), 0
+    except ScicatWatchError as error:
+        return "failed", str(error), 0
+    except MemoryError:
+        return "failed", f"{job.scan.master}: needs more memory than {MEMORY_LIMIT >> 20} MB", 0
+    found = {field.name: getattr(reading, field.name) for field in fields(reading) if field.name not in _OURS}
+    return "read", found, next(number for number, one in enumerate(job.schemas) if one is reading.schema)

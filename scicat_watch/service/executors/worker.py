@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
+
 from scicat_watch.errors import ReadingError, ScicatWatchError
 from scicat_watch.pipeline.handover import Reading, ReadJob
 
@@ -13,11 +17,31 @@ def prepare(memory_limit: int) -> None:
     sandbox.prepare(memory_limit)
 
 
-def read(job: ReadJob) -> Reading:
-    """Read one scan; `ReadingError` for whatever is wrong with its files."""
+def read(job: ReadJob, *, unlocked: bool = False) -> Reading:
+    """Read one scan, again after each of its limits' `retry_delays` while it cannot be read.
+
+    `unlocked`: a file that another process has locked cannot be read yet. Raises `ReadingError` for whatever is wrong
+    with the files, `AssemblyError` if no schema fits, MemoryError.
+    """
+    try:
+        return _read(job, unlocked)
+    except (ReadingError, MemoryError):
+        if not job.limits.retry_delays:
+            raise
+    # Loaded only now: most files are read at once, and a single one should be read soon.
+    from scicat_watch.catalogue import patience
+    from scicat_watch.clock import SystemClock
+
+    again = patience.reading(job.limits.retry_delays, SystemClock(), threading.Event())
+    return again(lambda: _read(job, unlocked))
+
+
+def _read(job: ReadJob, unlocked: bool) -> Reading:
     from scicat_watch.pipeline.reading import read as reading
 
     try:
+        if unlocked:
+            _check_unlocked(job)
         return reading.read(job)
     except (ScicatWatchError, MemoryError):
         raise
@@ -25,3 +49,19 @@ def read(job: ReadJob) -> Reading:
         # HDF5 and the libraries on top of it raise all there is, RuntimeError and KeyError included.
         what = job.scan.master or job.scan.place
         raise ReadingError(f"{what}: cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _check_unlocked(job: ReadJob) -> None:
+    """Raise `ReadingError` while another process has the file locked, as HDF5 does while it writes."""
+    try:
+        descriptor = os.open(job.scan.master or job.scan.place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return  # Reading says why.
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ReadingError(f"{job.scan.master}: another process has it open for writing") from None
+    except OSError:
+        pass  # A file system without locks.
+    finally:
+        os.close(descriptor)

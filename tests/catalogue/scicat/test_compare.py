@@ -4,14 +4,9 @@ from typing import Any
 
 import pytest
 
-from scicat_watch.catalogue.scicat.compare import (
-    AttachmentPlan,
-    BlockPlan,
-    dataset_changes,
-    plan_attachments,
-    plan_blocks,
-    split,
-)
+from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan
+from scicat_watch.catalogue.scicat.compare import dataset_changes, plan_attachments, plan_blocks
+from scicat_watch.catalogue.scicat.parts import split
 from scicat_watch.documents import Attachment, DataFile, OrigDatablock
 from tests.catalogue.bundles import files
 

@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import os
 import pickle
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import h5py
 import pytest
 
 from scicat_watch.errors import AssemblyError, ReadingError
-from scicat_watch.model import Beamtime, Scan
 from scicat_watch.pipeline.handover import FieldValue, Reading, ReadJob, ReadLimits
 from scicat_watch.pipeline.schema.model import Schema, Variable
-from scicat_watch.service.executors import single
+from scicat_watch.service.executors import single, worker
+from tests import makers
+from tests.fakes import FakeClock
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> ReadJob:
-    path = tmp_path / "run.hdf"
-    with h5py.File(path, "w") as file:
-        file["entry/title"] = "a title"
-    return made(path)
+    return made(makers.nexus(tmp_path / "run.hdf"))
 
 
-def made(path: Path, selector: Any = "*", time_limit: float = 60.0) -> ReadJob:
-    scan = Scan("", path, path.parent, path.name, path.name, path)
+def made(path: Path, selector: Any = "*", **limits: Any) -> ReadJob:
+    scan = makers.scan(path.parent, path.name, path)
     title = Variable("title", "NXS", "string", path="/entry/title")
     schema = Schema("all", "all", "", 1, selector, (title,), ())
-    limits = ReadLimits(thumbnails=False, time_limit=time_limit)
-    return ReadJob(scan, Beamtime("", path.parent, {}), (schema,), limits, (path.parent,))
+    limits = {"time_limit": 60.0} | limits
+    return ReadJob(
+        scan, makers.beamtime(path.parent), (schema,), ReadLimits(thumbnails=False, **limits), (path.parent,)
+    )
 
 
 def read(job: ReadJob) -> Reading:
     with single.SingleReader() as reader:
-        reader.start(job, ())
-        return reader.result()
+        return reader.start(job).result()
 
 
 def test_the_file_is_read_with_our_own_scan_and_schema_in_the_answer(job: ReadJob) -> None:
     reading = read(job)
-    assert reading.values == {"title": FieldValue("a title")}
+    assert reading.values == {"title": FieldValue("a scan")}
     assert reading.schema is job.schemas[0]
     assert reading.scan is job.scan
 
@@ -60,8 +61,8 @@ def test_no_fitting_schema_and_an_unreadable_file_are_told_apart(job: ReadJob) -
 def test_a_reader_that_hangs_is_ended(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(single, "_answer", lambda request: time.sleep(3600))
     assert job.scan.master is not None
-    with pytest.raises(ReadingError, match="took longer than"):
-        read(made(job.scan.master, time_limit=0.5))
+    with pytest.raises(ReadingError, match=r"took longer than 0\.7 s"):
+        read(made(job.scan.master, time_limit=0.5, retry_delays=(0.1, 0.1)))
 
 
 def test_an_answer_that_never_ends_is_ended(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,10 +76,53 @@ def test_an_answer_that_never_ends_is_ended(job: ReadJob, monkeypatch: pytest.Mo
         read(made(job.scan.master, time_limit=0.5))
 
 
-def test_a_reader_that_dies_is_told(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_dies_is_reported(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(single, "_answer", lambda request: os._exit(11))
     with pytest.raises(ReadingError, match="the process that read it ended"):
         read(job)
+
+
+def test_a_file_that_needs_too_much_memory_is_said_to_do_so(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(job: ReadJob, *, unlocked: bool) -> Reading:
+        raise MemoryError
+
+    monkeypatch.setattr(worker, "read", hungry)
+    with pytest.raises(ReadingError, match=r"run\.hdf: needs more memory than 4096 MB"):
+        read(job)
+
+
+def test_a_locked_file_is_tried_again_until_its_writer_lets_go(job: ReadJob) -> None:
+    path = job.scan.master
+    assert path is not None
+    with path.open("r+b") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        with pytest.raises(ReadingError, match="open for writing"):
+            read(made(path))
+        threading.Timer(1.0, fcntl.flock, (writer, fcntl.LOCK_UN)).start()
+        assert read(made(path, time_limit=1.0, retry_delays=(0.5,) * 20)).values
+
+
+@pytest.mark.parametrize(("fails", "waits"), [(0, []), (1, [2.0]), (3, [2.0, 5.0, 7.0]), (9, [2.0, 5.0, 7.0])])
+def test_each_further_try_comes_after_its_own_wait(
+    job: ReadJob, monkeypatch: pytest.MonkeyPatch, clock: FakeClock, fails: int, waits: list[float]
+) -> None:
+    tries = itertools.count()
+
+    def spoiled(job: ReadJob) -> Any:
+        if next(tries) < fails:
+            raise ReadingError("not yet")
+        return "read"
+
+    monkeypatch.setattr("scicat_watch.pipeline.reading.read.read", spoiled)
+    monkeypatch.setattr("scicat_watch.clock.SystemClock", lambda: clock)
+    assert job.scan.master is not None
+    patient = made(job.scan.master, retry_delays=(2.0, 5.0, 7.0))
+    if fails > len(waits):
+        with pytest.raises(ReadingError, match="not yet"):
+            worker.read(patient)
+    else:
+        assert worker.read(patient) == "read"  # type: ignore[comparison-overlap]
+    assert clock.waits == waits
 
 
 class _Command:

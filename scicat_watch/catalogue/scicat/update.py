@@ -1,4 +1,4 @@
-"""Brings one scan into the catalogue: finds, creates, completes.
+"""Brings one scan into SciCat so that it holds just what the documents say: finds, creates, updates.
 
 Every write first makes sure that it is still needed, so that publishing may break off anywhere and
 be done again: it ends in one dataset, one set of file lists, one thumbnail, and then writes nothing
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from scicat_watch.catalogue.scicat.api import AlreadyThere, Catalogue
-from scicat_watch.catalogue.scicat.compare import dataset_changes, folder, plan_attachments, plan_blocks, split
+from scicat_watch.catalogue.publisher import Published
+from scicat_watch.catalogue.scicat.api import AlreadyThere, ScicatApi
+from scicat_watch.catalogue.scicat.compare import dataset_changes, plan_attachments, plan_blocks
+from scicat_watch.catalogue.scicat.parts import folder, groups, part, split
 from scicat_watch.documents import Attachment, Bundle, Dataset, OrigDatablock
 from scicat_watch.errors import Refused
 from scicat_watch.model import Status
@@ -21,24 +22,8 @@ from scicat_watch.model import Status
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What the catalogue holds of a scan now."""
-
-    pid: str
-    """The dataset's id as the catalogue has it, with the site's prefix."""
-    status: Status
-    """CREATED, UPDATED or UNCHANGED, for everything together."""
-    datablock: Status | None = None
-    """The same for the file lists, FAILED if they were refused; None if there are none."""
-    attachment: Status | None = None
-    """The same for the thumbnails."""
-    refused: Mapping[str, Refused] = field(default_factory=dict)
-    """Why "datablock" or "attachment" was refused."""
-
-
-def publish(bundle: Bundle, catalogue: Catalogue) -> Published:
-    """Make the catalogue hold just what `bundle` says.
+def update(bundle: Bundle, api: ScicatApi) -> Published:
+    """Make SciCat hold just what `bundle` says.
 
     Raises `Refused` if the dataset was refused; refused file lists and thumbnails are noted in the answer, and
     the other part is done all the same. Raises `Unavailable` as it comes; a later call does what is missing.
@@ -46,33 +31,24 @@ def publish(bundle: Bundle, catalogue: Catalogue) -> Published:
     dataset = bundle.dataset
     if not dataset.pid:
         raise Refused("the dataset has no pid, so a second try could not find it: let the schema or the scan name it")
-    full_pid, status = _dataset(dataset, catalogue)
+    full_pid, status = _dataset(dataset, api)
     refused: dict[str, Refused] = {}
-
-    def part(name: str, step: Callable[[], Status | None]) -> Status | None:
-        try:
-            return step()
-        except Refused as refusal:
-            log.warning("%s of %s was refused: %s", name, full_pid, refusal)
-            refused[name] = refusal
-            return Status.FAILED
-
     new = status is Status.CREATED
-    datablock = part("datablock", lambda: _blocks(dataset, bundle.datablocks, catalogue, new))
-    attachment = part("attachment", lambda: _thumbnails(dataset, bundle.attachments, catalogue, new))
+    datablock = part("datablock", full_pid, lambda: _blocks(dataset, bundle.datablocks, api, new), refused)
+    attachment = part("attachment", full_pid, lambda: _thumbnails(dataset, bundle.attachments, api, new), refused)
     if status is Status.UNCHANGED and {datablock, attachment} & {Status.CREATED, Status.UPDATED}:
         status = Status.UPDATED
     log.debug("published %s: %s, file list %s, thumbnail %s", full_pid, status, datablock, attachment)
     return Published(full_pid, status, datablock, attachment, refused)
 
 
-def _dataset(dataset: Dataset, catalogue: Catalogue) -> tuple[str, Status]:
-    stored = catalogue.dataset(dataset.pid)
+def _dataset(dataset: Dataset, api: ScicatApi) -> tuple[str, Status]:
+    stored = api.dataset(dataset.pid)
     if stored is None:
         try:
-            return catalogue.create_dataset(dataset), Status.CREATED
+            return api.create_dataset(dataset), Status.CREATED
         except AlreadyThere as there:
-            stored = catalogue.dataset(dataset.pid)
+            stored = api.dataset(dataset.pid)
             if stored is None:
                 raise Refused(f"dataset {dataset.pid} is said to exist, but cannot be found: {there}") from there
     full_pid = str(stored.get("pid") or dataset.pid)
@@ -85,36 +61,36 @@ def _dataset(dataset: Dataset, catalogue: Catalogue) -> tuple[str, Status]:
     changes = dataset_changes(stored, dataset.fields)
     if not changes:
         return full_pid, Status.UNCHANGED
-    catalogue.update_dataset(dataset.pid, changes)
+    api.update_dataset(dataset.pid, changes)
     log.info("updated %s: %s", full_pid, ", ".join(sorted(changes)))
     return full_pid, Status.UPDATED
 
 
-def _blocks(dataset: Dataset, blocks: Sequence[OrigDatablock], catalogue: Catalogue, new: bool) -> Status | None:
+def _blocks(dataset: Dataset, blocks: Sequence[OrigDatablock], api: ScicatApi, new: bool) -> Status | None:
     wanted = split(blocks)
     if not wanted:
         return None
-    stored = _stored(lambda: catalogue.datablocks(dataset.pid), new)
+    stored = _stored(lambda: api.datablocks(dataset.pid), new)
     plan = plan_blocks(stored, wanted)
     for block_id, block in plan.replace:
-        catalogue.replace_datablock(dataset.pid, block_id, block)
+        api.replace_datablock(dataset.pid, block_id, block)
     for block in plan.add:
-        catalogue.add_datablock(dataset.pid, block)
+        api.add_datablock(dataset.pid, block, groups(dataset))
     for block_id in plan.remove:
-        catalogue.remove_datablock(dataset.pid, block_id)
+        api.remove_datablock(dataset.pid, block_id)
     return _outcome(bool(plan), bool(stored))
 
 
-def _thumbnails(dataset: Dataset, thumbnails: Sequence[Attachment], catalogue: Catalogue, new: bool) -> Status | None:
+def _thumbnails(dataset: Dataset, thumbnails: Sequence[Attachment], api: ScicatApi, new: bool) -> Status | None:
     if not thumbnails:
         return None
-    stored = _stored(lambda: catalogue.attachments(dataset.pid), new)
+    stored = _stored(lambda: api.attachments(dataset.pid), new)
     plan = plan_attachments(stored, thumbnails)
     if plan.clear:
-        catalogue.remove_attachments(dataset.pid)
+        api.remove_attachments(dataset.pid)
     access_groups = dataset.fields.get("accessGroups") or ()
     for thumbnail in plan.add:
-        catalogue.add_attachment(dataset.pid, thumbnail, dataset.owner_group, access_groups)
+        api.add_attachment(dataset.pid, thumbnail, dataset.owner_group, access_groups)
     return _outcome(bool(plan), bool(stored))
 
 

@@ -1,0 +1,119 @@
+"""How often something that failed is tried again, and how long is waited in between: a named policy for each case.
+
+The only module that knows tenacity. All waits go through a `Clock`, and a stop cuts them short; one last try follows.
+A policy is called with what is to be tried, and raises the last error as it came.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+    wait_random_exponential,
+)
+
+from scicat_watch.clock import Clock
+from scicat_watch.errors import AssemblyError, ScicatWatchError, Unavailable
+
+T = TypeVar("T")
+
+
+class Patience(Protocol):
+    """A policy."""
+
+    def __call__(self, attempt: Callable[[], T], /) -> T:
+        """The result of the first attempt that succeeds; otherwise the error of the last one."""
+
+
+class Broken(Unavailable):
+    """The connection could not be made, or broke off."""
+
+
+class Postponed(Unavailable):
+    """The catalogue says when to come back; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, status: int | None, retry_after: float) -> None:
+        super().__init__(message, status)
+        self.retry_after = retry_after
+
+
+def once(attempt: Callable[[], T]) -> T:
+    """No patience: whoever publishes repeats everything."""
+    return attempt()
+
+
+def over_broken_connections(clock: Clock, stopping: threading.Event) -> Patience:
+    """For questions: three tries within about a second, since a server may close a connection as we use it."""
+    return Retrying(
+        retry=retry_if_exception_type(Broken),
+        stop=stop_after_attempt(3),
+        wait=wait_random_exponential(multiplier=0.1, max=1),
+        sleep=_sleep(clock, stopping),
+        reraise=True,
+    )
+
+
+def few_tries(clock: Clock, stopping: threading.Event) -> Patience:
+    """For a command that nobody starts again: three tries while the catalogue is unavailable.
+
+    A page instead of an answer with status 404 counts as a no, whatever is behind the address.
+    """
+    return Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, Unavailable) and error.status != 404),
+        stop=stop_after_attempt(3),
+        wait=wait_exponential(multiplier=0.5, max=10),
+        sleep=_sleep(clock, stopping),
+        reraise=True,
+    )
+
+
+def until_back(
+    first_wait: float, longest_wait: float, sleep: Callable[[float], None], over: Callable[[], bool]
+) -> Patience:
+    """For the one that asks whether an unavailable catalogue is back: until it is, or until it is `over`.
+
+    The waits, in seconds, begin with `first_wait` and double up to `longest_wait`, plus up to a second of chance, so
+    that ten beamlines do not come back together.
+    """
+    return Retrying(
+        retry=retry_if_exception_type(Unavailable),
+        wait=wait_exponential(multiplier=first_wait, max=longest_wait) + wait_random(0, 1),
+        stop=lambda _: over(),
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def reading(delays: tuple[float, ...], clock: Clock, stopping: threading.Event) -> Patience:
+    """For a data file that could not be read: one more try after each of `delays`, in seconds.
+
+    A file that no schema fits is not tried again.
+    """
+
+    def wait(state: RetryCallState) -> None:
+        clock.wait(delays[state.attempt_number - 1], stopping)
+
+    return Retrying(
+        retry=retry_if_exception(
+            lambda error: isinstance(error, ScicatWatchError | MemoryError) and not isinstance(error, AssemblyError)
+        ),
+        stop=stop_after_attempt(len(delays)),
+        before=wait,
+        reraise=True,
+    )
+
+
+def _sleep(clock: Clock, stopping: threading.Event) -> Callable[[float], None]:
+    def sleep(seconds: float) -> None:
+        clock.wait(seconds, stopping)
+
+    return sleep

@@ -1,0 +1,78 @@
+"""What all catalogues have in common: documents are published by a policy, compared, and records looked up.
+
+`service` knows only this module, `difference`, `availability` and `connect`; a catalogue's own classes are in a folder
+of its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from scicat_watch.documents import Bundle
+from scicat_watch.errors import Refused
+from scicat_watch.model import Status
+
+if TYPE_CHECKING:
+    from scicat_watch.catalogue.difference import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePolicy:
+    """What becomes of a dataset that is in the catalogue already; the default is the native behaviour."""
+
+    existing: Literal["update", "complete"] = "update"
+    """`update`: it is brought to what the documents say. `complete`: it gets the file list that it lacks, and
+    anything else of it stays as it is."""
+    find_by_pid: bool = True
+    """Whether a dataset of the same pid is looked for before one is created."""
+    find_by_metadata: str = ""
+    """Entry of the scientific metadata, e.g. "job_id": a dataset with the same value in it is the one that is meant.
+    Empty: none."""
+
+    def __post_init__(self) -> None:
+        if self.existing == "update" and (self.find_by_metadata or not self.find_by_pid):
+            raise ValueError("only the dataset of the documents' own pid is updated: others are left as they are")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the catalogue holds of a scan now."""
+
+    pid: str
+    """The dataset's id as the catalogue has it, with the site's prefix."""
+    status: Status
+    """CREATED, UPDATED or UNCHANGED, for everything together."""
+    datablock: Status | None = None
+    """The same for the file lists, FAILED if they were refused; None if there are none, or nobody knows."""
+    attachment: Status | None = None
+    """The same for the thumbnails."""
+    refused: Mapping[str, Refused] = field(default_factory=dict)
+    """Why "datablock" or "attachment" was refused."""
+
+
+class Publisher(Protocol):
+    """A catalogue to which datasets are brought. Threads may use one side by side, one scan only once at a time.
+
+    Every verb raises `Unavailable` (time fixes it: try later) or `Refused` (a person must act).
+    """
+
+    def ping(self, *, login: bool = False) -> None:
+        """Return if the catalogue answers, at the cost of a small request; `login`: also if it knows our account."""
+
+    def publish(self, bundle: Bundle, policy: UpdatePolicy) -> Published:
+        """Bring the catalogue to what `bundle` and `policy` say, from whatever state it is in; safe to repeat.
+
+        Raises `Refused` if the dataset was refused; refused file lists and thumbnails are noted in the answer, and
+        the other part is done all the same. After `Unavailable` a later call does what is missing.
+        """
+
+    def difference(self, bundle: Bundle) -> Difference:
+        """What publishing `bundle` by the native policy would change. Only asks."""
+
+    def look_up(self, path_or_url: str) -> Any:
+        """What the catalogue answers to a path below its base, such as "proposals/20990042"."""
+
+    def close(self) -> None:
+        """Close all connections; a later request opens new ones."""

@@ -1,0 +1,62 @@
+"""A SciCat as a publisher: documents become requests to its API, by the policy that is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from scicat_watch.catalogue.publisher import Published, UpdatePolicy
+from scicat_watch.catalogue.scicat.api import ScicatApi
+from scicat_watch.catalogue.scicat.complete import Completion, find
+from scicat_watch.catalogue.scicat.parts import split
+from scicat_watch.clock import Clock
+from scicat_watch.documents import Bundle, Dataset
+
+if TYPE_CHECKING:
+    from scicat_watch.catalogue.difference import Difference
+
+NOBODY = "scicat-watch/is-anybody-there"
+"""Id of a dataset that no catalogue has: asking for it shows whether our account is known."""
+
+
+class ScicatPublisher:
+    """Publishes by way of one SciCat API."""
+
+    def __init__(self, api: ScicatApi, stopping: threading.Event, clock: Clock) -> None:
+        self._api, self._stopping, self._clock = api, stopping, clock
+
+    def ping(self, *, login: bool = False) -> None:
+        """Return if SciCat answers; `login`: also if it knows our account."""
+        self._api.ping()
+        if login:
+            self._api.dataset(NOBODY)
+
+    def find(self, dataset: Dataset, policy: UpdatePolicy) -> Mapping[str, Any] | None:
+        """The stored dataset that `policy` takes for this one; None if there is none."""
+        return find(dataset, policy, self._api)
+
+    def publish(self, bundle: Bundle, policy: UpdatePolicy) -> Published:
+        """Bring SciCat to what `bundle` and `policy` say; see `catalogue.publisher`."""
+        match policy.existing:
+            case "update":
+                from scicat_watch.catalogue.scicat.update import update  # Not needed where nothing is updated.
+
+                return update(bundle, self._api)
+            case "complete":
+                blocks = split(bundle.datablocks)
+                return Completion(bundle.dataset, blocks, self._api, self._clock, self._stopping).publish(policy)
+
+    def difference(self, bundle: Bundle) -> Difference:
+        """What publishing `bundle` by the native policy would change."""
+        from scicat_watch.catalogue.scicat.difference import difference
+
+        return difference(bundle, self._api)
+
+    def look_up(self, path_or_url: str) -> Any:
+        """What SciCat answers to a path below its base, such as "proposals/20990042"."""
+        return self._api.look_up(path_or_url)
+
+    def close(self) -> None:
+        """Close all connections; a later request opens new ones."""
+        self._api.close()

@@ -1,0 +1,33 @@
+"""Where data files are read: in a pool of processes of this machine (`local`), or one process for one file (`single`).
+
+An executor only starts what `worker` does, wherever that is, and gives back what was read. Limits of time and memory,
+and waits for a file that cannot be read yet, come with the job.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from scicat_watch.pipeline.handover import Reading, ReadJob
+
+
+class Running(Protocol):
+    """A scan that is being read."""
+
+    def result(self) -> Reading:
+        """Wait for what was read.
+
+        Raises `ReadingError` if a fault was found, or reading took too long or ended the process that did it;
+        `AssemblyError` if no schema fits; `concurrent.futures.CancelledError` if the executor was closed meanwhile.
+        """
+
+
+class Executor(Protocol):
+    """Reads scans; used by several threads."""
+
+    def start(self, job: ReadJob) -> Running:
+        """Begin to read a scan. CancelledError if the executor is closed."""
+
+    def close(self) -> None:
+        """End all reading now, whatever it does."""
