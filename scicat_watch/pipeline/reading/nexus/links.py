@@ -29,6 +29,7 @@ import h5py  # noqa: E402 (see above)
 from h5py import h5d, h5f, h5g, h5l, h5o, h5s, h5z  # noqa: E402
 
 from scicat_watch.errors import MissingValue, ReadingError, SourceError  # noqa: E402
+from scicat_watch.files import Roots  # noqa: E402
 
 HDF5_ERRORS = (KeyError, OSError, OverflowError, RuntimeError, TypeError, UnicodeError, ValueError)
 """What h5py raises for damaged files: there is no class of its own."""
@@ -68,11 +69,11 @@ class Links:
     """A scan's HDF5 file with all that it links to, open for reading. A context manager."""
 
     def __init__(self, master: Path, roots: Iterable[Path]) -> None:
-        self._roots = tuple(os.path.realpath(root) for root in roots)
+        self._roots = Roots(roots)
         self._files: dict[str, h5py.File] = {}
         self.classes: dict[tuple[int, int], dict[str, bytes]] = {}
         """Name of the first member of each NeXus class by the group's place: what `nxs` has looked for so far."""
-        if not self._inside(os.path.realpath(master)):
+        if not self._roots.hold(master):
             raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read")
         self.root: Node = self._opened_master(master)
 
@@ -168,8 +169,8 @@ class Links:
         """Root group of the file that an external link in the file of `node` names."""
         outside = False
         for candidate in _candidates(node, encoded, everywhere=exact):
-            real = os.path.realpath(candidate)
-            if not self._inside(real):
+            real = self._roots.real(candidate)
+            if real is None:
                 outside = outside or not exact or os.path.lexists(candidate)
             elif Path(real).exists():
                 if outside and exact:
@@ -213,8 +214,8 @@ class Links:
         if layout == h5d.CONTIGUOUS:
             for number in range(creation.get_external_count()):
                 # HDF5 takes a relative name as relative to the working directory.
-                real = os.path.realpath(os.fsdecode(creation.get_external(number)[0]))
-                if not self._inside(real):
+                real = self._roots.real(os.fsdecode(creation.get_external(number)[0]))
+                if real is None:
                     return "keeps its data in a file outside the beamtime's directories, which is not read"
                 if not Path(real).is_file():
                     return "keeps its data in a file that does not exist"
@@ -256,9 +257,6 @@ class Links:
         if layout == h5d.VIRTUAL:
             return self._virtual_refusal(source, creation, above)
         return self._refusal(source, creation, layout)
-
-    def _inside(self, real: str) -> bool:
-        return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self._roots)
 
 
 def place_of(node: Node) -> tuple[int, int]:
