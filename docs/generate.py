@@ -16,6 +16,7 @@ import click
 from scicat_watch.cli import cli
 from scicat_watch.pipeline.assembly import reference as language
 from scicat_watch.settings import reference
+from scicat_watch.words import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGE = ROOT / "docs" / "reference" / "schemas.md"
@@ -49,7 +50,7 @@ def commands_page() -> str:
     for path, command, context in _commands(cli, click.Context(cli, info_name="scicat-watch", terminal_width=100)):
         usage = command.get_usage(context).removeprefix("Usage: ")
         parts += [f"## `{path}`\n", f"```text\n{usage}\n```\n", inspect.cleandoc(command.help or ""), ""]
-        parts += [reference.table(["option", "meaning", "default"], options(command, context)), ""]
+        parts += [markdown_table(["option", "meaning", "default"], options(command, context)), ""]
     return "\n".join(parts).rstrip("\n") + "\n"
 
 

@@ -1,9 +1,9 @@
-"""Text for people: on one line, free of control characters, and the known word that somebody may have meant. Pure."""
+"""Text for people: one line without control characters, the known word that somebody may have meant, tables. Pure."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _MOST = 16
 """So many known words are listed; of more, none: a wall of words helps nobody."""
@@ -30,6 +30,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {by_form[close[0]]!r}?"
     return f"; known: {', '.join(words)}" if 0 < len(words) <= _MOST else ""
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; bars, line ends and what looks like HTML in cells are made harmless."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    parts = " ".join(text.split()).replace("|", r"\|").split("`")
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]  # Between backticks Markdown shows it as it is.
+    return "`".join(parts)
 
 
 def _form(word: str) -> str:

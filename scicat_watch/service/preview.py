@@ -21,11 +21,12 @@ from scicat_watch.discovery.watch import BeamtimeWatch, Ledger
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import BeamtimeError, CatalogueError, ConfigError, Refused, ScicatWatchError, Unavailable
 from scicat_watch.model import Scan
-from scicat_watch.pipeline.assembly.assemble import Assembled, AssemblyOptions, prepare
+from scicat_watch.pipeline.assembly import schemas
+from scicat_watch.pipeline.assembly.assemble import NATIVE, Additions, Assembled, AssemblyOptions, assemble
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
-from scicat_watch.pipeline.assembly.variables import Made
+from scicat_watch.pipeline.assembly.sources.source import Context
+from scicat_watch.pipeline.assembly.variables import Evaluated
 from scicat_watch.pipeline.handover import Reading, ReadJob
-from scicat_watch.pipeline.schema import library
 from scicat_watch.pipeline.schema.model import Schema
 from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.executors.local import LocalExecutor
@@ -42,7 +43,7 @@ class Preview:
     """The one that fits."""
     passed_over: Mapping[str, str] = field(default_factory=dict)
     """The other schemas by id, with the reason why they are not taken."""
-    variables: tuple[Made, ...] = ()
+    variables: tuple[Evaluated, ...] = ()
     """Those of the schema, in order."""
     bundle: Bundle | None = None
     """The documents; None if there can be none."""
@@ -61,9 +62,9 @@ class Previewer:
 
     def __init__(self, settings: Settings, options: AssemblyOptions | None = None, clock: Clock | None = None) -> None:
         """Raises `ConfigError` if there is no usable schema."""
-        self._settings, self._options = settings, options
+        self._settings, self._options = settings, options or NATIVE
         self._clock = clock or SystemClock()
-        self.library = library.load(settings.schemas.directory)
+        self.library = schemas.load(settings.schemas.directory)
         if not self.library.schemas:
             raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
         reached = _reached(settings)
@@ -87,17 +88,15 @@ class Previewer:
         self._executor.close()
 
     def _preview(self, ready: Ready, target: Target) -> Preview:
-        beamtime, schemas = target.beamtime, self.library.schemas
-        job = ReadJob(ready.scan, beamtime, schemas, self._limits, (beamtime.directory,))
+        beamtime = target.beamtime
+        job = ReadJob(ready.scan, beamtime, self.library.schemas, self._limits, (beamtime.directory,))
         try:
             reading = self._executor.result_of(self._executor.read(job), job)
         except ScicatWatchError as error:
             return Preview(ready.scan, problem=str(error))
         self._lookups.unavailable = ""
-        made = prepare(
-            reading, beamtime, self._lookups, self._clock, comment=ready.comment, options=self._options
-        )  # fmt: skip
-        return self._shown(reading, made)
+        context = Context(reading, beamtime, self._lookups, self._clock)
+        return self._shown(reading, assemble(context, self._options, Additions(ready.comment)))
 
     def _shown(self, reading: Reading, made: Assembled) -> Preview:
         passed_over = dict(reading.passed_over)
@@ -121,7 +120,7 @@ class Previewer:
             reading.scan,
             reading.schema,
             passed_over,
-            made.variables.made,
+            made.variables.evaluated,
             bundle,
             found,
             problem=problem,

@@ -7,7 +7,7 @@ from typing import Any
 from scicat_watch.catalogue.scicat.difference import Difference
 from scicat_watch.documents import strict
 from scicat_watch.errors import AssemblyError
-from scicat_watch.pipeline.assembly.variables import Made
+from scicat_watch.pipeline.assembly.variables import Evaluated
 from scicat_watch.pipeline.schema.model import Variable
 from scicat_watch.service.preview import Preview
 
@@ -42,7 +42,7 @@ def place(variable: Variable) -> str:
     return variable.path or variable.url or str(variable.arguments.get("field", ""))
 
 
-def _variable(made: Made) -> dict[str, Any]:
+def _variable(made: Evaluated) -> dict[str, Any]:
     variable = made.variable
     shown: dict[str, Any] = {
         "name": variable.name,
@@ -60,7 +60,7 @@ def _variable(made: Made) -> dict[str, Any]:
     return shown | {"by_default": made.reason} if made.by_default else shown
 
 
-def converted(made: Made) -> bool:
+def converted(made: Evaluated) -> bool:
     """Whether the value is another than its source gave."""
     if made.found is None or made.quantity is None:
         return False

@@ -15,9 +15,9 @@ from scicat_watch.errors import ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.handover import ReadJob
-from scicat_watch.pipeline.schema import library
 from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.executors.local import LocalExecutor
 from scicat_watch.settings.model import Settings
@@ -33,7 +33,7 @@ class Site:
         self.settings, self.stopping = settings, stopping
         self.clock: Clock = clock or SystemClock()
         self.host = socket.gethostname().partition(".")[0]
-        self.library = library.load(settings.schemas.directory)
+        self.library = schemas.load(settings.schemas.directory)
         for problem in self.library.problems:
             log.error("schema: %s", problem)
         if not self.library.schemas:

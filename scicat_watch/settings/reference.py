@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from scicat_watch.settings.model import Settings
+from scicat_watch.words import markdown_table
 
 _WIDTH = 100
 _COMPUTED = {"var_dir": "~/.local/state/scicat-watch"}
@@ -66,18 +67,6 @@ def undocumented() -> list[str]:
     return [name for name, told in _descriptions(Settings, "") if not told.strip()]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; bars, line ends and what looks like HTML in cells are made harmless."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    parts = " ".join(text.split()).replace("|", r"\|").split("`")
-    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]  # Between backticks Markdown shows it as it is.
-    return "`".join(parts)
-
-
 def _section_page(name: str, section: type[BaseModel]) -> str:
     fields = [(key, info) for key, info in section.model_fields.items() if _section(info) is None]
     return f"## `{name}`\n\n{_told(section)}\n\n{_table(fields)}"
@@ -85,7 +74,7 @@ def _section_page(name: str, section: type[BaseModel]) -> str:
 
 def _table(fields: Sequence[tuple[str, FieldInfo]]) -> str:
     rows = [[f"`{name}`", _kind(info), f"`{_default(name, info)}`", info.description or ""] for name, info in fields]
-    return table(["key", "value", "default", "meaning"], rows)
+    return markdown_table(["key", "value", "default", "meaning"], rows)
 
 
 def _sections(section: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -15,6 +15,7 @@ from scicat_watch.cli import VERBS, cli
 from scicat_watch.settings import reference
 from scicat_watch.settings.load import load
 from scicat_watch.settings.model import Settings
+from scicat_watch.words import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,7 +78,7 @@ def _keys(data: object) -> object:
 
 
 def test_a_cell_cannot_break_its_table() -> None:
-    made = reference.table(["a"], [["one | two\nthree <b> `<kept>`"]])
+    made = markdown_table(["a"], [["one | two\nthree <b> `<kept>`"]])
     assert made.splitlines()[2] == r"| one \| two three &lt;b> `<kept>` |"
 
 

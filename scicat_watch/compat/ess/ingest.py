@@ -23,11 +23,12 @@ from scicat_watch.compat.ess.settings import DatasetSection, EssSettings
 from scicat_watch.documents import Bundle, Dataset
 from scicat_watch.errors import CatalogueError, ConfigError, Refused
 from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.assembly.assemble import AssemblyOptions, assemble
 from scicat_watch.pipeline.assembly.dataset import FIELDS_AT_ESS, MANDATORY_AT_ESS, DatasetRules
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
+from scicat_watch.pipeline.assembly.sources.source import Context
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
-from scicat_watch.pipeline.schema import library
 from scicat_watch.pipeline.schema.model import Schema
 from scicat_watch.service.executors.single import SingleReader
 
@@ -92,19 +93,19 @@ def _job(settings: EssSettings) -> ReadJob:
 
 def _schemas(settings: EssSettings) -> tuple[Schema, ...]:
     """The schemas in the order in which they are tried, the fallback at the end."""
-    found = library.load(Path(settings.ingestion.schemas_directory))
+    found = schemas.load(Path(settings.ingestion.schemas_directory))
     for problem in found.problems:
         log.warning("schema: %s", problem)
-    for note in found.notes:
+    for note in (*found.passed_over, *schemas.findings(found.schemas)):
         log.warning("schema: %s", note)
     fallback = settings.ingestion.fallback_schema_file_path
     if not fallback:
         return found.schemas
     shipped: Traversable = resources.files("scicat_watch") / "schemas" / "ess" / f"{BUILT_IN_FALLBACK}.imsc.yml"
-    schema, mistakes, _ = library.read_schema(shipped if fallback == BUILT_IN_FALLBACK else Path(fallback))
-    if schema is None:
-        raise ConfigError(f"the fallback schema cannot be used: {mistakes[0]}")
-    return (*found.schemas, replace(schema, selector="*"))
+    last = schemas.load_file(shipped if fallback == BUILT_IN_FALLBACK else Path(fallback))
+    if not last.schemas:
+        raise ConfigError(f"the fallback schema cannot be used: {last.problems[0]}")
+    return (*found.schemas, replace(last.schemas[0], selector="*"))
 
 
 def _catalogue(settings: EssSettings, stopping: threading.Event) -> EssCatalogue:
@@ -121,20 +122,16 @@ def _made(settings: EssSettings, job: ReadJob, reading: Reading, catalogue: EssC
     file = job.scan.master or job.scan.place
     files = filelist.look(file, handling, clock.now())
     times = _times(file)
-    bundle = assemble(
-        replace(reading, files=files, first_time=times, last_time=times),
-        job.beamtime,
-        Lookups(catalogue.look_up, clock),
-        clock,
-        options=AssemblyOptions(
-            rules=_rules(settings.dataset),
-            pid=_pid(settings.dataset, reading.schema),
-            paths="absolute",
-            totals=True,
-            checksums=handling.file_hash_algorithm,
-            ingestor_files_directory=handling.ingestor_files_directory,
-        ),
+    reading = replace(reading, files=files, first_time=times, last_time=times)
+    options = AssemblyOptions(
+        rules=_rules(settings.dataset),
+        pid=_pid(settings.dataset, reading.schema),
+        paths="absolute",
+        totals=True,
+        checksums=handling.file_hash_algorithm,
+        ingestor_files_directory=handling.ingestor_files_directory,
     )
+    bundle = assemble(Context(reading, job.beamtime, Lookups(catalogue.look_up, clock), clock), options).documents()
     for note in bundle.notes:
         log.warning("%s: %s", file, note)
     return _Made(bundle.dataset, _block(bundle, relative=handling.file_path_type == "relative"))
