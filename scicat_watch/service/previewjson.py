@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from scicat_watch.catalogue.scicat.difference import Difference
@@ -27,10 +28,10 @@ def as_json(preview: Preview) -> dict[str, Any]:
     }
     bundle = preview.bundle
     if bundle is not None:
-        shown["dataset"] = dict(bundle.dataset.fields)
-        shown["origdatablocks"] = [block.as_json() for block in bundle.datablocks]
+        whole = replace(bundle, attachments=()).as_json()
+        shown["dataset"], shown["origdatablocks"] = whole["dataset"], whole["origdatablocks"]
         shown["thumbnails"] = [{"caption": one.caption, "bytes": len(one.png)} for one in bundle.attachments]
-        shown["notes"] = list(bundle.notes)
+        shown["notes"] = whole["notes"]
     return shown
 
 

@@ -84,4 +84,3 @@ def _read(file: Traversable, needs: Needs) -> tuple[Schema | None, tuple[ConfigE
     except ConfigError as error:
         return None, (error,)
     return try_parse(located.data, str(path), located.lines, needs)
-

@@ -8,7 +8,7 @@ import pytest
 
 from scicat_watch.errors import AssemblyError
 from scicat_watch.model import Quantity
-from scicat_watch.pipeline.assembly.dataset import FIELDS, MANDATORY, MANDATORY_AT_ESS, DatasetRules, Made, make
+from scicat_watch.pipeline.assembly.dataset import FIELDS, MANDATORY, MANDATORY_AT_ESS, DatasetDraft, DatasetRules, make
 from scicat_watch.pipeline.assembly.variables import Variables
 from tests.pipeline.hand_made import ENOUGH, high, schema
 
@@ -22,7 +22,7 @@ KNOWN = {
 TREE = {"title": {"value": "theta scan", "unit": ""}, "energy": {"shape": [3]}}
 
 
-def build(items: dict[str, Any], *, base: Any = ENOUGH, rules: DatasetRules | None = None, **more: Any) -> Made:
+def build(items: dict[str, Any], *, base: Any = ENOUGH, rules: DatasetRules | None = None, **more: Any) -> DatasetDraft:
     variables = Variables(KNOWN, {"broken": "the file has no /x"})
     return make(schema(items={**base, **items}), variables, {"tree": TREE}, rules or DatasetRules(), **more)
 

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
 from scicat_watch.documents import scientific_metadata, strict
-from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.schema.model import Item, Schema, TreeOptions, Variable
-from tests.pipeline.hand_made import TestClock, nobody, shipped
+from tests.pipeline.hand_made import documents, shipped
 from tests.pipeline.nexus_made import group, job, scan
 from tests.pipeline.reading.hdf5_kinds import FORMS, ODDITIES, VALUES
 
@@ -64,7 +63,7 @@ def _read(folder: Path, *schemas: Schema) -> Reading:
 def _dataset(folder: Path) -> dict[str, Any]:
     """The dataset that the schema for any NeXus file makes of it."""
     wanted = job(scan(folder, "scan_1"), shipped("nexus"), thumbnails=False)
-    fields = dict(assemble(read(wanted), wanted.beamtime, nobody, TestClock()).dataset.fields)
+    fields = dict(documents(read(wanted), wanted.beamtime).dataset.fields)
     json.dumps(fields, allow_nan=False)
     return fields
 
@@ -179,7 +178,7 @@ def test_the_metadata_is_never_larger_than_its_limit_and_the_dataset_says_what_i
     wanted = job(scan(folder, "scan_1"), shipped("nexus"), metadata_limit=limit, thumbnails=False)
     reading = read(wanted)
     size = len(json.dumps(reading.trees["entry"]))
-    fields = assemble(reading, wanted.beamtime, nobody, TestClock()).dataset.fields
+    fields = documents(reading, wanted.beamtime).dataset.fields
     assert size <= limit
     whole = len(json.dumps(read(job(scan(folder, "scan_1"), shipped("nexus"), thumbnails=False)).trees["entry"]))
     if whole > limit:

@@ -243,7 +243,7 @@ def test_cycles_and_depth_end_with_a_note(tmp_path: Path) -> None:
     assert any("deep" in note for note in notes.all())
 
 
-def test_what_is_too_much_is_cut_and_told(tmp_path: Path) -> None:
+def test_what_is_too_much_is_left_out_with_a_note(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         entry["a_long"] = "x" * 5000
         entry["b_huge"] = "y" * 200_000
@@ -258,10 +258,10 @@ def test_what_is_too_much_is_cut_and_told(tmp_path: Path) -> None:
     assert "c_0999" not in made
     assert len(json.dumps(made)) < 20_000
     assert any("/entry/b_huge" in note for note in notes.all())
-    assert any("cut at 10000 bytes" in note for note in notes.all())
+    assert any("truncated at 10000 bytes" in note for note in notes.all())
 
 
-def test_hard_links_that_double_at_every_level_are_cut(tmp_path: Path) -> None:
+def test_hard_links_that_double_at_every_level_are_truncated(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         below = entry.create_group("leaf")
         for number in range(40):
@@ -271,7 +271,7 @@ def test_hard_links_that_double_at_every_level_are_cut(tmp_path: Path) -> None:
 
     notes = Notes()
     _tree(nexus(tmp_path / "a.nxs", fill), limit=50_000, notes=notes)
-    assert any("cut" in note for note in notes.all())
+    assert any("truncated" in note for note in notes.all())
 
 
 def test_a_field_with_a_huge_shape_is_told_and_not_read(tmp_path: Path) -> None:

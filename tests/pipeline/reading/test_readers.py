@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from scicat_watch.errors import AssemblyError, ReadingError
+from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import FieldValue, Unread
-from scicat_watch.pipeline.reading import choose, filelist
+from scicat_watch.pipeline.reading import filelist
 from scicat_watch.pipeline.reading import read as reading_module
 from scicat_watch.pipeline.reading.choose import BUILT_IN, reader_for
 from scicat_watch.pipeline.reading.notes import Notes
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.schema.model import Variable
-from tests.pipeline.hand_made import TestClock, high, nobody
+from tests.pipeline.hand_made import context, documents, high
 from tests.pipeline.hand_made import schema as schema_of
 from tests.pipeline.nexus_made import job, line_plot, nexus, scan, schema
 
@@ -28,6 +29,8 @@ from contextlib import contextmanager
 import numpy as np
 from scicat_watch.errors import MissingValue
 from scicat_watch.pipeline.reading.thumbnails import Plot
+from scicat_watch.pipeline import plugins
+from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import FieldValue
 
 class File:
@@ -75,12 +78,10 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "odd = spec_reader:NoReader\nfio = spec_reader:SpecReader\n"
     )
     monkeypatch.syspath_prepend(str(place))
-    choose._found.cache_clear()
-    choose._loaded.cache_clear()
+    plugins.installed.cache_clear()
     yield
     sys.modules.pop("spec_reader", None)
-    choose._found.cache_clear()
-    choose._loaded.cache_clear()
+    plugins.installed.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -117,10 +118,8 @@ def test_its_variables_make_a_dataset(tmp_path: Path) -> None:
     )
     made = job(scan(tmp_path, "scan_1", "scan_1.spec"), wanted)
     with pytest.raises(AssemblyError):
-        assemble(read(made), made.beamtime, nobody, TestClock())  # For what the catalogue demands, only.
-    from scicat_watch.pipeline.assembly.assemble import prepare
-
-    assert prepare(read(made), made.beamtime, nobody, TestClock()).variables.known["title"].value == "a spec scan"
+        documents(read(made), made.beamtime)  # For what the catalogue demands, only.
+    assert assemble(context(read(made), made.beamtime)).variables.known["title"].value == "a spec scan"
 
 
 @pytest.mark.usefixtures("packages")
@@ -163,7 +162,7 @@ def test_a_file_that_changes_while_it_is_read_is_to_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     path = nexus(tmp_path / "scan_1.nxs", line_plot)
-    look = filelist.look
+    list_files = filelist.list_files
 
     def meanwhile(*arguments: Any) -> Any:
         if way == "rewritten":
@@ -178,9 +177,9 @@ def test_a_file_that_changes_while_it_is_read_is_to_be_tried_again(
                 file.write(b"more")
         else:
             path.unlink()
-        return look(*arguments)
+        return list_files(*arguments)
 
-    monkeypatch.setattr(reading_module.filelist, "look", meanwhile)
+    monkeypatch.setattr(filelist, "list_files", meanwhile)
     with pytest.raises(ReadingError, match=r"scan_1\.nxs: changed while it was read"):
         read(job(scan(tmp_path, "scan_1")))
 

@@ -68,7 +68,7 @@ def test_thumbnails_have_640_by_480_points_and_the_same_bytes_every_time(tmp_pat
     for content in first:
         with Image.open(io.BytesIO(content)) as drawn:
             assert (drawn.size, drawn.format, drawn.info) == ((640, 480), "PNG", {})
-            assert len(drawn.convert("RGB").getcolors(1 << 20)) > 2
+            assert len(drawn.convert("RGB").getcolors(1 << 20) or []) > 2
 
 
 @pytest.mark.parametrize("title", ["scalar", np.array(["one"], dtype=h5py.string_dtype()), np.bytes_(b"fixed")])

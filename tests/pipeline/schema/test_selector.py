@@ -117,7 +117,7 @@ def _looking(subject_value: str, asked: list[tuple[str, str]]) -> Subject:
             raise MissingValue("is not there")
         return subject_value
 
-    return Subject("/data/a.nxs", look=look)
+    return Subject("/data/a.nxs", value=look)
 
 
 def in_file(path: str, operator: str, argument: str) -> dict[str, str]:

@@ -13,8 +13,8 @@ from pebble import ProcessPool
 
 from scicat_watch.errors import ReadingError
 from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
-from scicat_watch.pipeline.schema import library
 from scicat_watch.service.executors import local
 from scicat_watch.service.executors.local import LocalExecutor
 from tests.flows.beamline import write_nexus
@@ -27,7 +27,7 @@ def job(tmp_path: Path) -> ReadJob:
     file = write_nexus(tmp_path / "scan_1.nxs")
     scan = Scan("11018765", tmp_path / "scan_1", tmp_path, "scan_1", "scan_1", master=file)
     beamtime = Beamtime("11018765", tmp_path, {"beamtimeId": "11018765"})
-    return ReadJob(scan, beamtime, library.load(None).schemas, LIMITS, (tmp_path,))
+    return ReadJob(scan, beamtime, schemas.load().schemas, LIMITS, (tmp_path,))
 
 
 @pytest.fixture
