@@ -156,3 +156,11 @@ def test_the_shared_scans_have_the_files_that_the_reference_posts() -> None:
         "run_00002/run_00002_0001.tif",
     ]
     assert _paths(raw, "sub/run_00005") == ["sub/run_00005.nxs", "sub/run_00005/run_00005_0000.cbf"]
+
+
+def test_a_link_in_circles_is_not_listed_and_does_not_hold_the_scan_up(tmp_path: Path) -> None:
+    _make(tmp_path, "scan_1.nxs")
+    (tmp_path / "scan_1_round").symlink_to("scan_1_round")
+    notes = Notes()
+    assert _paths(tmp_path, "scan_1", notes=notes) == ["scan_1.nxs"]
+    assert "scan_1_round" in notes.all()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -12,6 +13,7 @@ import pytest
 from h5py import h5a, h5s, h5t
 
 from scicat_watch.documents import strict
+from scicat_watch.pipeline.reading.nexus import tree as tree_module
 from scicat_watch.pipeline.reading.nexus.tree import tree
 from scicat_watch.pipeline.reading.notes import Notes
 from scicat_watch.pipeline.schema.model import TreeOptions
@@ -259,6 +261,29 @@ def test_what_is_too_much_is_left_out_with_a_note(tmp_path: Path) -> None:
     assert len(json.dumps(made)) < 20_000
     assert any("/entry/b_huge" in note for note in notes.all())
     assert any("truncated at 10000 bytes" in note for note in notes.all())
+
+
+def test_attributes_are_opened_by_name_for_which_hdf5_does_not_sort_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = nexus(
+        tmp_path / "a.nxs", lambda entry: entry.attrs.update({f"a{number:03d}": number for number in range(50)})
+    )
+    by_name: list[bytes] = []
+
+    def opened_attribute(node: Any, name: bytes | None = None, index: int = -1) -> Any:
+        assert name is not None, "opened by number"
+        by_name.append(name)
+        return h5a.open(node, name)
+
+    monkeypatch.setattr(
+        tree_module, "h5a", SimpleNamespace(open=opened_attribute, iterate=h5a.iterate, get_num_attrs=h5a.get_num_attrs)
+    )
+    with opened(path) as links:
+        made = tree_module.tree(links, TreeOptions(), "", 1 << 20, Notes())
+    assert [made[f"a{number:03d}"] for number in range(50)] == list(range(50))
+    assert len(by_name) == 51
+    assert by_name == sorted(by_name)
 
 
 def test_hard_links_that_double_at_every_level_are_truncated(tmp_path: Path) -> None:

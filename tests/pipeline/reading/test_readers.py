@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.errors import AssemblyError, ReadingError
+from scicat_watch.model import HDF5_EXTENSIONS
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import FieldValue, Unread
@@ -29,6 +30,7 @@ from contextlib import contextmanager
 import numpy as np
 from scicat_watch.errors import MissingValue
 from scicat_watch.pipeline.reading.thumbnails import Plot
+from scicat_watch.model import HDF5_EXTENSIONS
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import FieldValue
@@ -75,7 +77,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     (place / "spec_reader-1.0.dist-info/entry_points.txt").write_text(
         "[scicat_watch.readers]\nspec = spec_reader:SpecReader\nspc = spec_reader:instance\ngone = nowhere:Reader\n"
-        "odd = spec_reader:NoReader\nfio = spec_reader:SpecReader\n"
+        "odd = spec_reader:NoReader\nfio = spec_reader:SpecReader\nNX5 = spec_reader:SpecReader\n"
     )
     monkeypatch.syspath_prepend(str(place))
     plugins.installed.cache_clear()
@@ -91,6 +93,17 @@ def test_the_extension_says_which_reader(name: str, extension: str) -> None:
     notes = Notes()
     assert reader_for(Path(name), notes) is BUILT_IN[extension]
     assert notes.all() == ()
+
+
+@pytest.mark.parametrize("extension", HDF5_EXTENSIONS)
+def test_every_extension_of_hdf5_is_read_and_drawn_alike(tmp_path: Path, extension: str) -> None:
+    nexus(tmp_path / f"scan_1.{extension}", line_plot)
+    variables = [Variable("title", "NXS", "string", path="/entry/title")]
+    reading = read(job(scan(tmp_path, "scan_1", f"scan_1.{extension}"), schema(variables)))
+    assert BUILT_IN[extension] is BUILT_IN["nxs"]
+    assert reading.values == {"title": FieldValue("theta scan")}
+    assert reading.trees["tree"]["title"]["value"] == "theta scan"
+    assert reading.thumbnail is not None
 
 
 @pytest.mark.usefixtures("packages")
@@ -154,6 +167,10 @@ def test_a_package_cannot_take_an_extension_of_ours(tmp_path: Path) -> None:
     (tmp_path / "scan_1.fio").write_text("%p\na = 1\n")
     reading = read(job(scan(tmp_path, "scan_1", "scan_1.fio")))
     assert reading.source == "FIO"
+    assert "spec-reader is not used" in reading.notes[0]
+    nexus(tmp_path / "scan_2.nx5", line_plot)
+    reading = read(job(scan(tmp_path, "scan_2", "scan_2.nx5")))
+    assert reading.source == "NXS"
     assert "spec-reader is not used" in reading.notes[0]
 
 
