@@ -2,7 +2,7 @@
 
 A *mistake* is something that the schema asks for and that no scan can ever give it: a name that is
 not defined, an operator or type that does not exist. A *note* is something that works, but perhaps not as it
-was meant. `lint` looks for them, and for variables asks the check of their source (`sources.table`).
+was meant. `lint` searches for them, and for variables asks the check of their source (`sources.table`).
 """
 
 from __future__ import annotations

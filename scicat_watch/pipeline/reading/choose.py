@@ -107,14 +107,14 @@ class _GuardedFile:
             return sizes.truncated(strict(dict(self.inner.tree(options, limit, notes))), limit, notes)
         except (AssemblyError, SourceError) as error:
             notes.add(f"no metadata of the file: the reader {self.whose}: {error}")
-        except Exception as error:  # noqa: BLE001 (a stranger's code)
+        except Exception as error:  # noqa: BLE001 (another package's code)
             notes.add(f"no metadata of the file: {self._failed(error)}")
         return {}
 
     def plot(self, notes: Notes) -> Plot | None:
         try:
             found = self.inner.plot(notes)
-        except Exception as error:  # noqa: BLE001 (a stranger's code)
+        except Exception as error:  # noqa: BLE001 (another package's code)
             notes.add(f"no thumbnail: {self._failed(error)}")
             return None
         return found if isinstance(found, Plot) else None

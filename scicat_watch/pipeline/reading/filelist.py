@@ -2,7 +2,7 @@
 
 To a scan belong the files and folders whose names begin with its stem; of folders everything in them.
 The rule `exact` takes `scan_1` itself and what goes on with "." or "_": scan_1.nxs, scan_1_0001.tif, the
-folder scan_1_pilatus/, but not scan_10.nxs. Nothing in a name tells whether scan_1_2.nxs is another scan
+folder scan_1_pilatus/, but not scan_10.nxs. Nothing in a name says whether scan_1_2.nxs is another scan
 or a file of scan_1, and a file too many does less harm than one that the catalogue does not know: it is
 listed with both. The rule `prefix` takes every name that begins with the stem.
 """

@@ -66,7 +66,7 @@ def test_a_scan_without_files_and_thumbnail_is_a_dataset_alone() -> None:
 
 
 def test_notes_of_the_reading_are_kept() -> None:
-    assert "cut" in build(notes=("cut",)).notes
+    assert "no thumbnail" in build(notes=("no thumbnail",)).notes
 
 
 def test_a_comment_and_keywords_are_added() -> None:
@@ -137,7 +137,7 @@ def test_a_sample_is_looked_up_by_name_and_proposal() -> None:
     ]
 
 
-def test_the_schemas_own_sample_comes_first_and_others_are_told() -> None:
+def test_the_schemas_own_sample_comes_first_and_others_are_noted() -> None:
     bundle, _ = with_sample(SAMPLES, own="mine")
     assert bundle.dataset.fields["sampleId"] == "mine"
     assert any("s1, s2" in note for note in bundle.notes)

@@ -56,11 +56,11 @@ MISTAKES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("variables", "items", "told"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
+    ("variables", "items", "message"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
 )
-def test_what_can_never_come_true_is_a_mistake(variables: dict[str, Any], items: dict[str, Any], told: str) -> None:
+def test_what_can_never_come_true_is_a_mistake(variables: dict[str, Any], items: dict[str, Any], message: str) -> None:
     findings = examine(schema(variables, items))
-    assert any(re.search(told, str(finding)) for finding in findings if finding.mistake), findings
+    assert any(re.search(message, str(finding)) for finding in findings if finding.mistake), findings
 
 
 NOTES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
@@ -74,11 +74,11 @@ NOTES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("variables", "items", "told"), [row[1:] for row in NOTES], ids=[row[0] for row in NOTES])
-def test_what_works_but_is_odd_is_a_note(variables: dict[str, Any], items: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("variables", "items", "message"), [row[1:] for row in NOTES], ids=[row[0] for row in NOTES])
+def test_what_works_but_is_odd_is_a_note(variables: dict[str, Any], items: dict[str, Any], message: str) -> None:
     (finding,) = examine(schema(variables, items))
     assert not finding.mistake
-    assert re.search(told, finding.message)
+    assert re.search(message, finding.message)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_an_operator_and_a_source_of_another_package_are_used(install: Install) 
 
 
 @pytest.mark.parametrize(
-    ("to", "told"),
+    ("to", "reason"),
     [
         ("brings:broken", "'mine' of the package brings failed: KeyError"),
         ("brings:careless", "gave a int, not a Quantity"),
@@ -93,11 +93,11 @@ def test_an_operator_and_a_source_of_another_package_are_used(install: Install) 
         ("brings:failing", "is a function, not an Operator"),
     ],
 )
-def test_a_faulty_operator_costs_its_variable_and_is_told(install: Install, to: str, told: str) -> None:
+def test_a_faulty_operator_costs_its_variable_and_is_named(install: Install, to: str, reason: str) -> None:
     install("brings", {plugins.OPERATORS: {"mine": to}})
     result = with_operator("mine")
     assert result.bundle is not None
-    assert told in result.variables.failures["v"]
+    assert reason in result.variables.failures["v"]
 
 
 def test_a_package_that_ends_the_program_when_it_is_imported_does_not(install: Install) -> None:
@@ -107,7 +107,7 @@ def test_a_package_that_ends_the_program_when_it_is_imported_does_not(install: I
 
 
 @pytest.mark.parametrize(
-    ("to", "path", "told"),
+    ("to", "path", "reason"),
     [
         ("brings:Beamtime", "gone", "it is gone"),
         ("brings:Beamtime", "odd", "gave a int, not a Quantity"),
@@ -117,23 +117,23 @@ def test_a_package_that_ends_the_program_when_it_is_imported_does_not(install: I
         ("brings:twice", "p", "is a Operator, not a callable that makes a source"),
     ],
 )
-def test_a_faulty_source_costs_its_variables_and_is_told(install: Install, to: str, path: str, told: str) -> None:
+def test_a_faulty_source_costs_its_variables_and_is_named(install: Install, to: str, path: str, reason: str) -> None:
     install("brings", {plugins.SOURCES: {"MINE": to}})
     result = made({"v": {"source": "MINE", "path": path, "value_type": "string"}})
     assert result.bundle is not None
-    assert told in result.variables.failures["v"]
+    assert reason in result.variables.failures["v"]
 
 
 def test_built_in_names_cannot_be_taken(install: Install) -> None:
     install("brings", {plugins.OPERATORS: {"to_upper": "brings:twice"}, plugins.SOURCES: {"NXS": "brings:Beamtime"}})
     assert with_operator("to_upper").variables.known["v"].value == "AB"
-    told = plugin_problems()
-    assert len(told) == 2
-    assert all("of the package brings is not used: scicat-watch has a built-in" in problem for problem in told)
+    problems = plugin_problems()
+    assert len(problems) == 2
+    assert all("of the package brings is not used: scicat-watch has a built-in" in problem for problem in problems)
     assert SOURCES.names() == frozenset()
 
 
-def test_two_packages_with_one_name_are_told_and_neither_is_used(install: Install) -> None:
+def test_two_packages_with_one_name_are_reported_and_neither_is_used(install: Install) -> None:
     install("brings", {plugins.OPERATORS: {"twice": "brings:twice"}})
     install("brings_too", {plugins.OPERATORS: {"twice": "brings_too:twice"}})
     assert "neither is used" in with_operator("twice").variables.failures["v"]
@@ -146,12 +146,12 @@ def test_nothing_is_loaded_that_no_schema_wants(install: Install) -> None:
     assert OPERATORS.names() == {"mine"}
 
 
-def test_the_check_of_the_configuration_tells_what_is_wrong_with_packages(install: Install) -> None:
+def test_the_check_of_the_configuration_reports_what_is_wrong_with_packages(install: Install) -> None:
     readers = {"nxs": "brings:Beamtime", "spec": "brings:gone", "odd": "brings:twice"}
     install("brings", {plugins.OPERATORS: {"mine": "brings:failing"}, plugins.READERS: readers})
-    told = [mistake for mistake in examine_schemas(None).mistakes if mistake.startswith("plug-in: ")]
-    assert len(told) == 4
-    assert "'mine' of the package brings is a function, not an Operator" in told[0]
-    assert "'nxs' of the package brings is not used" in told[1]
-    assert "'odd' of the package brings is no reader" in told[2]
-    assert "'spec' of the package brings cannot be loaded" in told[3]
+    problems = [mistake for mistake in examine_schemas(None).mistakes if mistake.startswith("plug-in: ")]
+    assert len(problems) == 4
+    assert "'mine' of the package brings is a function, not an Operator" in problems[0]
+    assert "'nxs' of the package brings is not used" in problems[1]
+    assert "'odd' of the package brings is no reader" in problems[2]
+    assert "'spec' of the package brings cannot be loaded" in problems[3]

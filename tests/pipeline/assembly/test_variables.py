@@ -295,7 +295,7 @@ def literal(value: Any, kind: str = "string", **more: Any) -> dict[str, Any]:
     return {"source": "VALUE", "value": value, "value_type": kind} | more
 
 
-def test_variables_are_made_in_order_and_failures_are_told_with_their_cause() -> None:
+def test_variables_are_made_in_order_and_failures_are_reported_with_their_cause() -> None:
     result = made(
         {"b": literal("<a>"), "a": literal("12.5", "integer"), "c": literal("x <a>"), "d": literal("3", "integer")}
     )

@@ -1,4 +1,4 @@
-"""Every well-formed HDF5 file gives a reading whose tree a catalogue can be told, whatever it holds."""
+"""Every well-formed HDF5 file gives a reading whose tree a catalogue can hold, whatever is in it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _dataset(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_every_kind_of_value_is_told(tmp_path: Path, name: str) -> None:
+def test_every_kind_of_value_is_taken(tmp_path: Path, name: str) -> None:
     value = VALUES[name]
 
     def fill(entry: h5py.Group) -> None:
@@ -157,7 +157,7 @@ def test_whole_numbers_of_any_size_keep_their_value(tmp_path: Path) -> None:
     assert reading.notes == ()
 
 
-def test_attributes_of_megabytes_are_told_as_far_as_there_is_room(tmp_path: Path) -> None:
+def test_attributes_of_megabytes_are_taken_as_far_as_there_is_room(tmp_path: Path) -> None:
     folder = _write(tmp_path, lambda entry: ODDITIES["large_attributes"](entry, tmp_path), libver="latest")
     tree = _read(folder).trees["all"]
     assert len(tree["n"]["text"]) == 2_000_000
@@ -166,7 +166,7 @@ def test_attributes_of_megabytes_are_told_as_far_as_there_is_room(tmp_path: Path
     small = read(job(scan(folder, "scan_1"), _schema(), metadata_limit=100_000))
     assert len(json.dumps(small.trees["all"])) <= 100_000
     assert "text" not in small.trees["all"]["n"]
-    assert any("/entry/n@text" in cut for cut in small.truncations)
+    assert any("/entry/n@text" in truncation for truncation in small.truncations)
 
 
 @pytest.mark.parametrize("limit", [1024, 20_000, 300_000])

@@ -138,7 +138,7 @@ def test_broken_links_are_missing_and_not_forbidden(beamtime: Path) -> None:
         assert links.check(links.find("/entry")) == ""
 
 
-def test_external_storage_outside_is_not_read_and_its_shape_is_told(beamtime: Path, secret: Path) -> None:
+def test_external_storage_outside_is_not_read_and_its_shape_is_known(beamtime: Path, secret: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         stored = [(str(secret / "secret.txt"), 0, len(SECRET))]
         entry.create_dataset("stolen", (len(SECRET),), "u1", external=stored)

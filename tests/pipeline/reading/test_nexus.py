@@ -102,7 +102,7 @@ def test_every_kind_of_field_has_a_sensible_form(tmp_path: Path) -> None:
     }
 
 
-def test_text_that_is_filled_up_with_spaces_is_told_without_them(tmp_path: Path) -> None:
+def test_text_that_is_filled_up_with_spaces_is_taken_without_them(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         kind = h5t.C_S1.copy()
         kind.set_size(8)
@@ -299,7 +299,7 @@ def test_hard_links_that_double_at_every_level_are_truncated(tmp_path: Path) -> 
     assert any("truncated" in note for note in notes.all())
 
 
-def test_a_field_with_a_huge_shape_is_told_and_not_read(tmp_path: Path) -> None:
+def test_a_field_with_a_huge_shape_is_named_and_not_read(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         entry.create_dataset("huge", (1 << 40,), "f8", chunks=(1024,), compression="gzip")
         entry.create_dataset("wide", (1,), "S900000000", chunks=(1,))

@@ -146,7 +146,7 @@ def test_what_a_packages_reader_gives_is_kept_within_the_limit(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("packages")
-def test_a_tree_that_fails_is_told(tmp_path: Path) -> None:
+def test_a_tree_that_fails_is_noted(tmp_path: Path) -> None:
     (tmp_path / "scan_1.spec").write_text("no tree=1")
     reading = read(job(scan(tmp_path, "scan_1", "scan_1.spec")))
     assert reading.trees["tree"] == {}

@@ -124,7 +124,7 @@ def test_a_schema_file_says_it_in_lists_or_with_commas() -> None:
         ({"attributes": "some"}, "true or false"),
     ],
 )
-def test_mistakes_in_it_are_told(keys: dict[str, Any], words: str) -> None:
+def test_mistakes_in_it_are_reported(keys: dict[str, Any], words: str) -> None:
     schema, mistakes = _parsed(**keys)
     assert schema is None
     assert words in str(mistakes[0])
