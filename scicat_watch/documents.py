@@ -1,18 +1,26 @@
-"""What a catalogue is given for one scan: a dataset, its file list, its thumbnail.
+"""What a catalogue is given for one scan: a dataset, its file list, its thumbnail; and their one JSON form.
 
 Field names are those of SciCat's API v3; `catalogue` translates for other APIs. Everything here is
-strict JSON by construction: see `strict` and `scientific_metadata`.
+strict JSON by construction: see `strict` and `scientific_metadata`. A bundle as JSON (`Bundle.as_json`,
+`Bundle.from_json`) is
+
+    {"dataset": {…}, "origdatablocks": [{"size", "dataFileList", "chkAlg"}], "attachments": [{"thumbnail", "caption"}],
+     "notes": ["…"]}
+
+where the lists may be missing if they are empty, and the thumbnail is a PNG as data URL.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from scicat_watch.errors import AssemblyError
+from scicat_watch.words import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,16 @@ class DataFile:
         known |= {"uid": self.uid, "gid": self.gid, "perm": self.perm, "chk": self.chk}
         return {name: value for name, value in known.items() if value is not None}
 
+    @classmethod
+    def from_json(cls, entry: Any, place: str = "the data file") -> Self:
+        """The file that `as_json` made `entry` of; `AssemblyError` with what is wrong at which `place`."""
+        known = _object(entry, place, tuple(one.name for one in fields(cls)), needed=("path", "time"))
+        size = known.get("size")
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+            raise AssemblyError(f"{place}.size is {size!r:.80}, but must be a number of bytes")
+        texts = {name: _text_at(known[name], f"{place}.{name}") for name in known if name != "size"}
+        return cls(size=size, **texts)
+
 
 @dataclass(frozen=True, slots=True)
 class OrigDatablock:
@@ -81,6 +99,14 @@ class OrigDatablock:
             body["chkAlg"] = self.checksums
         return body
 
+    @classmethod
+    def from_json(cls, body: Any, place: str = "the datablock") -> Self:
+        """The list that `as_json` made `body` of; its `size` is added up anew. Errors as for `DataFile`."""
+        known = _object(body, place, ("size", "dataFileList", "chkAlg"), needed=("dataFileList",))
+        entries = _list(known["dataFileList"], f"{place}.dataFileList")
+        files = (DataFile.from_json(entry, f"{place}.dataFileList[{n}]") for n, entry in enumerate(entries))
+        return cls(tuple(files), _text_at(known.get("chkAlg", ""), f"{place}.chkAlg"))
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -92,7 +118,24 @@ class Attachment:
     @property
     def thumbnail(self) -> str:
         """The thumbnail as a data URL, which is what SciCat's front ends show."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+        return _DATA_URL + base64.b64encode(self.png).decode("ascii")
+
+    def as_json(self) -> dict[str, Any]:
+        """The thumbnail, and the caption if there is one."""
+        return {"thumbnail": self.thumbnail} | ({"caption": self.caption} if self.caption else {})
+
+    @classmethod
+    def from_json(cls, body: Any, place: str = "the attachment") -> Self:
+        """The attachment that `as_json` made `body` of. Errors as for `DataFile`."""
+        known = _object(body, place, ("thumbnail", "caption"), needed=("thumbnail",))
+        url = _text_at(known["thumbnail"], f"{place}.thumbnail")
+        if not url.startswith(_DATA_URL):
+            raise AssemblyError(f"{place}.thumbnail is no PNG as data URL: it does not begin with {_DATA_URL}")
+        try:
+            png = base64.b64decode(url.removeprefix(_DATA_URL), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise AssemblyError(f"{place}.thumbnail is not base64: {error}") from None
+        return cls(png, _text_at(known.get("caption", ""), f"{place}.caption"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +147,72 @@ class Bundle:
     attachments: tuple[Attachment, ...] = ()
     notes: tuple[str, ...] = ()
     """For people: what could not be had, and was left out."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The bundle as strict JSON, from which `from_json` makes an equal one."""
+        whole: dict[str, Any] = {
+            "dataset": dict(self.dataset.fields),
+            "origdatablocks": [block.as_json() for block in self.datablocks],
+            "attachments": [attachment.as_json() for attachment in self.attachments],
+            "notes": list(self.notes),
+        }
+        return {name: strict(part) for name, part in whole.items()}
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """The bundle that `as_json` made `document` of, or that a person edited or wrote.
+
+        `AssemblyError` with what is wrong and where, e.g. "origdatablocks[0].dataFileList[3].size is 'x', but …".
+        That the dataset has all that a catalogue demands, the catalogue says.
+        """
+        known = _object(document, "", ("dataset", "origdatablocks", "attachments", "notes"), needed=("dataset",))
+        blocks, attachments, notes = (
+            [(one, f"{name}[{number}]") for number, one in enumerate(_list(known.get(name, []), name))]
+            for name in ("origdatablocks", "attachments", "notes")
+        )
+        return cls(
+            Dataset(strict(_object(known["dataset"], "dataset"))),
+            tuple(OrigDatablock.from_json(*one) for one in blocks),
+            tuple(Attachment.from_json(*one) for one in attachments),
+            tuple(_text_at(*one) for one in notes),
+        )
+
+
+_DATA_URL = "data:image/png;base64,"
+
+
+def _object(
+    value: Any, place: str, allowed: tuple[str, ...] | None = None, needed: tuple[str, ...] = ()
+) -> Mapping[str, Any]:
+    """`value` as a JSON object with only `allowed` members, `needed` ones among them; None: any are."""
+    if not isinstance(value, Mapping):
+        raise AssemblyError(f"{place or 'the document'} is {_kind(value)}, but must be an object")
+    dot = f"{place}." if place else ""
+    for name in value:
+        if not isinstance(name, str) or (allowed is not None and name not in allowed):
+            raise AssemblyError(f"{dot}{name} is not known here{nearest(str(name), allowed or ())}")
+    for name in needed:
+        if name not in value:
+            raise AssemblyError(f"{dot}{name} is missing")
+    return value
+
+
+def _list(value: Any, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise AssemblyError(f"{place} is {_kind(value)}, but must be a list")
+    return value
+
+
+def _text_at(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise AssemblyError(f"{place} is {_kind(value)}, but must be text")
+    return _text(value)
+
+
+def _kind(value: Any) -> str:
+    """What JSON calls it."""
+    names = {type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+    return names.get(type(value), "an object" if isinstance(value, Mapping) else f"a {type(value).__name__}")
 
 
 def strict(value: Any) -> Any:

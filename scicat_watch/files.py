@@ -43,11 +43,10 @@ def read_ordinary(path: Path, largest: int) -> bytes:
     try:
         if _ordinary(descriptor, path).st_size > largest:
             raise OSError(errno.EFBIG, f"has more than {largest >> 20} MB", os.fspath(path))
-    except OSError:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
         os.close(descriptor)
-        raise
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
 
 
 def _ordinary(descriptor: int, path: Path) -> os.stat_result:
@@ -87,13 +86,26 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+class Roots:
+    """Directories that a path must not leave; their own links are followed once, when this is made."""
+
+    def __init__(self, roots: Iterable[Path]) -> None:
+        self._roots = tuple(os.path.realpath(root).rstrip("/") + "/" for root in roots)
+
+    def real(self, path: str | Path) -> str | None:
+        """`path` with all links followed; None if that is neither one of the directories nor below one."""
+        real = os.path.realpath(path)
+        # What is still a link leads round in circles.
+        return real if f"{real}/".startswith(self._roots) and not os.path.islink(real) else None  # noqa: PTH114
+
+    def hold(self, path: str | Path) -> bool:
+        """Whether `path`, with all links followed, is one of the directories or below one."""
+        return self.real(path) is not None
+
+
 def inside(path: Path, roots: Iterable[Path]) -> bool:
     """Whether `path`, with all links followed, is one of `roots` or below one."""
-    try:
-        real = path.resolve()
-        return any(real.is_relative_to(root.resolve()) for root in roots)
-    except RuntimeError:  # Links in a circle, as Python before 3.13 says it: they lead nowhere.
-        return False
+    return Roots(roots).hold(path)
 
 
 def _umask() -> int:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_watch.documents import Attachment, DataFile, Dataset, OrigDatablock, scientific_metadata, strict
+from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock, scientific_metadata, strict
 from scicat_watch.errors import AssemblyError
 
 _leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -85,3 +85,96 @@ def test_a_dataset_tells_its_own_names() -> None:
     dataset = Dataset({"pid": "1/a", "ownerGroup": "g", "sourceFolder": "/bt"})
     assert (dataset.pid, dataset.owner_group, dataset.source_folder) == ("1/a", "g", "/bt")
     assert Dataset({}).pid == ""
+
+
+_strict_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+_maybe = st.none() | _strict_texts
+_files = st.builds(
+    DataFile, _strict_texts, st.none() | st.integers(min_value=0), _strict_texts, _maybe, _maybe, _maybe, _maybe
+)
+_bundles = st.builds(
+    Bundle,
+    st.builds(Dataset, st.dictionaries(_strict_texts, _trees.map(strict), max_size=4)),
+    st.lists(
+        st.builds(OrigDatablock, st.lists(_files, max_size=3).map(tuple), st.sampled_from(["", "sha256"])), max_size=2
+    ).map(tuple),
+    st.lists(st.builds(Attachment, st.binary(), _strict_texts), max_size=2).map(tuple),
+    st.lists(_strict_texts, max_size=2).map(tuple),
+)
+
+
+@given(_bundles)
+def test_a_bundle_comes_back_equal_from_its_json(bundle: Bundle) -> None:
+    written = json.dumps(bundle.as_json(), allow_nan=False, ensure_ascii=False)
+    written.encode("utf-8")
+    again = Bundle.from_json(json.loads(written))
+    assert again == bundle
+    assert list(again.dataset.fields) == list(bundle.dataset.fields)
+    assert again.as_json() == bundle.as_json()
+
+
+def _document() -> dict[str, Any]:
+    file = {"path": "a.nxs", "size": 5, "time": "2099-01-01T00:00:00Z"}
+    return {
+        "dataset": {"pid": "1/a", "scientificMetadata": {"energy": {"value": 9.5, "unit": "keV"}}},
+        "origdatablocks": [{"size": 5, "dataFileList": [file], "chkAlg": "sha256"}],
+        "attachments": [{"thumbnail": "data:image/png;base64,iVBORw==", "caption": "counts"}],
+        "notes": ["no sample"],
+    }
+
+
+def test_the_json_form_of_a_bundle_is_the_documented_one() -> None:
+    bundle = Bundle(
+        Dataset(_document()["dataset"]),
+        (OrigDatablock((DataFile("a.nxs", 5, "2099-01-01T00:00:00Z"),), "sha256"),),
+        (Attachment(b"\x89PNG", "counts"),),
+        ("no sample",),
+    )
+    assert bundle.as_json() == _document()
+    assert Bundle.from_json(_document()) == bundle
+    assert Bundle.from_json({"dataset": {"pid": "1/a"}}) == Bundle(Dataset({"pid": "1/a"}))
+
+
+def test_the_size_of_an_edited_file_list_is_added_up_anew() -> None:
+    document = _document()
+    del document["origdatablocks"][0]["dataFileList"][0]
+    assert Bundle.from_json(document).datablocks[0].as_json()["size"] == 0
+
+
+def test_what_json_readers_let_through_is_made_strict() -> None:
+    edited = json.loads('{"dataset": {"temperature": NaN, "title": "a\\u0000b"}}')
+    assert Bundle.from_json(edited).dataset.fields == {"temperature": None, "title": "ab"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ((), [], "the document is a list, but must be an object"),
+        ((), {}, "dataset is missing"),
+        (("dataset",), "x", "dataset is text, but must be an object"),
+        (("datasets",), {}, "datasets is not known here; did you mean 'dataset'"),
+        (("origdatablocks",), {}, "origdatablocks is an object, but must be a list"),
+        (("origdatablocks", 0), None, r"origdatablocks\[0\] is null"),
+        (("origdatablocks", 0), {"size": 0}, r"origdatablocks\[0\].dataFileList is missing"),
+        (("origdatablocks", 0, "chkAlg"), 5, r"origdatablocks\[0\].chkAlg is a number, but must be text"),
+        (("origdatablocks", 0, "dataFileList", 0, "size"), "5", r"dataFileList\[0\].size is '5', but must be a number"),
+        (("origdatablocks", 0, "dataFileList", 0, "size"), -1, r"dataFileList\[0\].size is -1"),
+        (("origdatablocks", 0, "dataFileList", 0, "size"), True, r"dataFileList\[0\].size is True"),
+        (("origdatablocks", 0, "dataFileList", 0, "path"), None, r"dataFileList\[0\].path is null"),
+        (("origdatablocks", 0, "dataFileList", 0, "sise"), 5, r"sise is not known here; did you mean 'size'"),
+        (("attachments", 0, "thumbnail"), "iVBORw==", r"attachments\[0\].thumbnail is no PNG as data URL"),
+        (("attachments", 0, "thumbnail"), "data:image/png;base64,iVBO*", r"attachments\[0\].thumbnail is not base64"),
+        (("attachments", 0, "caption"), 1, r"attachments\[0\].caption is a number"),
+        (("notes", 0), False, r"notes\[0\] is true or false, but must be text"),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_named_with_its_place(
+    place: tuple[str | int, ...], value: Any, message: str
+) -> None:
+    document: Any = {"": _document()}
+    inner, name = document, ""
+    for step in place:
+        inner, name = inner[name], step  # type: ignore[assignment]
+    inner[name] = value
+    with pytest.raises(AssemblyError, match=message):
+        Bundle.from_json(document[""])

@@ -26,7 +26,7 @@ PARAMETERS = frozenset(
     {"discovery.rules", "ledger.rules", "pipeline.handover", "catalogue.options", "embedded.options"}
 )
 """What each room is told, as frozen dataclasses of its own; `settings` builds them."""
-BORDER = frozenset({"pipeline.handover", "pipeline.schema"})
+BORDER = frozenset({"pipeline.handover", "pipeline.schema", "pipeline.plugins"})
 """What both sides of the process border know."""
 PLAN: dict[str, tuple[frozenset[str], str]] = {
     "model": (frozenset(), "model imports nothing of ours"),
@@ -38,6 +38,7 @@ PLAN: dict[str, tuple[frozenset[str], str]] = {
     "catalogue": (BASE, "catalogue imports only the base, and no other room"),
     "embedded": (BASE, "embedded imports only the base, and no other room"),
     "pipeline.handover": (BASE | {"pipeline.schema"}, "handover knows only the base and the schema language"),
+    "pipeline.plugins": (BASE, "what finds other packages' plug-ins knows only the base"),
     "pipeline.schema": (BASE, "the schema language knows only the base: neither reading nor assembly"),
     "pipeline.reading": (BASE | BORDER, "reading and assembly meet in handover and schema only"),
     "pipeline.assembly": (BASE | BORDER, "reading and assembly meet in handover and schema only"),
@@ -203,7 +204,7 @@ def test_every_pure_module_of_the_plan_is_there() -> None:
 
 def test_only_the_site_wires_the_rooms() -> None:
     """Who makes a catalogue, an embedded catalogue or readers from settings."""
-    wiring = {"scicat_watch.catalogue.scicat.connect", "scicat_watch.pipeline.schema.library"}
+    wiring = {"scicat_watch.catalogue.scicat.connect", "scicat_watch.pipeline.assembly.schemas"}
     known = modules(SOURCE)
     makers = {
         one.module

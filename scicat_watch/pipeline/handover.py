@@ -101,4 +101,4 @@ class Reading:
     truncations: tuple[str, ...] = ()
     """What is missing in the trees because it is too much; also in the notes. The dataset says so."""
     notes: tuple[str, ...] = ()
-    """For people: what was cut, not followed, or not drawn, and why."""
+    """For people: what was left out, not followed, or not drawn, and why."""

@@ -11,8 +11,8 @@ from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.events.inotify import silent
 from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
-from scicat_watch.pipeline.assembly import plugins
-from scicat_watch.pipeline.schema import library
+from scicat_watch.pipeline import plugins
+from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.settings.model import Settings
 
 
@@ -42,11 +42,11 @@ def examine(settings: Settings, *, ask: bool) -> Findings:
 def examine_schemas(place: Path | None) -> Findings:
     """Check the metadata schemas of a directory, or one file; None: those that are shipped."""
     findings = Findings()
-    known = library.check(place)
+    known, found = schemas.check(place)
     findings.mistakes += [str(problem) for problem in known.problems]
-    findings.mistakes += [str(finding) for finding in known.findings if finding.mistake]
+    findings.mistakes += [str(finding) for finding in found if finding.mistake]
     findings.mistakes += [f"plug-in: {problem}" for problem in _plugins()]
-    findings.remarks += [*known.passed_over, *(str(finding) for finding in known.findings if not finding.mistake)]
+    findings.remarks += [*known.passed_over, *(str(finding) for finding in found if not finding.mistake)]
     if not known.schemas and not known.problems:
         findings.mistakes.append(f"{place}: there is no usable metadata schema (*.imsc.yml)")
     return findings
@@ -54,11 +54,12 @@ def examine_schemas(place: Path | None) -> Findings:
 
 def _plugins() -> list[str]:
     """What is wrong with what other packages bring."""
-    if not plugins.names(plugins.READERS):
-        return plugins.problems()
-    from scicat_watch.pipeline.reading import choose  # Brings h5py along.
+    problems = schemas.plugin_problems()
+    if plugins.installed(plugins.READERS):
+        from scicat_watch.pipeline.reading.choose import READERS  # Brings h5py along.
 
-    return [*plugins.problems(), *choose.problems()]
+        problems += READERS.problems()
+    return problems
 
 
 def _schemas(settings: Settings, findings: Findings) -> None:

@@ -15,7 +15,8 @@ from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import ScicatWatchError, Unavailable
 from scicat_watch.model import Beamtime, Outcome, Stamps, Status
-from scicat_watch.pipeline.assembly.assemble import assemble
+from scicat_watch.pipeline.assembly.assemble import Additions, assemble
+from scicat_watch.pipeline.assembly.sources.source import Context
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.service.executors.executor import Running
 
@@ -93,9 +94,8 @@ class Ingestor:
                     raise Stopped
                 raise Unavailable(f"the catalogue at {site.catalogue_url} did not come back")
             try:
-                bundle = assemble(
-                    reading, under_way.beamtime, site.lookups, site.clock, comment=under_way.ready.comment
-                )
+                context = Context(reading, under_way.beamtime, site.lookups, site.clock)
+                bundle = assemble(context, additions=Additions(under_way.ready.comment)).documents()
                 return site.publisher.publish(bundle, site.policy), bundle
             except Unavailable as error:
                 tries += 1

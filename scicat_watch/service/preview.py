@@ -18,9 +18,10 @@ from scicat_watch.discovery.watch import BeamtimeWatch
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import BeamtimeError, CatalogueError, Refused, ScicatWatchError, Unavailable
 from scicat_watch.model import Scan
-from scicat_watch.pipeline.assembly.assemble import Assembled, AssemblyOptions, prepare
+from scicat_watch.pipeline.assembly.assemble import NATIVE, Additions, Assembled, AssemblyOptions, assemble
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
-from scicat_watch.pipeline.assembly.variables import Made
+from scicat_watch.pipeline.assembly.sources.source import Context
+from scicat_watch.pipeline.assembly.variables import Evaluated
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.schema.model import Schema
 from scicat_watch.service.site import find_catalogue, load_schemas, open_executor, read_job, read_ledger, this_host
@@ -37,7 +38,7 @@ class Preview:
     """The one that fits."""
     passed_over: Mapping[str, str] = field(default_factory=dict)
     """The other schemas by id, with the reason why they are not taken."""
-    variables: tuple[Made, ...] = ()
+    variables: tuple[Evaluated, ...] = ()
     """Those of the schema, in order."""
     bundle: Bundle | None = None
     """The documents; None if there can be none."""
@@ -56,7 +57,7 @@ class Previewer:
 
     def __init__(self, settings: Settings, options: AssemblyOptions | None = None, clock: Clock | None = None) -> None:
         """Raises `ConfigError` if there is no usable schema."""
-        self._settings, self._options = settings, options
+        self._settings, self._options = settings, options or NATIVE
         self._clock = clock or SystemClock()
         self.library = load_schemas(settings)
         self.catalogue_url, self._publisher = find_catalogue(settings, self._clock)
@@ -104,10 +105,8 @@ class Previewer:
         except ScicatWatchError as error:
             return Preview(scan, problem=str(error))
         self._lookups.unavailable = ""
-        made = prepare(
-            reading, beamtime, self._lookups, self._clock, comment=ready.comment, options=self._options
-        )  # fmt: skip
-        return self._shown(reading, made)
+        context = Context(reading, beamtime, self._lookups, self._clock)
+        return self._shown(reading, assemble(context, self._options, Additions(ready.comment)))
 
     def _shown(self, reading: Reading, made: Assembled) -> Preview:
         passed_over = dict(reading.passed_over)
@@ -131,7 +130,7 @@ class Previewer:
             reading.scan,
             reading.schema,
             passed_over,
-            made.variables.made,
+            made.variables.evaluated,
             bundle,
             found,
             problem=problem,

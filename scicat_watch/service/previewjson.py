@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from scicat_watch.catalogue.difference import Difference
 from scicat_watch.documents import strict
 from scicat_watch.errors import AssemblyError
-from scicat_watch.pipeline.assembly.variables import Made
+from scicat_watch.pipeline.assembly.variables import Evaluated
 from scicat_watch.pipeline.schema.model import Variable
 from scicat_watch.service.preview import Preview
 
@@ -27,10 +28,10 @@ def as_json(preview: Preview) -> dict[str, Any]:
     }
     bundle = preview.bundle
     if bundle is not None:
-        shown["dataset"] = dict(bundle.dataset.fields)
-        shown["origdatablocks"] = [block.as_json() for block in bundle.datablocks]
+        whole = replace(bundle, attachments=()).as_json()
+        shown["dataset"], shown["origdatablocks"] = whole["dataset"], whole["origdatablocks"]
         shown["thumbnails"] = [{"caption": one.caption, "bytes": len(one.png)} for one in bundle.attachments]
-        shown["notes"] = list(bundle.notes)
+        shown["notes"] = whole["notes"]
     return shown
 
 
@@ -42,7 +43,7 @@ def _place(variable: Variable) -> str:
     return variable.path or variable.url or str(variable.arguments.get("field", ""))
 
 
-def _variable(made: Made) -> dict[str, Any]:
+def _variable(made: Evaluated) -> dict[str, Any]:
     variable = made.variable
     shown: dict[str, Any] = {
         "name": variable.name,
@@ -60,7 +61,7 @@ def _variable(made: Made) -> dict[str, Any]:
     return shown | {"by_default": made.reason} if made.by_default else shown
 
 
-def _converted(made: Made) -> bool:
+def _converted(made: Evaluated) -> bool:
     """Whether the value differs from what its source gave, in type or content."""
     if made.found is None or made.quantity is None:
         return False

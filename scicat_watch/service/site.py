@@ -19,9 +19,10 @@ from scicat_watch.errors import CatalogueError, ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.handover import ReadJob
-from scicat_watch.pipeline.schema import library
+from scicat_watch.pipeline.schema.library import Library
 from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.executors.executor import Executor
 from scicat_watch.service.executors.local import LocalExecutor
@@ -93,9 +94,9 @@ def this_host() -> str:
     return socket.gethostname().partition(".")[0]
 
 
-def load_schemas(settings: Settings) -> library.Library:
+def load_schemas(settings: Settings) -> Library:
     """The metadata schemas; `ConfigError` if none is usable."""
-    found = library.load(settings.schemas.directory)
+    found = schemas.load(settings.schemas.directory)
     if not found.schemas:
         raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
     return found
@@ -126,9 +127,9 @@ def open_executor(settings: Settings, clock: Clock) -> Executor:
     return LocalExecutor(settings.reading.workers, settings.reading.limits(), clock)
 
 
-def read_job(scan: Scan, beamtime: Beamtime, schemas: library.Library, settings: Settings) -> ReadJob:
+def read_job(scan: Scan, beamtime: Beamtime, library: Library, settings: Settings) -> ReadJob:
     """What a reading process is to do for a scan."""
-    return ReadJob(scan, beamtime, schemas.schemas, settings.reading.limits(), (beamtime.directory,))
+    return ReadJob(scan, beamtime, library.schemas, settings.reading.limits(), (beamtime.directory,))
 
 
 def catalogue_process(settings: Settings) -> CatalogueProcess:

@@ -11,21 +11,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import h5py
 
+from scicat_watch.clock import SystemClock
 from scicat_watch.errors import Refused
-from scicat_watch.model import Beamtime, Scan
+from scicat_watch.model import Beamtime
 from scicat_watch.pipeline.assembly.assemble import assemble
+from scicat_watch.pipeline.assembly.schemas import load
+from scicat_watch.pipeline.assembly.sources.source import Context
 from scicat_watch.pipeline.handover import ReadJob, ReadLimits
 from scicat_watch.pipeline.reading.read import read
-from scicat_watch.pipeline.schema.library import load
 from scicat_watch.pipeline.schema.model import Item, Schema, TreeOptions, Variable
+from tests import makers
 from tests.benchmarks.table import head, interleaved, milliseconds, note, show, timed
 
 ASKED = ("instrument/detector",)
@@ -51,7 +51,7 @@ def hundred_groups(place: Path, rounds: int) -> None:
     job = job_of(path, nexus_schema())
 
     def ours() -> None:
-        assemble(read(job), job.beamtime, nobody, Clock())
+        assemble(Context(read(job), job.beamtime, nobody, SystemClock())).documents()
 
     theirs, mine = interleaved(rounds, lambda: h5py_pass(path), ours)
     note("100 groups, 1,000 fields: one h5py pass over values and attributes", milliseconds(theirs))
@@ -136,20 +136,9 @@ def asking() -> Schema:
 
 def job_of(path: Path, schema: Schema, thumbnails: bool = False) -> ReadJob:
     directory = path.parent
-    scan = Scan("bench", directory, path.stem, path.stem, path)
+    scan = makers.scan(directory, path.stem, path, beamtime="bench")
     beamtime = Beamtime("bench", directory, {"title": "bench"}, None)
     return ReadJob(scan, beamtime, (schema,), ReadLimits(thumbnails=thumbnails), (directory,))
-
-
-class Clock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def wait(self, seconds: float, stopping: threading.Event) -> bool:
-        return stopping.wait(seconds)
 
 
 def nobody(url: str) -> Any:

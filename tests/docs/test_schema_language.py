@@ -12,8 +12,9 @@ from scicat_watch.pipeline.assembly.convert import CONVERSIONS
 from scicat_watch.pipeline.assembly.lint import examine
 from scicat_watch.pipeline.assembly.operators import OPERATORS
 from scicat_watch.pipeline.assembly.reference import TABLES, filled_in
+from scicat_watch.pipeline.assembly.sources import table
 from scicat_watch.pipeline.schema import model as schema
-from scicat_watch.pipeline.schema.model import FIELD_TYPES, FORMS, NEEDED_BY_SOURCE, TreeOptions, parse
+from scicat_watch.pipeline.schema.model import FIELD_TYPES, FORMS, TreeOptions, parse
 from scicat_watch.pipeline.schema.selector import FUNCTIONS, SOURCES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/schemas.md"
@@ -30,7 +31,7 @@ def test_the_generated_tables_are_those_of_the_program(page: str) -> None:
 
 
 def test_every_key_and_word_is_described(page: str) -> None:
-    words = [*NEEDED_BY_SOURCE, *FIELD_TYPES, *FORMS, *SOURCES, *FUNCTIONS]
+    words = [*table.BY_NAME, *FIELD_TYPES, *FORMS, *SOURCES, *FUNCTIONS]
     words += [field.name for field in dataclasses.fields(TreeOptions)]
     words += ["id", "name", "instrument", "order", "selector", "variables", "schema", "sample_attachment"]
     words += [*schema._TOP, *schema._VARIABLE, *schema._ITEM, *schema._TREE]

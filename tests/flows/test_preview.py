@@ -267,7 +267,7 @@ def test_a_package_with_an_operator_a_source_and_a_reader_is_installed_and_used(
     )  # fmt: skip
     without = shown(site, beamtime / "raw" / "ramp_1.steps", status=1)
     assert "cannot be opened as HDF5" in without["problem"]
-    environment = os.environ | {"PYTHONPATH": str(place)}
+    environment = os.environ | {"PYTHONPATH": f"{place}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     arguments = ["preview", str(beamtime / "raw" / "ramp_1.steps"), "--json", "-c", str(site.config)]
     ended = subprocess.run(
         [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=90, check=False

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.documents import DataFile
+from scicat_watch.documents import Bundle, DataFile
 from scicat_watch.errors import Refused
 from scicat_watch.model import Beamtime, Scan
+from scicat_watch.pipeline.assembly.assemble import NATIVE, Additions, AssemblyOptions, assemble
+from scicat_watch.pipeline.assembly.schemas import load
+from scicat_watch.pipeline.assembly.sources.source import Context, LookUp
 from scicat_watch.pipeline.handover import FieldValue, Reading, Unread
-from scicat_watch.pipeline.schema.library import load
 from scicat_watch.pipeline.schema.model import Schema, parse
+from tests import makers
+from tests.fakes import FakeClock
 
+ID = "20990042"
 PERSON = {"firstname": "Lee", "lastname": "Leader", "email": "lee.leader@lab.example", "username": "lleader"}
-
-
-class TestClock:
-    """A clock that only moves when told."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
-
-    def wait(self, seconds: float, stopping: threading.Event) -> bool:
-        self.advance(seconds)
-        return stopping.is_set()
-
-    def advance(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
 
 
 def nobody(url: str) -> Any:
@@ -79,15 +60,12 @@ ENOUGH = {
 
 
 def beamtime(directory: Path = Path("/gpfs/current"), generated: bool = False, **metadata: Any) -> Beamtime:
-    known = {"beamtimeId": "20990042", "corePath": "/core", "title": "Spin waves", "facility": "", "beamline": ""}
-    people = {"leader": PERSON, "pi": PERSON, "applicant": PERSON}
-    file = None if generated else directory / "beamtime-metadata-20990042.json"
-    return Beamtime("20990042", directory, known | people | metadata, file)
+    known = {"corePath": "/core", "facility": "", "beamline": "", "leader": PERSON, "pi": PERSON, "applicant": PERSON}
+    return makers.beamtime(directory, ID, generated=generated, **known | metadata)
 
 
-def scan(name: str = "scan_1", directory: Path = Path("/gpfs/current/raw"), master: str = ".nxs") -> Scan:
-    place = directory / name
-    return Scan("20990042", directory, name, name, place.with_name(place.name + master) if master else None)
+def scan(name: str = "scan_1", directory: Path = Path("/gpfs/current/raw"), master: str | None = ".nxs") -> Scan:
+    return makers.scan(directory, name, master, beamtime=ID)
 
 
 def reading(
@@ -97,6 +75,21 @@ def reading(
     files = (DataFile(f"{about.name}.nxs", 7, "2099-05-04T10:00:00+00:00"),)
     read = Reading(about, of, values=values or {}, files=files, first_time=4081572000.0, last_time=4081572060.5)
     return replace(read, **more)
+
+
+def context(read: Reading, of: Beamtime | None = None, look_up: LookUp = nobody) -> Context:
+    return Context(read, of or beamtime(), look_up, FakeClock())
+
+
+def documents(
+    read: Reading,
+    of: Beamtime | None = None,
+    look_up: LookUp = nobody,
+    options: AssemblyOptions = NATIVE,
+    additions: Additions | None = None,
+) -> Bundle:
+    """The documents of a reading."""
+    return assemble(context(read, of, look_up), options, additions or Additions()).documents()
 
 
 def text(value: str) -> FieldValue:

@@ -9,10 +9,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scicat_watch.model import Beamtime, Scan
+from scicat_watch.model import Scan
 from scicat_watch.pipeline.handover import ReadJob, ReadLimits
 from scicat_watch.pipeline.reading.nexus.links import Links
 from scicat_watch.pipeline.schema.model import Item, Schema, TreeOptions, Variable
+from tests import makers
 
 
 def group(parent: Any, name: str, nx_class: str, **attributes: Any) -> h5py.Group:
@@ -24,12 +25,10 @@ def group(parent: Any, name: str, nx_class: str, **attributes: Any) -> h5py.Grou
 
 
 def nexus(path: Path, fill: Callable[[h5py.Group], None] | None = None) -> Path:
-    """A file with one NXentry "entry", which `fill` fills."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        entry = group(file, "entry", "NXentry")
-        if fill is not None:
-            fill(entry)
+    """A file with one NXentry "entry", which `fill` fills; without it, it is empty, and nothing is its default."""
+    path = makers.nexus(path, fill or (lambda _: None))
+    with h5py.File(path, "r+") as file:
+        del file.attrs["default"]
     return path
 
 
@@ -49,8 +48,7 @@ def opened(path: Path, *roots: Path) -> Links:
 
 def scan(directory: Path, name: str, master: str | None = None, **more: Any) -> Scan:
     found = directory / (master or f"{name}.nxs")
-    more.setdefault("stem", name)
-    return Scan("20990042", directory, name, master=found if found.exists() else None, **more)
+    return makers.scan(directory, name, found if found.exists() else None, **{"beamtime": "20990042"} | more)
 
 
 def schema(variables: Sequence[Variable] = (), tree: TreeOptions | None = None, selector: Any = "*") -> Schema:
@@ -66,5 +64,5 @@ def schema(variables: Sequence[Variable] = (), tree: TreeOptions | None = None, 
 
 
 def job(made: Scan, *schemas: Schema, root: Path | None = None, **settings: Any) -> ReadJob:
-    beamtime = Beamtime("20990042", root or made.directory, {"beamline": "p99", "facility": "PETRA III"})
+    beamtime = makers.beamtime(root or made.directory, "20990042", facility="PETRA III")
     return ReadJob(made, beamtime, schemas or (schema(),), ReadLimits(**settings), (root or made.directory,))

@@ -12,11 +12,10 @@ import pytest
 
 from scicat_watch.documents import Bundle
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.assembly.assemble import assemble
+from scicat_watch.pipeline.assembly.schemas import load
 from scicat_watch.pipeline.handover import ReadJob, ReadLimits
 from scicat_watch.pipeline.reading.read import read
-from scicat_watch.pipeline.schema.library import load
-from tests.pipeline.hand_made import TestClock, nobody
+from tests.pipeline.hand_made import documents
 from tests.recorded import DESY
 
 SCANS = {
@@ -58,11 +57,11 @@ def _bundle(beamtime: Beamtime, expected: str) -> Bundle:
     raw = beamtime.directory / "raw"
     stem = Path(master).with_suffix("").as_posix() if master else name
     path = raw / master if master else None
-    scan = Scan("20990042", raw / name, raw, name, stem, path, entry, extras)
+    scan = Scan("20990042", raw, name, stem, path, entry, extras)
     reading = read(ReadJob(scan, beamtime, load().schemas, ReadLimits(), (beamtime.directory,)))
     assert reading.schema.id == "desy"
     assert reading.notes == ()
-    return assemble(reading, beamtime, nobody, TestClock())
+    return documents(reading, beamtime)
 
 
 def test_every_expected_document_is_tried() -> None:

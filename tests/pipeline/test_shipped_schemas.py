@@ -16,12 +16,12 @@ import pytest
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import AssemblyError
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.assembly.dataset import MANDATORY
+from scicat_watch.pipeline.assembly.schemas import load
 from scicat_watch.pipeline.handover import ReadJob, ReadLimits
 from scicat_watch.pipeline.reading.read import read
-from scicat_watch.pipeline.schema.library import load
-from tests.pipeline.hand_made import TestClock, nobody, reading, scan, shipped
+from tests.fakes import FakeClock
+from tests.pipeline.hand_made import documents, reading, scan, shipped
 from tests.recorded import DESY
 
 PERSON = {"firstname": "Lee", "lastname": "Leader", "email": "lee.leader@lab.example", "username": "lleader"}
@@ -42,13 +42,13 @@ DESY_METADATA = {
 def test_the_shipped_schemas_have_no_problems_and_the_special_one_comes_first() -> None:
     library = load()
     assert [schema.id for schema in library.schemas] == ["desy", "nexus"]
-    assert (library.problems, library.notes) == ((), ())
+    assert (library.problems, library.passed_over) == ((), ())
 
 
 def ingest(master: Path | None, about: Scan, beamtime: Beamtime) -> Bundle:
     settings = ReadLimits(thumbnails=False)
     job = ReadJob(replace(about, master=master), beamtime, load().schemas, settings, (beamtime.directory,))
-    return assemble(read(job), beamtime, nobody, TestClock())
+    return documents(read(job), beamtime)
 
 
 # DESY ---------------------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_datasets_of_desy(tmp_path: Path, name: str, master: str | None, entry: 
     beamtime = Beamtime("20990042", directory, json.loads(file.read_text()), file)
     raw = directory / "raw"
     stem = Path(master).with_suffix("").as_posix() if master else name
-    about = Scan("20990042", raw / name, raw, name, stem, entry=entry)
+    about = Scan("20990042", raw, name, stem, entry=entry)
     bundle = ingest(raw / master if master else None, about, beamtime)
     expected = (DESY / "expected/payloads" / f"{name.replace('/', '__')}.dataset.json").read_text()
     assert bundle.dataset.fields == json.loads(expected)
@@ -83,7 +83,7 @@ def desy(change: dict[str, Any] | None = None, name: str = "scan_1", without: tu
     metadata = {key: value for key, value in (DESY_METADATA | (change or {})).items() if key not in without}
     beamtime = Beamtime("20990042", Path("/gpfs/current"), metadata, Path("/gpfs/current/beamtime-metadata-1.json"))
     read_by_hand = reading(shipped("desy"), about=scan(name))
-    return dict(assemble(read_by_hand, beamtime, nobody, TestClock()).dataset.fields)
+    return dict(documents(read_by_hand, beamtime).dataset.fields)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def desy(change: dict[str, Any] | None = None, name: str = "scan_1", without: tu
         ({}, "creationLocation", "/DESY/PETRA III/p99"),
         ({}, "proposalId", "20990042"),
         ({}, "endTime", "2099-05-08T08:00:00"),
-        ({"eventEnd": None}, "creationTime", "2026-11-21T08:00:00.000000+00:00"),
+        ({"eventEnd": None}, "creationTime", FakeClock().now().isoformat(timespec="microseconds")),
     ],
     ids=str,
 )
@@ -177,7 +177,7 @@ GENERATED = {
 
 def test_a_nexus_file_says_what_it_is(tmp_path: Path) -> None:
     master = nexus_file(tmp_path / "raw/scan_1.nxs")
-    about = Scan("mybeamtime", tmp_path / "raw/scan_1", tmp_path / "raw", "scan_1", "scan_1")
+    about = Scan("mybeamtime", tmp_path / "raw", "scan_1", "scan_1")
     fields = ingest(master, about, any_beamtime(tmp_path, GENERATED)).dataset.fields
     assert valid(dict(fields))
     assert {name: fields[name] for name in sorted(set(fields) - {"scientificMetadata"})} == {
@@ -217,7 +217,7 @@ def test_any_scan_makes_a_valid_dataset(tmp_path: Path, metadata: dict[str, Any]
         with h5py.File(master, "w") as file:
             if kind == "no entry":
                 file["title"] = [1, 2, 3]
-    about = Scan("mybeamtime", tmp_path / "scan_1", tmp_path, "scan_1", "scan_1")
+    about = Scan("mybeamtime", tmp_path, "scan_1", "scan_1")
     bundle = ingest(master, about, any_beamtime(tmp_path, metadata))
     assert valid(dict(bundle.dataset.fields))
     assert bundle.datablocks
@@ -235,7 +235,7 @@ def test_odd_contents_do_no_harm(tmp_path: Path, field: str, value: Any) -> None
         entry = file.create_group("entry")
         entry.attrs["NX_class"] = "NXentry"
         entry[field] = value
-    about = Scan("mybeamtime", tmp_path / "scan_1", tmp_path, "scan_1", "scan_1")
+    about = Scan("mybeamtime", tmp_path, "scan_1", "scan_1")
     fields = ingest(master, about, any_beamtime(tmp_path, GENERATED)).dataset.fields
     assert valid(dict(fields))
     json.dumps(fields, allow_nan=False)
@@ -243,8 +243,6 @@ def test_odd_contents_do_no_harm(tmp_path: Path, field: str, value: Any) -> None
 
 def test_the_most_odd_beamtime_is_still_described(tmp_path: Path) -> None:
     about = reading(shipped("nexus"), about=scan(directory=tmp_path))
-    bundle = assemble(
-        about, any_beamtime(tmp_path, {"title": 3, "pi": "x", "leader": [], "facility": {}}), nobody, TestClock()
-    )
+    bundle = documents(about, any_beamtime(tmp_path, {"title": 3, "pi": "x", "leader": [], "facility": {}}))
     assert valid(dict(bundle.dataset.fields))
     assert bundle.dataset.fields["owner"] == "unknown"

@@ -22,10 +22,11 @@ from scicat_watch.compat.ess.settings import EssSettings
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Beamtime, Scan, Status
+from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.assembly.assemble import assemble
-from scicat_watch.pipeline.assembly.sources.catalogue import LookUp, Lookups
+from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
+from scicat_watch.pipeline.assembly.sources.source import Context, LookUp
 from scicat_watch.pipeline.handover import Reading, ReadJob
-from scicat_watch.pipeline.schema import library
 from scicat_watch.pipeline.schema.model import Schema
 
 if TYPE_CHECKING:
@@ -72,19 +73,19 @@ def _job(settings: EssSettings) -> ReadJob:
 
 def _schemas(settings: EssSettings) -> tuple[Schema, ...]:
     """The schemas in the order in which they are tried, the fallback at the end."""
-    found = library.load(Path(settings.ingestion.schemas_directory))
+    found = schemas.load(Path(settings.ingestion.schemas_directory))
     for problem in found.problems:
         log.warning("schema: %s", problem)
-    for note in found.notes:
+    for note in (*found.passed_over, *schemas.findings(found.schemas)):
         log.warning("schema: %s", note)
     fallback = settings.ingestion.fallback_schema_file_path
     if not fallback:
         return found.schemas
     shipped: Traversable = resources.files("scicat_watch") / "schemas" / "ess" / f"{BUILT_IN_FALLBACK}.imsc.yml"
-    schema, mistakes, _ = library.read_schema(shipped if fallback == BUILT_IN_FALLBACK else Path(fallback))
-    if schema is None:
-        raise ConfigError(f"the fallback schema cannot be used: {mistakes[0]}")
-    return (*found.schemas, replace(schema, selector="*"))
+    last = schemas.load_file(shipped if fallback == BUILT_IN_FALLBACK else Path(fallback))
+    if not last.schemas:
+        raise ConfigError(f"the fallback schema cannot be used: {last.problems[0]}")
+    return (*found.schemas, replace(last.schemas[0], selector="*"))
 
 
 def _bundle(settings: EssSettings, job: ReadJob, reading: Reading, look_up: LookUp, clock: Clock) -> Bundle:
@@ -93,13 +94,9 @@ def _bundle(settings: EssSettings, job: ReadJob, reading: Reading, look_up: Look
     file = job.scan.master or job.scan.place
     files = filelist.listed(file, handling, clock.now())
     modified = _modified(file)
-    bundle = assemble(
-        replace(reading, files=files, first_time=modified, last_time=modified),
-        job.beamtime,
-        Lookups(look_up, clock),
-        clock,
-        options=parameters.assembly_options(settings, reading.schema),
-    )
+    reading = replace(reading, files=files, first_time=modified, last_time=modified)
+    context = Context(reading, job.beamtime, Lookups(look_up, clock), clock)
+    bundle = assemble(context, parameters.assembly_options(settings, reading.schema)).documents()
     for note in bundle.notes:
         log.warning("%s: %s", file, note)
     if handling.file_path_type != "relative":

@@ -1,9 +1,8 @@
 """From what was read of a scan to the documents that the catalogue is to hold of it.
 
 The variables of the schema are made in order, the dataset from its items, the file list and the
-thumbnail come from the reading. Nothing is posted; the catalogue is only asked, by `look_up`, for what
-the schema's SC variables want. An ingestion wants the documents, `assemble`; a preview also how they
-came about, `prepare`.
+thumbnail come from the reading. Nothing is posted; the catalogue is only asked, by `Context.look_up`, for what
+the schema's SC variables want. An ingestion wants the documents, a preview also how they came about.
 """
 
 from __future__ import annotations
@@ -16,22 +15,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import quote_plus
 
-from scicat_watch.clock import Clock
-from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock
+from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock, strict
 from scicat_watch.errors import AssemblyError, Refused, SourceError
-from scicat_watch.model import Beamtime, Quantity
-from scicat_watch.pipeline.assembly import dataset, plugins
-from scicat_watch.pipeline.assembly.sources.beamtime import BeamtimeSource
-from scicat_watch.pipeline.assembly.sources.catalogue import CatalogueSource, LookUp
-from scicat_watch.pipeline.assembly.sources.datafile import NexusSource
-from scicat_watch.pipeline.assembly.sources.scan import ScanSource, source_folder
-from scicat_watch.pipeline.assembly.sources.source import Source
-from scicat_watch.pipeline.assembly.sources.value import ValueSource
+from scicat_watch.model import Quantity
+from scicat_watch.pipeline.assembly import dataset
+from scicat_watch.pipeline.assembly.dataset import DatasetDraft
+from scicat_watch.pipeline.assembly.sources import plugins, table
+from scicat_watch.pipeline.assembly.sources.datafile import DataFileSource
+from scicat_watch.pipeline.assembly.sources.scan import source_folder
+from scicat_watch.pipeline.assembly.sources.source import Context, Source
 from scicat_watch.pipeline.assembly.variables import Variables, evaluate
-from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.schema.model import SAMPLE_NAME, SAMPLE_PROPOSAL, Variable
 
-_CUTS_TOLD = 3
+_MOST_TRUNCATIONS = 3
+"""So many of them are in a dataset's comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,16 @@ class AssemblyOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Additions:
+    """What is added to what the schema says."""
+
+    comment: str = ""
+    """E.g. that a file was abandoned by its writer."""
+    keywords: tuple[str, ...] = ()
+    """E.g. the running measurement."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assembled:
     """A scan's documents, and how they came about."""
 
@@ -63,111 +70,80 @@ class Assembled:
     """Why there can be none."""
 
     def documents(self) -> Bundle:
-        """The documents; `AssemblyError` if there can be none."""
+        """The documents; `AssemblyError` if a value is missing that is required or that the catalogue demands."""
         if self.bundle is None:
             raise self.refusal or AssemblyError("there are no documents")
         return self.bundle
 
 
-def assemble(
-    reading: Reading,
-    beamtime: Beamtime,
-    look_up: LookUp,
-    clock: Clock,
-    *,
-    comment: str = "",
-    keywords: tuple[str, ...] = (),
-    options: AssemblyOptions | None = None,
-) -> Bundle:
-    """The documents of one scan.
+NATIVE = AssemblyOptions()
+NOTHING = Additions()
 
-    `comment` and `keywords` are added to what the schema says, e.g. that a file was left behind by its
-    writer, or the running measurement. Raises `AssemblyError` if a value that is required or that the
-    catalogue demands is missing, and lets `Unavailable` of `look_up` through.
+
+def assemble(context: Context, options: AssemblyOptions = NATIVE, additions: Additions = NOTHING) -> Assembled:
+    """The documents of one scan, and its variables, which are there also where there can be no documents.
+
+    Lets `Unavailable` of the catalogue through.
     """
-    made = prepare(reading, beamtime, look_up, clock, comment=comment, keywords=keywords, options=options)
-    return made.documents()
-
-
-def prepare(
-    reading: Reading,
-    beamtime: Beamtime,
-    look_up: LookUp,
-    clock: Clock,
-    *,
-    comment: str = "",
-    keywords: tuple[str, ...] = (),
-    options: AssemblyOptions | None = None,
-) -> Assembled:
-    """The same with the variables, which are there also where a scan can have no documents."""
-    options = options or AssemblyOptions()
-    sources = _sources(reading, beamtime, look_up, clock)
-    variables = evaluate(reading.schema, sources, _predefined(reading, clock, options.ingestor_files_directory))
+    reading = context.reading
+    variables = evaluate(reading.schema, _sources(context), _predefined(context, options))
     try:
-        bundle = _bundle(reading, beamtime, look_up, variables, comment, keywords, options)
+        variables.demand(reading.schema)
+        bundle = _bundle(context, variables, options, additions)
     except AssemblyError as refusal:
         return Assembled(variables, None, refusal)
     return Assembled(variables, bundle)
 
 
-def _bundle(
-    reading: Reading,
-    beamtime: Beamtime,
-    look_up: LookUp,
-    variables: Variables,
-    comment: str,
-    keywords: tuple[str, ...],
-    options: AssemblyOptions,
-) -> Bundle:
-    variables.demand(reading.schema)
-    made = dataset.make(reading.schema, variables, reading.trees, options.rules, _fixed(reading, options))
-    notes = [*reading.notes, *made.notes, *_attach_sample(made.fields, variables, look_up)]
-    comments = [made.fields.get("comment"), comment, _cut(reading.truncations)]
-    if any(comments[1:]):
-        made.fields["comment"] = "; ".join(filter(None, comments))
-    if keywords:
-        made.fields["keywords"] = list(dict.fromkeys([*made.fields.get("keywords", []), *keywords]))
-    files, strangers = _placed(reading, beamtime, made.dataset, options)
-    if strangers:
-        folder = made.dataset.source_folder
+def _bundle(context: Context, variables: Variables, options: AssemblyOptions, additions: Additions) -> Bundle:
+    reading = context.reading
+    draft = dataset.make(reading.schema, variables, reading.trees, options.rules, _fixed(context, options))
+    notes = [*reading.notes, *draft.notes, *_attach_sample(draft.fields, variables, context)]
+    _add(draft, _truncated(reading.truncations), additions)
+    files, is_above = _placed(context, draft.dataset, options)
+    if not is_above:
+        folder = draft.dataset.source_folder
         notes.append(f"files are listed relative to the scan directory: {folder} is not above it, nor its core path")
     if not files:
         notes.append("the scan has no files, so that no file list was made")
     return Bundle(
-        dataset=made.dataset,
+        dataset=draft.dataset,
         datablocks=(OrigDatablock(files, options.checksums),) if files else (),
         attachments=(Attachment(reading.thumbnail),) if reading.thumbnail else (),
-        notes=tuple(notes),
+        notes=tuple(strict(note) for note in notes),
     )
 
 
-def _cut(truncations: tuple[str, ...]) -> str:
+def _add(draft: DatasetDraft, truncation: str, additions: Additions) -> None:
+    if truncation or additions.comment:
+        comments = (draft.fields.get("comment"), additions.comment, truncation)
+        draft.fields["comment"] = "; ".join(filter(None, comments))
+    if additions.keywords:
+        draft.fields["keywords"] = list(dict.fromkeys([*draft.fields.get("keywords", []), *additions.keywords]))
+
+
+def _truncated(truncations: tuple[str, ...]) -> str:
     """What the dataset says of metadata that is left out because it is too much."""
     if not truncations:
         return ""
-    more = f"; and {len(truncations) - _CUTS_TOLD} more" if len(truncations) > _CUTS_TOLD else ""
-    return f"scientific metadata is not complete: {'; '.join(cut[:300] for cut in truncations[:_CUTS_TOLD])}{more}"
+    first = "; ".join(truncation[:300] for truncation in truncations[:_MOST_TRUNCATIONS])
+    more = f"; and {len(truncations) - _MOST_TRUNCATIONS} more" if len(truncations) > _MOST_TRUNCATIONS else ""
+    return f"scientific metadata is not complete: {first}{more}"
 
 
-def _sources(reading: Reading, beamtime: Beamtime, look_up: LookUp, clock: Clock) -> dict[str, Source]:
-    sources: dict[str, Source] = {
-        "NXS": NexusSource(reading.values),
-        "FIO": NexusSource(reading.values),
-        "SC": CatalogueSource(look_up),
-        "VALUE": ValueSource(),
-        "BT": BeamtimeSource(beamtime.metadata),
-        "SCAN": ScanSource(reading, beamtime),
-    }
+def _sources(context: Context) -> dict[str, Source]:
+    """The sources that the schema's variables have, and all of ours."""
+    reading = context.reading
+    sources = {kind.name: kind.make(context) for kind in table.SOURCES}
     if reading.source:  # A package's reader gave the values for a source of its own.
-        sources.setdefault(reading.source, NexusSource(reading.values))
-    context = plugins.Context(reading, beamtime, clock)
+        sources.setdefault(reading.source, DataFileSource(reading.values))
     for name in {variable.source for variable in reading.schema.variables} - set(sources):
         try:
-            brought = plugins.source(name, context)
+            make = plugins.SOURCES.get(name)
+            if make is not None:
+                sources[name] = make(context)
         except SourceError as error:
-            brought = _Failing(str(error))
-        if brought is not None:
-            sources[name] = brought
+            sources[name] = _Failing(str(error))
     return sources
 
 
@@ -181,35 +157,36 @@ class _Failing:
         raise SourceError(self.reason)
 
 
-def _predefined(reading: Reading, clock: Clock, ingestor_files_directory: str) -> dict[str, Quantity]:
-    path = reading.scan.master or reading.scan.place
+def _predefined(context: Context, options: AssemblyOptions) -> dict[str, Quantity]:
+    scan = context.reading.scan
+    path = scan.master or scan.place
     return {
         "ingestor_run_id": Quantity(str(uuid.uuid4())),
         "data_file_path": Quantity(str(path)),
         "data_file_name": Quantity(path.name),
-        "now": Quantity(clock.now().isoformat(timespec="microseconds")),
-        "ingestor_files_directory": Quantity(ingestor_files_directory),
-        "ingestor_metadata_schema_id": Quantity(reading.schema.id),
+        "now": Quantity(context.clock.now().isoformat(timespec="microseconds")),
+        "ingestor_files_directory": Quantity(options.ingestor_files_directory),
+        "ingestor_metadata_schema_id": Quantity(context.reading.schema.id),
     }
 
 
-def _fixed(reading: Reading, options: AssemblyOptions) -> dict[str, Any]:
+def _fixed(context: Context, options: AssemblyOptions) -> dict[str, Any]:
     fixed: dict[str, Any] = {}
     if options.pid != "schema":
         fixed["pid"] = uuid.uuid4().hex if options.pid == "generated" else None
     if options.totals:
-        fixed["size"] = sum(file.size or 0 for file in reading.files)
-        fixed["numberOfFiles"] = len(reading.files)
+        fixed["size"] = sum(file.size or 0 for file in context.reading.files)
+        fixed["numberOfFiles"] = len(context.reading.files)
     return fixed
 
 
-def _attach_sample(fields: dict[str, Any], variables: Variables, look_up: LookUp) -> Iterator[str]:
+def _attach_sample(fields: dict[str, Any], variables: Variables, context: Context) -> Iterator[str]:
     """Fill in the id of the sample that the catalogue knows by the name in the data file; yields notes.
 
     Only if the schema has a `sample_attachment`. SciCat's API v3 has room for one sample; what the
     schema says comes first.
     """
-    if not {SAMPLE_NAME, SAMPLE_PROPOSAL} & (set(variables.known) | set(variables.failures)):
+    if not context.reading.schema.sample_attachment:
         return
     for name in (SAMPLE_NAME, SAMPLE_PROPOSAL):
         if name in variables.failures:
@@ -218,7 +195,7 @@ def _attach_sample(fields: dict[str, Any], variables: Variables, look_up: LookUp
     name, proposal = (variables.known[name].value for name in (SAMPLE_NAME, SAMPLE_PROPOSAL))
     question = json.dumps({"where": {"description": name, "proposalId": proposal}})
     try:
-        answer = look_up(f"samples?filter={quote_plus(question)}")
+        answer = context.look_up(f"samples?filter={quote_plus(question)}")
     except Refused as refusal:
         yield f"the sample {name!r} could not be looked up: {refusal}"
         return
@@ -233,21 +210,19 @@ def _attach_sample(fields: dict[str, Any], variables: Variables, look_up: LookUp
         yield f"a dataset has room for one sample; left out: {', '.join(map(str, samples[1:]))}"
 
 
-def _placed(
-    reading: Reading, beamtime: Beamtime, made: Dataset, options: AssemblyOptions
-) -> tuple[tuple[DataFile, ...], bool]:
-    """The file list with its paths as the catalogue wants them, and whether `sourceFolder` is not above the files."""
-    local = str(reading.scan.directory)
+def _placed(context: Context, made: Dataset, options: AssemblyOptions) -> tuple[tuple[DataFile, ...], bool]:
+    """The file list with its paths as the catalogue wants them, and whether `sourceFolder` is above the files."""
+    reading, local = context.reading, str(context.reading.scan.directory)
     if options.paths == "absolute":
-        return tuple(replace(file, path=posixpath.join(local, file.path)) for file in reading.files), False
+        return tuple(replace(file, path=posixpath.join(local, file.path)) for file in reading.files), True
     folder = made.source_folder.rstrip("/")
-    for base in (source_folder(reading, beamtime), local):
+    for base in (source_folder(reading, context.beamtime), local):
         if base == folder:
-            return reading.files, False
+            return reading.files, True
         if base.startswith(folder + "/"):
             prefix = base[len(folder) + 1 :]
             moved = (
                 replace(file, path=posixpath.normpath(posixpath.join(prefix, file.path))) for file in reading.files
             )
-            return tuple(moved), False
-    return reading.files, bool(reading.files)
+            return tuple(moved), True
+    return reading.files, not reading.files

@@ -78,8 +78,8 @@ class DatasetRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A dataset, and what was noticed on the way."""
+class DatasetDraft:
+    """A dataset that may still be added to, and what was noticed on the way."""
 
     fields: dict[str, Any]
     notes: tuple[str, ...]
@@ -96,25 +96,25 @@ def make(
     trees: Mapping[str, Mapping[str, Any]],
     rules: DatasetRules,
     fixed: Mapping[str, Any] | None = None,
-) -> Made:
+) -> DatasetDraft:
     """The dataset that `schema` describes; `trees` are those of its `nexus_tree` items, by label.
 
     `fixed` are fields that hold whatever the schema says; null leaves one out. Raises `AssemblyError`
     naming every mandatory field without a value, with the reasons.
     """
-    draft = _Draft(variables, trees, rules.fields)
+    taking = _Taking(variables, trees, rules.fields)
     for item in schema.items:
-        draft.take(item)
-    present = _with_defaults(draft.fields, rules.defaults) | dict(fixed or {})
-    demanded = [name for name in _demanded(present.get("type"), rules, draft.failures) if name not in (fixed or {})]
-    missing = [f"{name} ({draft.reason(name)})" for name in demanded if present.get(name) is None]
+        taking.take(item)
+    present = _with_defaults(taking.fields, rules.defaults) | dict(fixed or {})
+    demanded = [name for name in _demanded(present.get("type"), rules, taking.failures) if name not in (fixed or {})]
+    missing = [f"{name} ({taking.reason(name)})" for name in demanded if present.get(name) is None]
     if missing:
         raise AssemblyError(f"the schema {schema.id!r} gives the dataset no value for {', '.join(missing)}")
     kept = {name: value for name, value in present.items() if value is not None}
-    return Made(kept | {"scientificMetadata": scientific_metadata(draft.metadata)}, tuple(draft.notes))
+    return DatasetDraft(kept | {"scientificMetadata": scientific_metadata(taking.metadata)}, tuple(taking.notes))
 
 
-class _Draft:
+class _Taking:
     """A dataset while its items are taken in, one after the other."""
 
     def __init__(
@@ -140,14 +140,14 @@ class _Draft:
                     tree = self.trees.get(item.label, {})
                     self.metadata |= {item.machine_name: tree} if item.machine_name and tree else tree
         except MissingValue as error:
-            self.lost(item, self.variables.why(item.value, error), told=not item.optional)
+            self.lost(item, self.variables.why(item.value, error), noted=not item.optional)
         except SourceError as error:
             self.lost(item, str(error))
         except AssemblyError as error:
             self.lost(item, str(error))
 
-    def lost(self, item: Item, reason: str, *, told: bool = True) -> None:
-        if told:
+    def lost(self, item: Item, reason: str, *, noted: bool = True) -> None:
+        if noted:
             self.notes.append(f"{item.label}: left out: {reason}")
         if item.field_type == "high_level":
             self.fields.pop(item.machine_name, None)

@@ -3,7 +3,7 @@
 `OPERATORS` is the table that schemas are evaluated with and that the reference page is made from. An
 operator gets the rendered value with its unit and gives back another; conversion to `value_type`
 follows. Except where the table says otherwise the unit is lost. Names are case-sensitive; a name
-that is not in the table leaves the value as it is, which `schema.library` reports. Pure.
+that is not in the table leaves the value as it is, which `lint` reports. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Operator:
     spellings: tuple[str, ...] = ()
     """Further names."""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    """Keys of the variable that it looks at, with their meaning."""
+    """Keys of the variable that it uses, with their meaning."""
     needed: tuple[str, ...] = ()
     """Those of them without which it does nothing, or fails for every scan."""
     forgiving: bool = False

@@ -12,22 +12,29 @@ from scicat_watch.pipeline.assembly.convert import CONVERSIONS
 from scicat_watch.pipeline.assembly.dataset import FIELDS, MANDATORY
 from scicat_watch.pipeline.assembly.operators import OPERATORS, Operator
 from scicat_watch.pipeline.assembly.sources.scan import FACTS
+from scicat_watch.pipeline.assembly.sources.table import SOURCES, SourceKind
 from scicat_watch.pipeline.schema.model import PREDEFINED
+from scicat_watch.words import markdown_table
+
+
+def sources() -> str:
+    """All sources with their keys and meanings."""
+    return markdown_table(("source", "keys", "value"), [(f"`{one.name}`", _keys(one), one.meaning) for one in SOURCES])
 
 
 def operators() -> str:
     """All operators with their spellings, keys and effects."""
-    return _table(("operator", "effect", "keys"), [_operator(one) for one in OPERATORS])
+    return markdown_table(("operator", "effect", "keys"), [_operator(one) for one in OPERATORS])
 
 
 def predefined() -> str:
     """The predefined variables."""
-    return _table(("variable", "value"), [(f"`{name}`", meaning) for name, meaning in PREDEFINED.items()])
+    return markdown_table(("variable", "value"), [(f"`{name}`", meaning) for name, meaning in PREDEFINED.items()])
 
 
 def facts() -> str:
     """What SCAN knows."""
-    return _table(("path", "value"), [(f"`{name}`", meaning) for name, meaning in FACTS.items()])
+    return markdown_table(("path", "value"), [(f"`{name}`", meaning) for name, meaning in FACTS.items()])
 
 
 def fields() -> str:
@@ -42,6 +49,7 @@ def types() -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
+    "sources": sources,
     "operators": operators,
     "predefined": predefined,
     "facts": facts,
@@ -61,6 +69,11 @@ def filled_in(page: str) -> str:
     )
 
 
+def _keys(kind: SourceKind) -> str:
+    """The keys of a source's variables but for `unit`, which all may have."""
+    return ", ".join(f"`{key}`" for key in (*kind.needs, *kind.takes) if key != "unit")
+
+
 def _operator(operator: Operator) -> Sequence[str]:
     names = ", ".join(f"`{name}`" for name in (operator.name, *operator.spellings))
     keys = "; ".join(
@@ -68,14 +81,3 @@ def _operator(operator: Operator) -> Sequence[str]:
         for key, meaning in operator.arguments.items()
     )
     return names + (" *new*" if operator.new else ""), operator.effect, keys
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    parts = text.replace("|", r"\|").split("`")
-    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]  # Between backticks Markdown shows it as it is.
-    return "`".join(parts)

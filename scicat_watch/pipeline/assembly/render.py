@@ -2,7 +2,7 @@
 
 Pure. Text that is exactly one reference becomes the variable itself, with its native type and its
 unit; in other text every reference becomes the value's text form, and there is no unit. What a value
-itself contains is data and is not looked at again: a title "<secret>" or "T<5K, B>3T" stays as it is.
+itself contains is data and is not rendered again: a title "<secret>" or "T<5K, B>3T" stays as it is.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from scicat_watch.words import nearest
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Evaluated:
     """How one variable came about."""
 
     variable: Variable
@@ -45,7 +45,7 @@ class Variables:
     """Those that have a value."""
     failures: Mapping[str, str]
     """Those that have none, each with the reason."""
-    made: tuple[Made, ...] = ()
+    evaluated: tuple[Evaluated, ...] = ()
     """How those of the schema came about, in their order."""
 
     def why(self, value: object, error: SourceError) -> str:
@@ -55,45 +55,45 @@ class Variables:
 
     def demand(self, schema: Schema) -> None:
         """`AssemblyError` if a variable of `schema` that is required has no value."""
-        for made in self.made:
-            if made.variable.required and made.quantity is None:
-                name, line = made.variable.name, made.variable.line
+        for one in self.evaluated:
+            if one.variable.required and one.quantity is None:
+                name, line = one.variable.name, one.variable.line
                 place = f"{schema.file}:{line}" if schema.file else f"schema {schema.id}"
-                raise AssemblyError(f"the required variable {name} has no value ({place}): {made.reason}")
+                raise AssemblyError(f"the required variable {name} has no value ({place}): {one.reason}")
 
 
 def evaluate(schema: Schema, sources: Mapping[str, Source], predefined: Mapping[str, Quantity]) -> Variables:
     """All variables of `schema` that can be made; `demand` says whether the required ones are among them."""
     known, failures = dict(predefined), dict[str, str]()
-    all_made: list[Made] = []
+    evaluated: list[Evaluated] = []
     for variable in schema.variables:
         known.pop(variable.name, None)
         failures.pop(variable.name, None)
-        made = _made(variable, sources, Variables(known, failures))
-        all_made.append(made)
-        if made.quantity is None:
-            failures[variable.name] = made.reason
+        one = _evaluated(variable, sources, Variables(known, failures))
+        evaluated.append(one)
+        if one.quantity is None:
+            failures[variable.name] = one.reason
         else:
-            known[variable.name] = made.quantity
-    return Variables(known, failures, tuple(all_made))
+            known[variable.name] = one.quantity
+    return Variables(known, failures, tuple(evaluated))
 
 
-def _made(variable: Variable, sources: Mapping[str, Source], before: Variables) -> Made:
+def _evaluated(variable: Variable, sources: Mapping[str, Source], before: Variables) -> Evaluated:
     found: Quantity | None = None
     try:
         if variable.source not in sources:
             raise MissingValue(f"the source {variable.source!r} is not known{nearest(variable.source, sources)}")
         found = sources[variable.source].read(variable, before.known)
-        return Made(variable, found, _converted(found, variable))
+        return Evaluated(variable, found, _converted(found, variable))
     except SourceError as error:
         reason = before.why([variable.value, variable.url], error)
     if not variable.has_default:
-        return Made(variable, found, None, reason)
+        return Evaluated(variable, found, None, reason)
     try:
         found = render(variable.default, before.known)
-        return Made(variable, found, _converted(found, variable), reason)
+        return Evaluated(variable, found, _converted(found, variable), reason)
     except SourceError as error:
-        return Made(variable, found, None, f"{reason}; nor its default: {before.why(variable.default, error)}")
+        return Evaluated(variable, found, None, f"{reason}; nor its default: {before.why(variable.default, error)}")
 
 
 def _converted(quantity: Quantity, variable: Variable) -> Quantity:

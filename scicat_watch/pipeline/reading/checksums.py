@@ -57,20 +57,29 @@ def digest(path: Path, algorithm: str = "sha256", chunk: int = 1 << 20) -> FileD
     try:
         # Without O_NONBLOCK a pipe would keep us for ever; of an ordinary file it changes nothing.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
+        try:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise ReadingError(f"{path}: is not a regular file, and has no checksum")
-            size, buffer = 0, memoryview(bytearray(chunk))
-            while count := file.readinto(buffer):
-                state.update(buffer[:count])
-                size += count
+            size = _take_in(state, descriptor, chunk)
             after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ReadingError(f"{path}: cannot be read for its checksum: {error.strerror}") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
         raise FileChanged(f"{path}: was written to while its checksum was made; try again when it is complete")
     return FileDigest(state.hexdigest(), size, algorithm)
+
+
+def _take_in(state: Hash, descriptor: int, chunk: int) -> int:
+    """Hash what is left of an open file; the bytes that were hashed."""
+    size, buffer = 0, memoryview(bytearray(chunk))
+    with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+        while count := file.readinto(buffer):
+            state.update(buffer[:count])
+            size += count
+    return size
 
 
 def digests(paths: Iterable[Path], algorithm: str = "sha256", workers: int | None = None) -> list[FileDigest]:

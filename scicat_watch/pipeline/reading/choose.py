@@ -1,13 +1,13 @@
 """Which reader is for which file: by its extension; one of ours, or one that another package brings.
 
-A package that is installed beside scicat-watch names its readers in its own metadata:
+A package that is installed beside scicat-watch names its readers in its own metadata (`pipeline.plugins`):
 
     [project.entry-points."scicat_watch.readers"]
-    spec = "my_package:SpecReader"          # a `readers.reader.Reader`, or a class of them; for *.spec
+    spec = "my_package:SpecReader"          # a `reading.reader.Reader`, or a class of them; for *.spec
 
 The name of the entry point is the extension. A reader is loaded when the first such file is met, in the
 process that reads it and nowhere else. One that cannot be loaded, or is for an extension of ours, is
-told in the notes of the scan, which is then listed but not read.
+named in the notes of the scan, which is then listed but not read.
 """
 
 from __future__ import annotations
@@ -15,31 +15,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scicat_watch.documents import strict
 from scicat_watch.errors import AssemblyError, ReadingError, ScicatWatchError, SourceError
 from scicat_watch.files import inside
+from scicat_watch.model import DATA_EXTENSIONS, HDF5_EXTENSIONS
+from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.handover import FieldValue
+from scicat_watch.pipeline.plugins import Plugins, Unusable
 from scicat_watch.pipeline.reading import sizes
 from scicat_watch.pipeline.reading.fio.reader import FioReader
 from scicat_watch.pipeline.reading.nexus.reader import NexusReader
 from scicat_watch.pipeline.reading.notes import Notes
-from scicat_watch.pipeline.reading.reader import DataFile, Reader
+from scicat_watch.pipeline.reading.reader import OpenFile, Reader
 from scicat_watch.pipeline.reading.thumbnails import Plot
 from scicat_watch.pipeline.schema.model import TreeOptions
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-GROUP = "scicat_watch.readers"
-"""Entry point group of readers."""
 _NEXUS: Reader = NexusReader()
+_OTHERS: Mapping[str, Reader] = {"fio": FioReader()}
 BUILT_IN: Mapping[str, Reader] = {
-    **dict.fromkeys(("nxs", "h5", "hdf5", "hdf", "nx", "ndf"), _NEXUS),
-    "fio": FioReader(),
+    extension: _NEXUS if extension in HDF5_EXTENSIONS else _OTHERS[extension] for extension in DATA_EXTENSIONS
 }
 """Our readers by extension. A file of an extension that nobody knows is taken for HDF5."""
 
@@ -47,58 +44,27 @@ BUILT_IN: Mapping[str, Reader] = {
 def reader_for(master: Path, notes: Notes) -> Reader | None:
     """The reader of a file; None, with a note, if it belongs to a package's reader that cannot be used."""
     extension = master.suffix.lower().removeprefix(".")
-    point = _found().get(extension)
     if extension in BUILT_IN:
-        if point is not None:
-            notes.add(f"the reader {_whose(point)} is not used: *.{extension} is read by scicat-watch itself")
+        if objection := READERS.objection(extension):
+            notes.add(objection)
         return BUILT_IN[extension]
-    if point is None:
-        return _NEXUS
     try:
-        return _loaded(point)
-    except ReadingError as error:
+        return READERS.get(extension) or _NEXUS
+    except Unusable as error:
         notes.add(f"{master}: is only listed: {error}")
         return None
 
 
-def problems() -> list[str]:
-    """What is wrong with the readers that packages bring; loads all of them."""
-    told = []
-    for extension, point in sorted(_found().items()):
-        if extension in BUILT_IN:
-            told.append(f"the reader {_whose(point)} is not used: *.{extension} is read by scicat-watch itself")
-            continue
-        try:
-            _loaded(point)
-        except ReadingError as error:
-            told.append(str(error))
-    return told
-
-
-@cache
-def _found() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # Takes its time to import.
-
-    return {point.name.lower(): point for point in entry_points(group=GROUP)}
-
-
-@cache
-def _loaded(point: EntryPoint) -> Reader:
-    try:
-        made = point.load()
-        reader = made() if isinstance(made, type) else made
-        source = getattr(reader, "source", None)
-    except (Exception, SystemExit) as error:
-        # Whatever the other package does wrong while it is imported.
-        raise ReadingError(f"the reader {_whose(point)} cannot be loaded: {type(error).__name__}: {error}") from error
+def _accepted(whose: str, thing: object) -> Reader:
+    reader = thing() if isinstance(thing, type) else thing
+    source = getattr(reader, "source", None)
     if not isinstance(source, str) or not source or not callable(getattr(reader, "open", None)):
-        raise ReadingError(f"the reader {_whose(point)} is no reader: it has no source or cannot open files")
-    return _GuardedReader(_whose(point), source, reader)
+        raise Unusable(f"the reader {whose} is no reader: it has no source or cannot open files")
+    return _GuardedReader(whose, source, reader)
 
 
-def _whose(point: EntryPoint) -> str:
-    package = point.dist.name if point.dist is not None else "an unknown package"
-    return f"{point.name!r} of the package {package}"
+READERS: Plugins[Reader] = Plugins(plugins.READERS, BUILT_IN, _accepted, any_case=True)
+"""The readers that packages bring, by extension."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +76,7 @@ class _GuardedReader:
     inner: Any
 
     @contextmanager
-    def open(self, master: Path, roots: Sequence[Path], entry: str) -> Iterator[DataFile]:
+    def open(self, master: Path, roots: Sequence[Path], entry: str) -> Iterator[OpenFile]:
         if not inside(master, roots):
             raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read")
         with self.inner.open(master, roots, entry) as file:
@@ -122,7 +88,7 @@ class _GuardedFile:
     """A data file that a package's reader opened."""
 
     whose: str
-    inner: DataFile
+    inner: OpenFile
 
     def value(self, path: str, value_type: str, limit: int) -> FieldValue:
         try:
@@ -138,20 +104,20 @@ class _GuardedFile:
 
     def tree(self, options: TreeOptions, limit: int, notes: Notes) -> Mapping[str, Any]:
         try:
-            return sizes.cut(strict(dict(self.inner.tree(options, limit, notes))), limit, notes)
+            return sizes.truncated(strict(dict(self.inner.tree(options, limit, notes))), limit, notes)
         except (AssemblyError, SourceError) as error:
             notes.add(f"no metadata of the file: the reader {self.whose}: {error}")
-        except Exception as error:  # noqa: BLE001 (a stranger's code)
+        except Exception as error:  # noqa: BLE001 (another package's code)
             notes.add(f"no metadata of the file: {self._failed(error)}")
         return {}
 
     def plot(self, notes: Notes) -> Plot | None:
         try:
             found = self.inner.plot(notes)
-        except Exception as error:  # noqa: BLE001 (a stranger's code)
+        except Exception as error:  # noqa: BLE001 (another package's code)
             notes.add(f"no thumbnail: {self._failed(error)}")
             return None
         return found if isinstance(found, Plot) else None
 
     def _failed(self, error: Exception) -> str:
-        return f"the reader {self.whose} failed: {type(error).__name__}: {error}"
+        return f"the reader {self.whose} failed: {plugins.described(error)}"

@@ -2,7 +2,7 @@
 
 To a scan belong the files and folders whose names begin with its stem; of folders everything in them.
 The rule `exact` takes `scan_1` itself and what goes on with "." or "_": scan_1.nxs, scan_1_0001.tif, the
-folder scan_1_pilatus/, but not scan_10.nxs. Nothing in a name tells whether scan_1_2.nxs is another scan
+folder scan_1_pilatus/, but not scan_10.nxs. Nothing in a name says whether scan_1_2.nxs is another scan
 or a file of scan_1, and a file too many does less harm than one that the catalogue does not know: it is
 listed with both. The rule `prefix` takes every name that begins with the stem.
 """
@@ -24,6 +24,7 @@ from pathlib import Path
 
 from scicat_watch.documents import DataFile
 from scicat_watch.errors import ReadingError
+from scicat_watch.files import Roots
 from scicat_watch.model import Scan
 from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading.notes import Notes
@@ -34,7 +35,7 @@ MOST_FILES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class FileList:
-    """A scan's files, with what else their look told."""
+    """A scan's files, and how old and new they are."""
 
     files: tuple[DataFile, ...]
     """Sorted by path; paths relative to the scan directory."""
@@ -44,29 +45,24 @@ class FileList:
     """Newest modification time."""
 
 
-def file_list(scan: Scan, limits: ReadLimits, roots: Iterable[Path] | None = None) -> tuple[DataFile, ...]:
-    """The scan's files, sorted by path; see `look`. Without `roots` links may only lead into the scan directory."""
-    return look(scan, limits, (scan.directory,) if roots is None else roots, Notes()).files
-
-
-def look(scan: Scan, limits: ReadLimits, roots: Iterable[Path], notes: Notes) -> FileList:
+def list_files(scan: Scan, limits: ReadLimits, roots: Iterable[Path], notes: Notes) -> FileList:
     """List the files of `scan` as they are now; those that vanish meanwhile are not listed.
 
     Symbolic links count as what they lead to, if that is in one of `roots`. Raises `ReadingError` if a
     folder cannot be listed for a reason that may pass: half a list must not count as the whole.
     """
-    looking = _Looking(scan, limits, roots, notes)
+    listing = _Listing(scan, limits, roots, notes)
     for beginning in (scan.stem, *scan.extras):
-        looking.take(beginning)
-    return looking.finish()
+        listing.take(beginning)
+    return listing.finish()
 
 
-class _Looking:
-    """One look at the files of a scan."""
+class _Listing:
+    """The list of a scan's files while it is made."""
 
     def __init__(self, scan: Scan, limits: ReadLimits, roots: Iterable[Path], notes: Notes) -> None:
         self._scan, self._limits, self._notes = scan, limits, notes
-        self._roots = tuple(os.path.realpath(root) for root in roots)
+        self._roots = Roots(roots)
         self._skipped = re.compile("|".join(map(fnmatch.translate, limits.skipped_files)) or r"(?!)").match
         self._found: dict[str, os.stat_result] = {}
         self._folders: list[str] = []
@@ -76,7 +72,7 @@ class _Looking:
     def take(self, beginning: str) -> None:
         """Find all files and folders whose names begin as `beginning` says."""
         place = Path(os.path.normpath(self._scan.directory / beginning))
-        if not place.name or not self._inside(str(place.parent)):
+        if not place.name or not self._roots.hold(place.parent):
             self._notes.add(f"{beginning}: is outside the beamtime's directories; none of its files are listed")
             return
         belongs = _belonging(place.name, self._limits.file_list)
@@ -85,7 +81,7 @@ class _Looking:
                 self._add(entry)
 
     def finish(self) -> FileList:
-        """Look into all folders that were found; a folder that is there under several names only once.
+        """List all folders that were found, too; a folder that is there under several names only once.
 
         Real folders come before linked ones, so that the result does not depend on the disk's order.
         """
@@ -108,7 +104,7 @@ class _Looking:
     def _add(self, entry: os.DirEntry[str]) -> None:
         try:
             if entry.is_symlink():
-                if not self._inside(entry.path):
+                if not self._roots.hold(entry.path):
                     self._notes.add(f"{entry.path}: is a link out of the beamtime's directories, and is not listed")
                     return
                 if entry.is_dir():
@@ -139,10 +135,6 @@ class _Looking:
             self._notes.add(f"{folder}: may not be listed by this account; its files are missing from the file list")
         except OSError as error:
             raise ReadingError(f"{folder}: cannot be listed now ({error.strerror}); try again later") from error
-
-    def _inside(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self._roots)
 
 
 def _belonging(stem: str, rule: str) -> Callable[[str], bool]:

@@ -1,9 +1,9 @@
-"""What people are told about a reading: what was cut, not followed or not drawn, and why."""
+"""Notes for people about a reading: what was left out, not followed or not drawn, and why."""
 
 from __future__ import annotations
 
 MOST = 50
-"""So many remarks are kept of one scan; of the rest only the number is told."""
+"""So many remarks are kept of one scan; of the rest only the number is."""
 
 
 class Notes:
@@ -12,7 +12,7 @@ class Notes:
     def __init__(self) -> None:
         self._remarks: dict[str, None] = {}
         self._more = 0
-        self._cuts: dict[str, None] = {}
+        self._truncations: dict[str, None] = {}
 
     def add(self, remark: str) -> None:
         """Keep `remark`, unless it is known or there are too many already."""
@@ -21,15 +21,15 @@ class Notes:
         elif remark not in self._remarks:
             self._more += 1
 
-    def cut(self, remark: str) -> None:
+    def truncated(self, remark: str) -> None:
         """Keep the remark that some of the metadata is left out because it is too much."""
         self.add(remark)
-        if len(self._cuts) <= MOST:
-            self._cuts.setdefault(remark)
+        if len(self._truncations) <= MOST:
+            self._truncations.setdefault(remark)
 
     def truncations(self) -> tuple[str, ...]:
         """What was left out because it is too much; of many things the first ones."""
-        return tuple(self._cuts)
+        return tuple(self._truncations)
 
     def all(self) -> tuple[str, ...]:
         """All that were kept."""

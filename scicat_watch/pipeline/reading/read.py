@@ -1,9 +1,9 @@
 """Reads one scan's files: which schema fits, its variables, the file's tree, the file list, a thumbnail.
 
-This is what runs in a worker process (see `isolation`): it gets a `ReadJob`, gives back a `Reading`, and
+This is what runs in a worker process (see `sandbox`): it gets a `ReadJob`, gives back a `Reading`, and
 holds no token, no connection and no state of ours. Each part is made by itself: a variable that is not
-there or a thumbnail that cannot be drawn is told, and does not stop the others. How a data file is read is
-for its reader to know (`readers`).
+there or a thumbnail that cannot be drawn is noted, and does not stop the others. How a data file is read is
+for its reader to know (`choose`, `nexus/`, `fio/`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from scicat_watch.pipeline.reading import filelist, thumbnails
 from scicat_watch.pipeline.reading.choose import reader_for
 from scicat_watch.pipeline.reading.nexus.links import HDF5_ERRORS
 from scicat_watch.pipeline.reading.notes import Notes
-from scicat_watch.pipeline.reading.reader import DataFile, Reader
+from scicat_watch.pipeline.reading.reader import OpenFile, Reader
 from scicat_watch.pipeline.reading.sizes import json_size
 from scicat_watch.pipeline.schema import selector
 from scicat_watch.pipeline.schema.model import Schema
 
 LONGEST_SELECTED = 4096
-"""Bytes of the longest value in a file that a selector looks at."""
+"""Bytes of the longest value in a file that a selector compares."""
 
 
 def read(job: ReadJob) -> Reading:
@@ -66,7 +66,7 @@ def _readable(job: ReadJob) -> Reading:
 
 
 def _signature(master: Path | None) -> tuple[int, ...]:
-    """What tells one state of a file from another; empty if there is no file."""
+    """What differs between two states of a file; empty if there is no file."""
     if master is None:
         return ()
     try:
@@ -76,13 +76,13 @@ def _signature(master: Path | None) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _opened(job: ReadJob, reader: Reader | None) -> AbstractContextManager[DataFile | None]:
+def _opened(job: ReadJob, reader: Reader | None) -> AbstractContextManager[OpenFile | None]:
     if reader is None or job.scan.master is None:
         return nullcontext()
     return reader.open(job.scan.master, job.roots, job.scan.entry)
 
 
-def _read(job: ReadJob, source: str, file: DataFile | None, notes: Notes) -> Reading:
+def _read(job: ReadJob, source: str, file: OpenFile | None, notes: Notes) -> Reading:
     scan = job.scan
     schema, passed_over = _schema(job, source, file)
     values: dict[str, FieldValue | Unread] = {}
@@ -97,7 +97,7 @@ def _read(job: ReadJob, source: str, file: DataFile | None, notes: Notes) -> Rea
     thumbnail = None
     if job.limits.thumbnails:
         thumbnail = thumbnails.thumbnail(scan, job.limits, job.roots, file.plot if file is not None else None, notes)
-    files = filelist.look(scan, job.limits, job.roots, notes)
+    files = filelist.list_files(scan, job.limits, job.roots, notes)
     return Reading(
         scan=scan,
         schema=schema,
@@ -114,7 +114,7 @@ def _read(job: ReadJob, source: str, file: DataFile | None, notes: Notes) -> Rea
     )
 
 
-def file_values(file: DataFile, source: str, schema: Schema, limit: int) -> dict[str, FieldValue | Unread]:
+def file_values(file: OpenFile, source: str, schema: Schema, limit: int) -> dict[str, FieldValue | Unread]:
     """The variables of `schema` that are of this `source`, by name; `limit` is in bytes of all of them."""
     read: dict[str, FieldValue | Unread] = {}
     for variable in schema.variables:
@@ -126,7 +126,7 @@ def file_values(file: DataFile, source: str, schema: Schema, limit: int) -> dict
     return read
 
 
-def _value(file: DataFile, path: str, value_type: str, limit: int) -> FieldValue | Unread:
+def _value(file: OpenFile, path: str, value_type: str, limit: int) -> FieldValue | Unread:
     try:
         return file.value(path, value_type, limit)
     except SourceError as error:
@@ -135,11 +135,11 @@ def _value(file: DataFile, path: str, value_type: str, limit: int) -> FieldValue
         return Unread(f"{path} cannot be read ({type(error).__name__})")
 
 
-def _schema(job: ReadJob, source: str, file: DataFile | None) -> tuple[Schema, dict[str, str]]:
+def _schema(job: ReadJob, source: str, file: OpenFile | None) -> tuple[Schema, dict[str, str]]:
     name = job.scan.master or job.scan.place
 
     @cache
-    def look(wanted: str, path: str) -> str:
+    def value(wanted: str, path: str) -> str:
         """What selectors see of a value in the file; it is read once."""
         if file is None or wanted.upper() != source.upper():
             raise MissingValue(f"the scan has no data file that is read by {wanted}")
@@ -152,7 +152,7 @@ def _schema(job: ReadJob, source: str, file: DataFile | None) -> tuple[Schema, d
         file=str(name),
         beamline=str(job.beamtime.metadata.get("beamline") or ""),
         facility=str(job.beamtime.metadata.get("facility") or ""),
-        look=look,
+        value=value,
     )
     schema, passed_over = selector.choose(job.schemas, subject)
     if schema is None:

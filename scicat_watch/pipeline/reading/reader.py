@@ -18,7 +18,7 @@ from scicat_watch.pipeline.reading.thumbnails import Plot
 from scicat_watch.pipeline.schema.model import TreeOptions
 
 
-class DataFile(Protocol):
+class OpenFile(Protocol):
     """One data file that is open."""
 
     def value(self, path: str, value_type: str, limit: int) -> FieldValue:
@@ -28,7 +28,7 @@ class DataFile(Protocol):
         """
 
     def tree(self, options: TreeOptions, limit: int, notes: Notes) -> Mapping[str, Any]:
-        """All that the file tells, as nested objects of at most `limit` bytes of JSON; what is cut is noted."""
+        """All that the file says, as nested objects of at most `limit` bytes of JSON; what is left out is noted."""
 
     def plot(self, notes: Notes) -> Plot | None:
         """What a thumbnail of the scan shows; None if there is nothing to draw."""
@@ -41,7 +41,7 @@ class Reader(Protocol):
     def source(self) -> str:
         """The source of the variables that it reads, e.g. "NXS"; a plain attribute will do."""
 
-    def open(self, master: Path, roots: Sequence[Path], entry: str) -> AbstractContextManager[DataFile]:
+    def open(self, master: Path, roots: Sequence[Path], entry: str) -> AbstractContextManager[OpenFile]:
         """Open a scan's master file; `ReadingError` if it cannot be.
 
         Nothing outside of `roots` may be read. `entry` is the part of the file that is the scan, if

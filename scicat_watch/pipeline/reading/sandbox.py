@@ -1,8 +1,8 @@
 """What a process that reads data files gives up before it opens the first: secrets, network, memory without end.
 
-A data file is a stranger's program for the HDF5 library. Should it take over the process that reads
-it, it finds an environment without tokens, no way to open a network connection, and a limit to the
-memory that it can eat. A hanging process is ended by its parent, and ends with it.
+A data file can be crafted so that the HDF5 library does what its author wants. Should it take over the
+process that reads it, it finds an environment without tokens, no way to open a network connection, and a
+limit to the memory that it can eat. A hanging process is ended by its parent, and ends with it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def prepare(memory_limit: int) -> None:
     objection = _forbid_network()
     if objection:
         log.warning("processes that read data files keep the network: %s", objection)
-    # What every scan needs is loaded once, and after the environment is clean: HDF5 looks at it then.
+    # What every scan needs is loaded once, and after the environment is clean: HDF5 reads it then.
     from h5py import h5pl
 
     from scicat_watch.pipeline.reading import read  # noqa: F401
@@ -119,7 +119,7 @@ def _forbid_network() -> str:
 
 
 def _program(machine: int, socket_call: int) -> bytes:
-    """Instructions of the classic packet filter, which looks at number, machine and arguments of a system call.
+    """Instructions of the classic packet filter, which examines number, machine and arguments of a system call.
 
     Sockets of the family AF_UNIX stay: the names of users and groups may come through one. Also refused
     is io_uring, which makes sockets without that call.

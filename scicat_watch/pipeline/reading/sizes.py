@@ -17,18 +17,18 @@ def json_size(value: Any) -> int:
     return len(json.dumps(value))
 
 
-def cut(tree: Mapping[str, Any], limit: int, notes: Notes) -> dict[str, Any]:
+def truncated(tree: Mapping[str, Any], limit: int, notes: Notes) -> dict[str, Any]:
     """`tree` with as many of its members, in their order, as fit into `limit` bytes; says in `notes` what did not.
 
     An object that does not fit is taken in part; any other value as a whole or not.
     """
     if json_size(tree) <= limit:
         return dict(tree)
-    kept, _ = _cut(tree, limit - 2, "", notes, limit)
+    kept, _ = _truncated(tree, limit - 2, "", notes, limit)
     return kept
 
 
-def _cut(tree: Mapping[str, Any], left: int, path: str, notes: Notes, limit: int) -> tuple[dict[str, Any], int]:
+def _truncated(tree: Mapping[str, Any], left: int, path: str, notes: Notes, limit: int) -> tuple[dict[str, Any], int]:
     kept: dict[str, Any] = {}
     for name, member in tree.items():
         key, below = json_size(name) + 4, f"{path}/{name}"
@@ -37,7 +37,7 @@ def _cut(tree: Mapping[str, Any], left: int, path: str, notes: Notes, limit: int
             kept[name] = member
             left -= size
         elif isinstance(member, Mapping) and left > key + 2:
-            kept[name], left = _cut(member, left - key - 2, below, notes, limit)
+            kept[name], left = _truncated(member, left - key - 2, below, notes, limit)
         else:
-            notes.cut(f"the metadata is cut at {limit} bytes (reading.metadata_limit): {below} is left out")
+            notes.truncated(f"the metadata is truncated at {limit} bytes (reading.metadata_limit): {below} is left out")
     return kept, left

@@ -1,6 +1,6 @@
 """A thumbnail of a scan: the one that lies beside its data file, or the plot that the file describes.
 
-What is to be drawn the reader of the file says (`readers`, `nxplots`). One dimension makes a line, two an
+What is to be drawn the reader of the file says (`nexus.plots`, `fio.reader`). One dimension makes a line, two an
 image. The drawing libraries are loaded when there is something to draw. Facts: DESY 10.
 """
 
@@ -22,6 +22,7 @@ from scicat_watch.model import Scan
 from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading.nexus.links import HDF5_ERRORS
 from scicat_watch.pipeline.reading.notes import Notes
+from scicat_watch.words import REPLACED, printable
 
 LARGEST_THUMBNAIL = 8 << 20
 """Bytes of the largest ready thumbnail: a catalogue's document has to hold it as text."""
@@ -120,7 +121,7 @@ def _checked(path: Path, roots: Sequence[Path], notes: Notes) -> bytes | None:
 
 
 def _short(words: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in words[:68])
+    return printable(words[:68]).replace(REPLACED, " ")
 
 
 def _canvas() -> Any:

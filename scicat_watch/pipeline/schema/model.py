@@ -81,7 +81,7 @@ class TreeOptions:
     leave_out: tuple[str, ...] = ()
     """Patterns of what is left out of it, e.g. "**/:NXlog"."""
     summaries: tuple[str, ...] = ("shape",)
-    """What is told of fields with more than one element: some of shape, min, max, mean."""
+    """What is said of fields with more than one element: some of shape, min, max, mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Item:
     """*New.* For scientific metadata: quantity {value, type, human_name, unit}; value_unit {value, unit}; plain."""
     tree: TreeOptions | None = None
     optional: bool = False
-    """*New.* Whether it is nothing to tell about when a scan has no such value."""
+    """*New.* Whether a scan may lack such a value without a note."""
     line: int = 0
 
 
@@ -144,15 +144,11 @@ PREDEFINED: Mapping[str, str] = {
     "ingestor_metadata_schema_id": "the schema's id",
 }
 """The variables that every schema may use and redefine, with their meaning."""
-NEEDED_BY_SOURCE: Mapping[str, tuple[str, ...]] = {
-    "NXS": ("path",),
-    "FIO": ("path",),
-    "SC": ("url",),
-    "VALUE": ("value",),
-    "BT": ("path",),
-    "SCAN": ("path",),
-}
+
+Needs = Mapping[str, tuple[str, ...]]
 """The keys that a variable must have, by its source."""
+NOTHING: Needs = {}
+"""What sources need that nothing is known of."""
 
 _TOP = {"id", "name", "instrument", "order", "selector", "variables", "schema"}
 _ARGUMENTS = {"field", "pattern", "replacement", "start", "stop", "operand", "separator", "zone", "options"}
@@ -167,26 +163,28 @@ _SAMPLE = {
 }
 
 
-def parse(document: Mapping[str, Any], file: str = "", lines: Lines | None = None) -> Schema:
+def parse(document: Mapping[str, Any], file: str = "", lines: Lines | None = None, needs: Needs = NOTHING) -> Schema:
     """The schema that `document` describes; `ConfigError` for the first mistake in it."""
-    schema, mistakes = examine(document, file, lines)
+    schema, mistakes = try_parse(document, file, lines, needs)
     if schema is None:
         raise mistakes[0]
     return schema
 
 
-def examine(document: Any, file: str = "", lines: Lines | None = None) -> tuple[Schema | None, tuple[ConfigError, ...]]:
+def try_parse(
+    document: Any, file: str = "", lines: Lines | None = None, needs: Needs = NOTHING
+) -> tuple[Schema | None, tuple[ConfigError, ...]]:
     """The schema that `document` describes, or None and all the mistakes in it."""
-    reader = _Reader(file, lines or {})
-    schema = reader.schema(document)
-    return (None if reader.mistakes else schema), tuple(reader.mistakes)
+    parsing = _Parsing(file, lines or {}, needs)
+    schema = parsing.schema(document)
+    return (None if parsing.mistakes else schema), tuple(parsing.mistakes)
 
 
-class _Reader:
+class _Parsing:
     """Walks a document and notes every mistake, with its line, instead of stopping at the first."""
 
-    def __init__(self, file: str, lines: Lines) -> None:
-        self.file, self.lines = file, lines
+    def __init__(self, file: str, lines: Lines, needs: Needs) -> None:
+        self.file, self.lines, self.needs = file, lines, needs
         self.mistakes: list[ConfigError] = []
 
     def schema(self, document: Any) -> Schema | None:
@@ -222,7 +220,7 @@ class _Reader:
         path = self.text(keys, (*place, "path"))
         if source in ("BT", "SCAN") and not path:
             path = str(arguments.pop("field", "") or "")  # `field` says the same to those who come from SC.
-        for needed in NEEDED_BY_SOURCE.get(source, ()):
+        for needed in self.needs.get(source, ()):
             if needed not in keys and not (needed == "path" and path):
                 self.mistake(place, f"a variable of source {source} needs the key {needed!r}")
         return Variable(

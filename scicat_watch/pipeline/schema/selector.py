@@ -42,7 +42,7 @@ def _no_file(source: str, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What selectors look at."""
+    """What selectors decide by."""
 
     file: str
     """Path of the data file as it was given; the scan's place if it has none."""
@@ -51,8 +51,8 @@ class Subject:
     facility: str = ""
     """`facility` of the beamtime metadata, e.g. "PETRA III"."""
     definition: str = ""
-    """Application definition of the NeXus file, e.g. "NXsaxs"; if it is empty, the file is asked with `look`."""
-    look: Callable[[str, str], str] = _no_file
+    """Application definition of the NeXus file, e.g. "NXsaxs"; if it is empty, the file is asked with `value`."""
+    value: Callable[[str, str], str] = _no_file
     """The value in the data file for a source, e.g. "NXS", and a path; `SourceError` if there is none."""
 
 
@@ -118,11 +118,11 @@ class _Condition:
         return None
 
     def text(self, subject: Subject) -> str:
-        """What the condition looks at."""
+        """What the condition compares."""
         if (in_file := _IN_FILE.fullmatch(self.source)) is None:
             return SOURCES[self.source](subject)
         try:
-            return subject.look(in_file[1].upper(), in_file[2])
+            return subject.value(in_file[1].upper(), in_file[2])
         except SourceError as error:
             raise SourceError(f"{self.source}: {error}") from error
 
@@ -137,7 +137,7 @@ class _Condition:
 
 def _definition(subject: Subject) -> str:
     try:
-        return subject.look("NXS", "/:NXentry/definition")
+        return subject.value("NXS", "/:NXentry/definition")
     except SourceError:
         return ""
 

@@ -36,12 +36,8 @@ class Way:
 
     @property
     def plain(self) -> bool:
-        """Whether all below is taken, and nothing left out: there is no need to look at names."""
+        """Whether all below is taken, and nothing left out: names do not matter."""
         return self.taken and not self.leaving
-
-    def wants_class(self, name: str) -> bool:
-        """Whether it depends on the class of the group under `name` what becomes of it."""
-        return any(rest and _class_counts(rest) for rest in self.taking | self.leaving)
 
     def below(self, name: str, nx_class: Callable[[], str]) -> Way | None:
         """The way on to what is under `name`; None if nothing there is taken. `nx_class` is asked if it matters."""
@@ -59,7 +55,7 @@ def start(options: TreeOptions) -> Way:
 
 
 def chosen(tree: Mapping[str, Any], options: TreeOptions) -> dict[str, Any]:
-    """The part of a tree of plain values that `options` take; classes are those that `NX_class` tells."""
+    """The part of a tree of plain values that `options` take; classes are those that `NX_class` says."""
     way = start(options)
     return dict(tree) if way.plain else _chosen(tree, way)
 
@@ -110,10 +106,6 @@ def _next(states: States, name: str, nx_class: Callable[[], str]) -> States:
         elif _pattern(rest[0]).fullmatch(name):
             further.add(rest[1:])
     return _closed(frozenset(further))
-
-
-def _class_counts(rest: tuple[str, ...]) -> bool:
-    return rest[0].startswith(":")
 
 
 @lru_cache(maxsize=1024)

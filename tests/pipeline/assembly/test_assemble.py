@@ -12,20 +12,20 @@ import pytest
 from scicat_watch.documents import Bundle, DataFile
 from scicat_watch.errors import AssemblyError, Refused, Unavailable
 from scicat_watch.model import Beamtime, Scan
-from scicat_watch.pipeline.assembly.assemble import AssemblyOptions, assemble
+from scicat_watch.pipeline.assembly.assemble import Additions, AssemblyOptions
 from scicat_watch.pipeline.assembly.dataset import MANDATORY_AT_ESS, DatasetRules
+from scicat_watch.pipeline.assembly.schemas import load
 from scicat_watch.pipeline.handover import FieldValue, Reading, Unread
-from scicat_watch.pipeline.schema.library import load
 from scicat_watch.pipeline.schema.model import PREDEFINED, SAMPLE_NAME, SAMPLE_PROPOSAL
 from scicat_watch.pipeline.schema.selector import Subject, choose
-from tests.pipeline.hand_made import ENOUGH, TestClock, beamtime, high, nobody, reading, scan, schema, text
+from tests.fakes import FakeClock
+from tests.pipeline.hand_made import ENOUGH, documents, high, reading, scan, schema, text
 from tests.recorded import ESS
 
 
 def build(items: dict[str, Any] | None = None, variables: dict[str, Any] | None = None, **more: Any) -> Bundle:
-    options = {name: more.pop(name) for name in ("comment", "keywords", "options") if name in more}
-    read = reading(schema(variables, {**ENOUGH, **(items or {})}), **more)
-    return assemble(read, beamtime(), nobody, TestClock(), **options)
+    given = {name: more.pop(name) for name in ("additions", "options") if name in more}
+    return documents(reading(schema(variables, {**ENOUGH, **(items or {})}), **more), **given)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def build(items: dict[str, Any] | None = None, variables: dict[str, Any] | None 
         ("ingestor_run_id", r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"),
         ("data_file_path", "/gpfs/current/raw/scan_1.nxs"),
         ("data_file_name", "scan_1.nxs"),
-        ("now", re.escape("2026-11-21T08:00:00.000000+00:00")),
+        ("now", re.escape(FakeClock().now().isoformat(timespec="microseconds"))),
         ("ingestor_files_directory", r"\.\./ingestor"),
         ("ingestor_metadata_schema_id", "test"),
     ],
@@ -46,7 +46,7 @@ def test_predefined_variables(name: str, expected: str) -> None:
 
 def test_every_try_has_its_own_run_id_and_a_scan_without_data_file_its_place() -> None:
     item = {"d": high("description", "<ingestor_run_id>"), "k": high("runNumber", "<data_file_path>")}
-    first, second = build(item, about=scan(master="")), build(item)
+    first, second = build(item, about=scan(master=None)), build(item)
     assert first.dataset.fields["description"] != second.dataset.fields["description"]
     assert first.dataset.fields["runNumber"] == "/gpfs/current/raw/scan_1"
 
@@ -66,15 +66,15 @@ def test_a_scan_without_files_and_thumbnail_is_a_dataset_alone() -> None:
 
 
 def test_notes_of_the_reading_are_kept() -> None:
-    assert "cut" in build(notes=("cut",)).notes
+    assert "no thumbnail" in build(notes=("no thumbnail",)).notes
 
 
 def test_a_comment_and_keywords_are_added() -> None:
     items = {"c": high("comment", "by hand"), "k": high("keywords", ["scan"], "string[]")}
-    fields = build(items, comment="left behind", keywords=("garnets", "scan")).dataset.fields
-    assert (fields["comment"], fields["keywords"]) == ("by hand; left behind", ["scan", "garnets"])
-    fields = build(comment="left behind", keywords=("garnets",)).dataset.fields
-    assert (fields["comment"], fields["keywords"]) == ("left behind", ["garnets"])
+    fields = build(items, additions=Additions("abandoned", ("garnets", "scan"))).dataset.fields
+    assert (fields["comment"], fields["keywords"]) == ("by hand; abandoned", ["scan", "garnets"])
+    fields = build(additions=Additions("abandoned", ("garnets",))).dataset.fields
+    assert (fields["comment"], fields["keywords"]) == ("abandoned", ["garnets"])
     assert not {"comment", "keywords"} & set(build().dataset.fields)
 
 
@@ -126,7 +126,7 @@ def with_sample(answer: Any, own: str = "", values: Any = None) -> tuple[Bundle,
     items = ENOUGH | ({"s": high("sampleId", own)} if own else {})
     described = schema({}, items, sample_attachment={"query_sample_name": True})
     values = values or {SAMPLE_NAME: text("YIG & co"), SAMPLE_PROPOSAL: text("4711")}
-    return assemble(reading(described, values), beamtime(), look_up, TestClock()), asked
+    return documents(reading(described, values), look_up=look_up), asked
 
 
 def test_a_sample_is_looked_up_by_name_and_proposal() -> None:
@@ -137,7 +137,7 @@ def test_a_sample_is_looked_up_by_name_and_proposal() -> None:
     ]
 
 
-def test_the_schemas_own_sample_comes_first_and_others_are_told() -> None:
+def test_the_schemas_own_sample_comes_first_and_others_are_noted() -> None:
     bundle, _ = with_sample(SAMPLES, own="mine")
     assert bundle.dataset.fields["sampleId"] == "mine"
     assert any("s1, s2" in note for note in bundle.notes)
@@ -229,7 +229,7 @@ def test_datasets_of_ess(name: str) -> None:
         totals=True,
         checksums="blake2b",
     )
-    bundle = assemble(read, Beamtime("", master.parent, {}), records, TestClock(), options=options)
+    bundle = documents(read, Beamtime("", master.parent, {}), records, options)
     assert marked(bundle.dataset.fields) == expected["datasets"][0]
     made = [replace(file, path=marked(file.path)) for file in bundle.datablocks[0].files]
     assert [file.path for file in made] == [file["path"] for file in expected_block["dataFileList"]]
@@ -237,8 +237,9 @@ def test_datasets_of_ess(name: str) -> None:
 
 
 def marked(value: Any) -> Any:
-    text = json.dumps(value).replace(str(ROOT), "@ROOT@").replace("2026-11-21T08:00:00.000000+00:00", "@NOW@")
-    text = text.replace("2026-11-21T08:00:00+00:00", "@NOW@")
+    now = FakeClock().now()
+    text = json.dumps(value).replace(str(ROOT), "@ROOT@").replace(now.isoformat(timespec="microseconds"), "@NOW@")
+    text = text.replace(now.isoformat(), "@NOW@")
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "@UUID@", text)
     return json.loads(re.sub(r'"[0-9a-f]{32}"', '"@HEX32@"', text))
 

@@ -8,7 +8,7 @@ import pytest
 
 from scicat_watch.errors import AssemblyError
 from scicat_watch.model import Quantity
-from scicat_watch.pipeline.assembly.dataset import FIELDS, MANDATORY, MANDATORY_AT_ESS, DatasetRules, Made, make
+from scicat_watch.pipeline.assembly.dataset import FIELDS, MANDATORY, MANDATORY_AT_ESS, DatasetDraft, DatasetRules, make
 from scicat_watch.pipeline.assembly.variables import Variables
 from tests.pipeline.hand_made import ENOUGH, high, schema
 
@@ -22,7 +22,7 @@ KNOWN = {
 TREE = {"title": {"value": "theta scan", "unit": ""}, "energy": {"shape": [3]}}
 
 
-def build(items: dict[str, Any], *, base: Any = ENOUGH, rules: DatasetRules | None = None, **more: Any) -> Made:
+def build(items: dict[str, Any], *, base: Any = ENOUGH, rules: DatasetRules | None = None, **more: Any) -> DatasetDraft:
     variables = Variables(KNOWN, {"broken": "the file has no /x"})
     return make(schema(items={**base, **items}), variables, {"tree": TREE}, rules or DatasetRules(), **more)
 
@@ -62,13 +62,13 @@ def test_forms_of_scientific_metadata(attributes: dict[str, Any], expected: Any)
 
 
 @pytest.mark.parametrize("change", [{"value": "<broken>"}, {"type": "text"}, {"value": "x"}, {"value": "a < b > c"}])
-def test_an_item_that_cannot_be_made_is_left_out_and_told(change: dict[str, Any]) -> None:
+def test_an_item_that_cannot_be_made_is_left_out_with_a_note(change: dict[str, Any]) -> None:
     made = build(metadata(**change))
     assert made.fields["scientificMetadata"] == {}
     assert len(made.notes) == 1
 
 
-def test_a_missing_optional_item_is_not_told_but_a_bad_value_is() -> None:
+def test_a_missing_optional_item_is_not_noted_but_a_bad_value_is() -> None:
     assert build(metadata(value="<broken>", optional=True)).notes == ()
     assert build(metadata(value="x", optional=True)).notes
 
@@ -95,7 +95,7 @@ def test_fields_that_a_schema_may_set(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["location", "scientificMetadata", "principalInvestigators", "createdAt"])
-def test_other_fields_are_dropped_and_told(name: str) -> None:
+def test_other_fields_are_dropped_with_a_note(name: str) -> None:
     made = build({"item": high(name, "x")})
     assert made.fields.get(name) != "x"
     assert name in made.notes[0]

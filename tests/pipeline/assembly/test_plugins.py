@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from scicat_watch.pipeline.assembly import plugins
-from scicat_watch.pipeline.assembly.assemble import Assembled, prepare
-from scicat_watch.pipeline.reading import choose
+from scicat_watch.pipeline import plugins
+from scicat_watch.pipeline.assembly.assemble import Assembled, assemble
+from scicat_watch.pipeline.assembly.plugins import OPERATORS
+from scicat_watch.pipeline.assembly.schemas import plugin_problems
+from scicat_watch.pipeline.assembly.sources.plugins import SOURCES
 from scicat_watch.service.check import examine_schemas
-from tests.pipeline.hand_made import ENOUGH, TestClock, beamtime, high, nobody, reading, schema
+from tests.pipeline.hand_made import ENOUGH, context, high, reading, schema
 
 CODE = """
 from scicat_watch.model import Quantity
@@ -53,16 +55,14 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             for group, named in points.items()
         ]
         (info / "entry_points.txt").write_text("\n".join(lines))
-        plugins._found.cache_clear()
-        choose._found.cache_clear()
+        plugins.installed.cache_clear()
 
     yield installed
-    plugins._found.cache_clear()
-    choose._found.cache_clear()
+    plugins.installed.cache_clear()
 
 
 def made(variables: dict[str, Any], items: dict[str, Any] | None = None) -> Assembled:
-    return prepare(reading(schema(variables, ENOUGH | (items or {}))), beamtime(), nobody, TestClock())
+    return assemble(context(reading(schema(variables, ENOUGH | (items or {})))))
 
 
 def with_operator(name: str) -> Assembled:
@@ -79,12 +79,12 @@ def test_an_operator_and_a_source_of_another_package_are_used(install: Install) 
     assert result.bundle is not None
     assert result.bundle.dataset.fields["description"] == "abab 20990042 p {'a': 1}"
     assert result.variables.known["v"].unit == "mm"
-    assert plugins.problems() == []
-    assert plugins.names(plugins.OPERATORS) >= {"twice"}
+    assert plugin_problems() == []
+    assert OPERATORS.names() >= {"twice"}
 
 
 @pytest.mark.parametrize(
-    ("to", "told"),
+    ("to", "reason"),
     [
         ("brings:broken", "'mine' of the package brings failed: KeyError"),
         ("brings:careless", "gave a int, not a Quantity"),
@@ -93,65 +93,65 @@ def test_an_operator_and_a_source_of_another_package_are_used(install: Install) 
         ("brings:failing", "is a function, not an Operator"),
     ],
 )
-def test_a_faulty_operator_costs_its_variable_and_is_told(install: Install, to: str, told: str) -> None:
+def test_a_faulty_operator_costs_its_variable_and_is_named(install: Install, to: str, reason: str) -> None:
     install("brings", {plugins.OPERATORS: {"mine": to}})
     result = with_operator("mine")
     assert result.bundle is not None
-    assert told in result.variables.failures["v"]
+    assert reason in result.variables.failures["v"]
 
 
 def test_a_package_that_ends_the_program_when_it_is_imported_does_not(install: Install) -> None:
     install("leaves", {plugins.OPERATORS: {"mine": "leaves:twice"}}, "import sys\nsys.exit(3)\n")
     assert "cannot be loaded: SystemExit" in with_operator("mine").variables.failures["v"]
-    assert "SystemExit" in plugins.problems()[0]
+    assert "SystemExit" in plugin_problems()[0]
 
 
 @pytest.mark.parametrize(
-    ("to", "path", "told"),
+    ("to", "path", "reason"),
     [
         ("brings:Beamtime", "gone", "it is gone"),
         ("brings:Beamtime", "odd", "gave a int, not a Quantity"),
         ("brings:Beamtime", "p", "failed: KeyError: 'options'"),
         ("brings:failing", "p", "failed: OSError: no such logbook"),
         ("brings:CODE", "p", "cannot be loaded"),
-        ("brings:twice", "p", "is a Operator, which cannot be called"),
+        ("brings:twice", "p", "is a Operator, not a callable that makes a source"),
     ],
 )
-def test_a_faulty_source_costs_its_variables_and_is_told(install: Install, to: str, path: str, told: str) -> None:
+def test_a_faulty_source_costs_its_variables_and_is_named(install: Install, to: str, path: str, reason: str) -> None:
     install("brings", {plugins.SOURCES: {"MINE": to}})
     result = made({"v": {"source": "MINE", "path": path, "value_type": "string"}})
     assert result.bundle is not None
-    assert told in result.variables.failures["v"]
+    assert reason in result.variables.failures["v"]
 
 
 def test_built_in_names_cannot_be_taken(install: Install) -> None:
     install("brings", {plugins.OPERATORS: {"to_upper": "brings:twice"}, plugins.SOURCES: {"NXS": "brings:Beamtime"}})
     assert with_operator("to_upper").variables.known["v"].value == "AB"
-    told = plugins.problems()
-    assert len(told) == 2
-    assert all("of the package brings has the name of a built-in" in problem for problem in told)
-    assert plugins.names(plugins.SOURCES) == frozenset()
+    problems = plugin_problems()
+    assert len(problems) == 2
+    assert all("of the package brings is not used: scicat-watch has a built-in" in problem for problem in problems)
+    assert SOURCES.names() == frozenset()
 
 
-def test_two_packages_with_one_name_are_told_and_neither_is_used(install: Install) -> None:
+def test_two_packages_with_one_name_are_reported_and_neither_is_used(install: Install) -> None:
     install("brings", {plugins.OPERATORS: {"twice": "brings:twice"}})
     install("brings_too", {plugins.OPERATORS: {"twice": "brings_too:twice"}})
     assert "neither is used" in with_operator("twice").variables.failures["v"]
-    assert len(plugins.problems()) == 1
+    assert len(plugin_problems()) == 1
 
 
 def test_nothing_is_loaded_that_no_schema_wants(install: Install) -> None:
     install("leaves", {plugins.OPERATORS: {"mine": "leaves:twice"}}, "raise AssertionError('loaded')\n")
     assert made({"v": {"source": "VALUE", "value": "x", "operator": "to_upper", "value_type": "string"}}).bundle
-    assert plugins.names(plugins.OPERATORS) == {"mine"}
+    assert OPERATORS.names() == {"mine"}
 
 
-def test_the_check_of_the_configuration_tells_what_is_wrong_with_packages(install: Install) -> None:
+def test_the_check_of_the_configuration_reports_what_is_wrong_with_packages(install: Install) -> None:
     readers = {"nxs": "brings:Beamtime", "spec": "brings:gone", "odd": "brings:twice"}
     install("brings", {plugins.OPERATORS: {"mine": "brings:failing"}, plugins.READERS: readers})
-    told = [mistake for mistake in examine_schemas(None).mistakes if mistake.startswith("plug-in: ")]
-    assert len(told) == 4
-    assert "'mine' of the package brings is a function, not an Operator" in told[0]
-    assert "'nxs' of the package brings is not used" in told[1]
-    assert "'odd' of the package brings is no reader" in told[2]
-    assert "'spec' of the package brings cannot be loaded" in told[3]
+    problems = [mistake for mistake in examine_schemas(None).mistakes if mistake.startswith("plug-in: ")]
+    assert len(problems) == 4
+    assert "'mine' of the package brings is a function, not an Operator" in problems[0]
+    assert "'nxs' of the package brings is not used" in problems[1]
+    assert "'odd' of the package brings is no reader" in problems[2]
+    assert "'spec' of the package brings cannot be loaded" in problems[3]

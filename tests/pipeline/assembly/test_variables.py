@@ -10,13 +10,15 @@ from scicat_watch.errors import AssemblyError, Refused, SourceError, Unavailable
 from scicat_watch.model import Quantity
 from scicat_watch.pipeline.assembly.sources.beamtime import BeamtimeSource
 from scicat_watch.pipeline.assembly.sources.catalogue import CatalogueSource, Lookups
-from scicat_watch.pipeline.assembly.sources.datafile import NexusSource
+from scicat_watch.pipeline.assembly.sources.datafile import DataFileSource
 from scicat_watch.pipeline.assembly.sources.scan import ScanSource
+from scicat_watch.pipeline.assembly.sources.source import Source
 from scicat_watch.pipeline.assembly.sources.value import ValueSource
 from scicat_watch.pipeline.assembly.variables import Variables, evaluate
 from scicat_watch.pipeline.handover import FieldValue, Unread
 from scicat_watch.pipeline.schema.model import Variable
-from tests.pipeline.hand_made import TestClock, beamtime, reading, scan, schema, text
+from tests.fakes import FakeClock
+from tests.pipeline.hand_made import beamtime, reading, scan, schema, text
 
 KNOWN = {
     "later_in_text": Quantity("<list>"),
@@ -72,7 +74,7 @@ def test_literals_that_cannot_be_filled_in(literal: Any) -> None:
 
 def nexus(found: FieldValue | Unread, value_type: str, unit: str = "") -> Quantity:
     variable = Variable("v", "NXS", value_type, path="/x", unit=unit)
-    known = evaluate(schema_of(variable), {"NXS": NexusSource({"v": found})}, {})
+    known = evaluate(schema_of(variable), {"NXS": DataFileSource({"v": found})}, {})
     if "v" in known.failures:
         raise SourceError(known.failures["v"])
     return known.known["v"]
@@ -134,7 +136,7 @@ def test_the_units_of_the_file_win(in_file: str | None, defined: str, expected: 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("title", "Spin waves"),
+        ("title", "Spin waves in garnets"),
         ("pi.email", "lee.leader@lab.example"),
         ("users.doorDb.1", "b"),
         ("users.doorDb", ["a", "b"]),
@@ -178,7 +180,7 @@ def test_what_is_known_of_the_scan(path: str, expected: Any) -> None:
 
 @pytest.mark.parametrize("path", ["entry", "master_file", "first_time", "colour"])
 def test_what_a_scan_may_lack(path: str) -> None:
-    bare = reading(schema(), about=scan(master=""), first_time=None)
+    bare = reading(schema(), about=scan(master=None), first_time=None)
     with pytest.raises(SourceError):
         ScanSource(bare, beamtime()).read(Variable("v", "SCAN", "string", path=path), {})
 
@@ -271,7 +273,7 @@ def test_a_catalogue_that_is_away_is_no_missing_value() -> None:
 
 
 def test_the_catalogue_is_asked_once_and_again_after_a_while() -> None:
-    clock, catalogue = TestClock(), Catalogue()
+    clock, catalogue = FakeClock(), Catalogue()
     lookups = Lookups(catalogue, clock, keep=60)
     assert ask("proposals/4711", "email", lookups) == ask("proposals/4711", "email", lookups)
     for _ in range(2):
@@ -293,7 +295,7 @@ def literal(value: Any, kind: str = "string", **more: Any) -> dict[str, Any]:
     return {"source": "VALUE", "value": value, "value_type": kind} | more
 
 
-def test_variables_are_made_in_order_and_failures_are_told_with_their_cause() -> None:
+def test_variables_are_made_in_order_and_failures_are_reported_with_their_cause() -> None:
     result = made(
         {"b": literal("<a>"), "a": literal("12.5", "integer"), "c": literal("x <a>"), "d": literal("3", "integer")}
     )
@@ -357,7 +359,7 @@ def test_how_each_variable_came_about_is_kept() -> None:
             "replaced": {"source": "BT", "path": "gone", "value_type": "float", "default": 1.5},
             "failed": literal("x", "integer"),
         }
-    ).made
+    ).evaluated
     assert (whole.found, whole.quantity, whole.reason, whole.by_default) == (Quantity("x"), Quantity("x"), "", False)
     assert (converted.found, converted.quantity) == (Quantity("12"), Quantity(12))
     assert (replaced.found, replaced.quantity, replaced.by_default) == (Quantity("1.5"), Quantity(1.5), True)
@@ -373,7 +375,11 @@ def test_all_sources_meet_in_one_schema() -> None:
         "both": literal("<title> in <place>"),
     }
     read = reading(schema(variables), {"title": text("theta scan")})
-    sources = {"NXS": NexusSource(read.values), "SCAN": ScanSource(read, beamtime()), "VALUE": ValueSource()}
+    sources: dict[str, Source] = {
+        "NXS": DataFileSource(read.values),
+        "SCAN": ScanSource(read, beamtime()),
+        "VALUE": ValueSource(),
+    }
     assert evaluate(read.schema, sources, {}).known["both"] == Quantity("theta scan in raw")
 
 

@@ -60,7 +60,12 @@ VALUES: dict[str, np.ndarray[Any, Any]] = {
 
 
 def vlens(entry: h5py.Group, folder: Path) -> None:
-    kinds = {"ints": "i4", "floats": "f8", "bools": "?", "structs": np.dtype([("a", "i4"), ("b", "S2")])}
+    kinds: dict[str, Any] = {
+        "ints": "i4",
+        "floats": "f8",
+        "bools": "?",
+        "structs": np.dtype([("a", "i4"), ("b", "S2")]),
+    }
     for name, kind in kinds.items():
         made = entry.create_dataset(name, (3,), h5py.vlen_dtype(np.dtype(kind)))
         made[0] = np.zeros(2, kind)

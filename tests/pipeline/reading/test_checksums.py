@@ -35,7 +35,7 @@ def test_blake2b_is_the_same_with_and_without_openssl(file: Path, monkeypatch: p
         raise ValueError(f"unsupported hash type {name}")
 
     found = digest(file, "blake2b")
-    monkeypatch.setattr(checksums.hashlib, "new", without)
+    monkeypatch.setattr(hashlib, "new", without)
     assert digest(file, "blake2b") == found
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_grows_or_is_rewritten_meanwhile_has_no_checksum(file: Path)
         del checksums.ALGORITHMS["while it grows"], checksums.ALGORITHMS["while it is rewritten"]
 
 
-def test_what_is_no_readable_file_is_told(tmp_path: Path) -> None:
+def test_what_is_no_readable_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, reason in (("pipe", "not a regular file"), ("missing", "No such file"), (".", "directory|regular")):
         with pytest.raises(ReadingError, match=reason):
@@ -88,10 +88,10 @@ def test_several_files_come_in_their_order(tmp_path: Path) -> None:
 
 def test_blake2b_agrees_with_the_usual_program(file: Path) -> None:
     try:
-        told = subprocess.run(["b2sum", file], capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(["b2sum", file], capture_output=True, text=True, check=True).stdout
     except FileNotFoundError:
         pytest.skip("there is no b2sum here")
-    assert digest(file, "blake2b").chk == told.split()[0]
+    assert digest(file, "blake2b").chk == printed.split()[0]
 
 
 class _Writing:

@@ -1,4 +1,4 @@
-"""Every well-formed HDF5 file gives a reading whose tree a catalogue can be told, whatever it holds."""
+"""Every well-formed HDF5 file gives a reading whose tree a catalogue can hold, whatever is in it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
 from scicat_watch.documents import scientific_metadata, strict
-from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.schema.model import Item, Schema, TreeOptions, Variable
-from tests.pipeline.hand_made import TestClock, nobody, shipped
+from tests.pipeline.hand_made import documents, shipped
 from tests.pipeline.nexus_made import group, job, scan
 from tests.pipeline.reading.hdf5_kinds import FORMS, ODDITIES, VALUES
 
@@ -64,13 +63,13 @@ def _read(folder: Path, *schemas: Schema) -> Reading:
 def _dataset(folder: Path) -> dict[str, Any]:
     """The dataset that the schema for any NeXus file makes of it."""
     wanted = job(scan(folder, "scan_1"), shipped("nexus"), thumbnails=False)
-    fields = dict(assemble(read(wanted), wanted.beamtime, nobody, TestClock()).dataset.fields)
+    fields = dict(documents(read(wanted), wanted.beamtime).dataset.fields)
     json.dumps(fields, allow_nan=False)
     return fields
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_every_kind_of_value_is_told(tmp_path: Path, name: str) -> None:
+def test_every_kind_of_value_is_taken(tmp_path: Path, name: str) -> None:
     value = VALUES[name]
 
     def fill(entry: h5py.Group) -> None:
@@ -158,7 +157,7 @@ def test_whole_numbers_of_any_size_keep_their_value(tmp_path: Path) -> None:
     assert reading.notes == ()
 
 
-def test_attributes_of_megabytes_are_told_as_far_as_there_is_room(tmp_path: Path) -> None:
+def test_attributes_of_megabytes_are_taken_as_far_as_there_is_room(tmp_path: Path) -> None:
     folder = _write(tmp_path, lambda entry: ODDITIES["large_attributes"](entry, tmp_path), libver="latest")
     tree = _read(folder).trees["all"]
     assert len(tree["n"]["text"]) == 2_000_000
@@ -167,7 +166,7 @@ def test_attributes_of_megabytes_are_told_as_far_as_there_is_room(tmp_path: Path
     small = read(job(scan(folder, "scan_1"), _schema(), metadata_limit=100_000))
     assert len(json.dumps(small.trees["all"])) <= 100_000
     assert "text" not in small.trees["all"]["n"]
-    assert any("/entry/n@text" in cut for cut in small.truncations)
+    assert any("/entry/n@text" in truncation for truncation in small.truncations)
 
 
 @pytest.mark.parametrize("limit", [1024, 20_000, 300_000])
@@ -179,7 +178,7 @@ def test_the_metadata_is_never_larger_than_its_limit_and_the_dataset_says_what_i
     wanted = job(scan(folder, "scan_1"), shipped("nexus"), metadata_limit=limit, thumbnails=False)
     reading = read(wanted)
     size = len(json.dumps(reading.trees["entry"]))
-    fields = assemble(reading, wanted.beamtime, nobody, TestClock()).dataset.fields
+    fields = documents(reading, wanted.beamtime).dataset.fields
     assert size <= limit
     whole = len(json.dumps(read(job(scan(folder, "scan_1"), shipped("nexus"), thumbnails=False)).trees["entry"]))
     if whole > limit:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.pipeline.handover import ReadLimits
-from scicat_watch.pipeline.reading.filelist import file_list, look
+from scicat_watch.pipeline.reading.filelist import list_files
 from scicat_watch.pipeline.reading.notes import Notes
 from tests.pipeline.nexus_made import scan
 from tests.recorded import DESY
@@ -28,7 +28,7 @@ def _paths(
     directory: Path, name: str, *, notes: Notes | None = None, root: Path | None = None, **more: Any
 ) -> list[str]:
     settings = ReadLimits(file_list=more.pop("rule", "exact"))
-    found = look(scan(directory, name, **more), settings, (root or directory,), notes or Notes())
+    found = list_files(scan(directory, name, **more), settings, (root or directory,), notes or Notes())
     return [file.path for file in found.files]
 
 
@@ -85,12 +85,12 @@ def test_files_are_described_as_the_catalogue_takes_them(tmp_path: Path) -> None
     path.chmod(0o4640)
     os.utime(path, (1000.5, 1000.5))
     status = path.stat()
-    (file,) = file_list(scan(tmp_path, "scan_1"), ReadLimits())
+    (file,) = list_files(scan(tmp_path, "scan_1"), ReadLimits(), (tmp_path,), Notes()).files
     moment = datetime.fromtimestamp(status.st_ctime_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     assert file.time == f"{moment}.{status.st_ctime_ns // 1_000_000 % 1000:03d}Z"
     assert (file.size, file.perm) == (10, "-rw-r-----")
     assert (file.uid, file.gid) == (pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name)
-    found = look(scan(tmp_path, "scan_1"), ReadLimits(), (tmp_path,), Notes())
+    found = list_files(scan(tmp_path, "scan_1"), ReadLimits(), (tmp_path,), Notes())
     assert (found.first_time, found.last_time) == (1000.5, 1000.5)
 
 
@@ -98,7 +98,7 @@ def test_files_are_described_as_the_catalogue_takes_them(tmp_path: Path) -> None
 def test_an_unknown_owner_is_a_number(tmp_path: Path) -> None:
     _make(tmp_path, "scan_1.nxs")
     os.chown(tmp_path / "scan_1.nxs", 4_000_001, 4_000_002)
-    (file,) = file_list(scan(tmp_path, "scan_1"), ReadLimits())
+    (file,) = list_files(scan(tmp_path, "scan_1"), ReadLimits(), (tmp_path,), Notes()).files
     assert (file.uid, file.gid) == ("4000001", "4000002")
 
 
@@ -111,7 +111,7 @@ def test_links_count_as_what_they_lead_to_if_that_is_in_the_beamtime(tmp_path: P
     (root / "raw/scan_1_secret").symlink_to(tmp_path / "outside/secret.txt")
     (root / "raw/scan_1_outside").symlink_to(tmp_path / "outside")
     notes = Notes()
-    found = look(scan(root / "raw", "scan_1"), ReadLimits(), (root,), notes)
+    found = list_files(scan(root / "raw", "scan_1"), ReadLimits(), (root,), notes)
     sizes = {file.path: file.size for file in found.files}
     frame = len("beamtime/store/frame.tif")  # Files hold their names here.
     assert sizes == {
@@ -141,7 +141,7 @@ def test_a_name_that_is_not_utf8_has_a_form_all_the_same(tmp_path: Path) -> None
 
 
 def test_a_scan_without_files_has_an_empty_list(tmp_path: Path) -> None:
-    found = look(scan(tmp_path, "sub/scan_1"), ReadLimits(), (tmp_path,), Notes())
+    found = list_files(scan(tmp_path, "sub/scan_1"), ReadLimits(), (tmp_path,), Notes())
     assert (found.files, found.first_time, found.last_time) == ((), None, None)
 
 
@@ -156,3 +156,11 @@ def test_the_shared_scans_have_the_files_that_the_reference_posts() -> None:
         "run_00002/run_00002_0001.tif",
     ]
     assert _paths(raw, "sub/run_00005") == ["sub/run_00005.nxs", "sub/run_00005/run_00005_0000.cbf"]
+
+
+def test_a_link_in_circles_is_not_listed_and_does_not_hold_the_scan_up(tmp_path: Path) -> None:
+    _make(tmp_path, "scan_1.nxs")
+    (tmp_path / "scan_1_round").symlink_to("scan_1_round")
+    notes = Notes()
+    assert _paths(tmp_path, "scan_1", notes=notes) == ["scan_1.nxs"]
+    assert "scan_1_round" in notes.all()[0]

@@ -147,7 +147,7 @@ def test_parts_can_be_chosen_and_attributes_left_out() -> None:
     assert set(left) == {"parameters"}
 
 
-def test_what_is_too_much_is_cut_and_told() -> None:
+def test_what_is_too_much_is_left_out_with_a_note() -> None:
     notes = Notes()
     many = "%p\n" + "".join(f"p{number} = {number}\n" for number in range(10_000))
     made = _tree(many, limit=5000, notes=notes)

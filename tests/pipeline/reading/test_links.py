@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -137,7 +138,7 @@ def test_broken_links_are_missing_and_not_forbidden(beamtime: Path) -> None:
         assert links.check(links.find("/entry")) == ""
 
 
-def test_external_storage_outside_is_not_read_and_its_shape_is_told(beamtime: Path, secret: Path) -> None:
+def test_external_storage_outside_is_not_read_and_its_shape_is_known(beamtime: Path, secret: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         stored = [(str(secret / "secret.txt"), 0, len(SECRET))]
         entry.create_dataset("stolen", (len(SECRET),), "u1", external=stored)
@@ -240,9 +241,12 @@ def test_a_chunk_that_would_fill_the_memory_is_not_unpacked(beamtime: Path) -> N
         assert "chunks" in links.storage(links.find("/entry/huge")).refusal
 
 
+def _linked_to(there: str) -> Callable[[h5py.Group], None]:
+    return lambda entry: entry.__setitem__("next", h5py.ExternalLink(f"{there}.nxs", "/entry/next"))
+
+
 def test_files_that_link_to_each_other_end(beamtime: Path) -> None:
     for here, there in (("a", "b"), ("b", "a")):
-        link = h5py.ExternalLink(f"{there}.nxs", "/entry/next")
-        nexus(beamtime / f"{here}.nxs", lambda entry, link=link: entry.__setitem__("next", link))
+        nexus(beamtime / f"{here}.nxs", _linked_to(there))
     with opened(beamtime / "a.nxs") as links, pytest.raises(NotFollowed, match="circles"):
         links.find("/entry/next")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -12,6 +13,7 @@ import pytest
 from h5py import h5a, h5s, h5t
 
 from scicat_watch.documents import strict
+from scicat_watch.pipeline.reading.nexus import tree as tree_module
 from scicat_watch.pipeline.reading.nexus.tree import tree
 from scicat_watch.pipeline.reading.notes import Notes
 from scicat_watch.pipeline.schema.model import TreeOptions
@@ -100,7 +102,7 @@ def test_every_kind_of_field_has_a_sensible_form(tmp_path: Path) -> None:
     }
 
 
-def test_text_that_is_filled_up_with_spaces_is_told_without_them(tmp_path: Path) -> None:
+def test_text_that_is_filled_up_with_spaces_is_taken_without_them(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         kind = h5t.C_S1.copy()
         kind.set_size(8)
@@ -243,7 +245,7 @@ def test_cycles_and_depth_end_with_a_note(tmp_path: Path) -> None:
     assert any("deep" in note for note in notes.all())
 
 
-def test_what_is_too_much_is_cut_and_told(tmp_path: Path) -> None:
+def test_what_is_too_much_is_left_out_with_a_note(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         entry["a_long"] = "x" * 5000
         entry["b_huge"] = "y" * 200_000
@@ -258,10 +260,33 @@ def test_what_is_too_much_is_cut_and_told(tmp_path: Path) -> None:
     assert "c_0999" not in made
     assert len(json.dumps(made)) < 20_000
     assert any("/entry/b_huge" in note for note in notes.all())
-    assert any("cut at 10000 bytes" in note for note in notes.all())
+    assert any("truncated at 10000 bytes" in note for note in notes.all())
 
 
-def test_hard_links_that_double_at_every_level_are_cut(tmp_path: Path) -> None:
+def test_attributes_are_opened_by_name_for_which_hdf5_does_not_sort_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = nexus(
+        tmp_path / "a.nxs", lambda entry: entry.attrs.update({f"a{number:03d}": number for number in range(50)})
+    )
+    by_name: list[bytes] = []
+
+    def opened_attribute(node: Any, name: bytes | None = None, index: int = -1) -> Any:
+        assert name is not None, "opened by number"
+        by_name.append(name)
+        return h5a.open(node, name)
+
+    monkeypatch.setattr(
+        tree_module, "h5a", SimpleNamespace(open=opened_attribute, iterate=h5a.iterate, get_num_attrs=h5a.get_num_attrs)
+    )
+    with opened(path) as links:
+        made = tree_module.tree(links, TreeOptions(), "", 1 << 20, Notes())
+    assert [made[f"a{number:03d}"] for number in range(50)] == list(range(50))
+    assert len(by_name) == 51
+    assert by_name == sorted(by_name)
+
+
+def test_hard_links_that_double_at_every_level_are_truncated(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         below = entry.create_group("leaf")
         for number in range(40):
@@ -271,10 +296,10 @@ def test_hard_links_that_double_at_every_level_are_cut(tmp_path: Path) -> None:
 
     notes = Notes()
     _tree(nexus(tmp_path / "a.nxs", fill), limit=50_000, notes=notes)
-    assert any("cut" in note for note in notes.all())
+    assert any("truncated" in note for note in notes.all())
 
 
-def test_a_field_with_a_huge_shape_is_told_and_not_read(tmp_path: Path) -> None:
+def test_a_field_with_a_huge_shape_is_named_and_not_read(tmp_path: Path) -> None:
     def fill(entry: h5py.Group) -> None:
         entry.create_dataset("huge", (1 << 40,), "f8", chunks=(1024,), compression="gzip")
         entry.create_dataset("wide", (1,), "S900000000", chunks=(1,))

@@ -1,4 +1,4 @@
-"""One scan read as a worker reads it: every part by itself, and failures that tell what happened."""
+"""One scan read as a worker reads it: every part by itself, and failures that say what happened."""
 
 from __future__ import annotations
 

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 
 from scicat_watch.errors import AssemblyError, ReadingError
+from scicat_watch.model import HDF5_EXTENSIONS
+from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import FieldValue, Unread
-from scicat_watch.pipeline.reading import choose, filelist
+from scicat_watch.pipeline.reading import filelist
 from scicat_watch.pipeline.reading import read as reading_module
 from scicat_watch.pipeline.reading.choose import BUILT_IN, reader_for
 from scicat_watch.pipeline.reading.notes import Notes
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.schema.model import Variable
-from tests.pipeline.hand_made import TestClock, high, nobody
+from tests.pipeline.hand_made import context, documents, high
 from tests.pipeline.hand_made import schema as schema_of
 from tests.pipeline.nexus_made import job, line_plot, nexus, scan, schema
 
@@ -28,6 +30,9 @@ from contextlib import contextmanager
 import numpy as np
 from scicat_watch.errors import MissingValue
 from scicat_watch.pipeline.reading.thumbnails import Plot
+from scicat_watch.model import HDF5_EXTENSIONS
+from scicat_watch.pipeline import plugins
+from scicat_watch.pipeline.assembly.assemble import assemble
 from scicat_watch.pipeline.handover import FieldValue
 
 class File:
@@ -72,15 +77,13 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     (place / "spec_reader-1.0.dist-info/entry_points.txt").write_text(
         "[scicat_watch.readers]\nspec = spec_reader:SpecReader\nspc = spec_reader:instance\ngone = nowhere:Reader\n"
-        "odd = spec_reader:NoReader\nfio = spec_reader:SpecReader\n"
+        "odd = spec_reader:NoReader\nfio = spec_reader:SpecReader\nNX5 = spec_reader:SpecReader\n"
     )
     monkeypatch.syspath_prepend(str(place))
-    choose._found.cache_clear()
-    choose._loaded.cache_clear()
+    plugins.installed.cache_clear()
     yield
     sys.modules.pop("spec_reader", None)
-    choose._found.cache_clear()
-    choose._loaded.cache_clear()
+    plugins.installed.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,17 @@ def test_the_extension_says_which_reader(name: str, extension: str) -> None:
     notes = Notes()
     assert reader_for(Path(name), notes) is BUILT_IN[extension]
     assert notes.all() == ()
+
+
+@pytest.mark.parametrize("extension", HDF5_EXTENSIONS)
+def test_every_extension_of_hdf5_is_read_and_drawn_alike(tmp_path: Path, extension: str) -> None:
+    nexus(tmp_path / f"scan_1.{extension}", line_plot)
+    variables = [Variable("title", "NXS", "string", path="/entry/title")]
+    reading = read(job(scan(tmp_path, "scan_1", f"scan_1.{extension}"), schema(variables)))
+    assert BUILT_IN[extension] is BUILT_IN["nxs"]
+    assert reading.values == {"title": FieldValue("theta scan")}
+    assert reading.trees["tree"]["title"]["value"] == "theta scan"
+    assert reading.thumbnail is not None
 
 
 @pytest.mark.usefixtures("packages")
@@ -117,10 +131,8 @@ def test_its_variables_make_a_dataset(tmp_path: Path) -> None:
     )
     made = job(scan(tmp_path, "scan_1", "scan_1.spec"), wanted)
     with pytest.raises(AssemblyError):
-        assemble(read(made), made.beamtime, nobody, TestClock())  # For what the catalogue demands, only.
-    from scicat_watch.pipeline.assembly.assemble import prepare
-
-    assert prepare(read(made), made.beamtime, nobody, TestClock()).variables.known["title"].value == "a spec scan"
+        documents(read(made), made.beamtime)  # For what the catalogue demands, only.
+    assert assemble(context(read(made), made.beamtime)).variables.known["title"].value == "a spec scan"
 
 
 @pytest.mark.usefixtures("packages")
@@ -134,7 +146,7 @@ def test_what_a_packages_reader_gives_is_kept_within_the_limit(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("packages")
-def test_a_tree_that_fails_is_told(tmp_path: Path) -> None:
+def test_a_tree_that_fails_is_noted(tmp_path: Path) -> None:
     (tmp_path / "scan_1.spec").write_text("no tree=1")
     reading = read(job(scan(tmp_path, "scan_1", "scan_1.spec")))
     assert reading.trees["tree"] == {}
@@ -156,6 +168,10 @@ def test_a_package_cannot_take_an_extension_of_ours(tmp_path: Path) -> None:
     reading = read(job(scan(tmp_path, "scan_1", "scan_1.fio")))
     assert reading.source == "FIO"
     assert "spec-reader is not used" in reading.notes[0]
+    nexus(tmp_path / "scan_2.nx5", line_plot)
+    reading = read(job(scan(tmp_path, "scan_2", "scan_2.nx5")))
+    assert reading.source == "NXS"
+    assert "spec-reader is not used" in reading.notes[0]
 
 
 @pytest.mark.parametrize("way", ["rewritten", "replaced", "grown", "gone"])
@@ -163,7 +179,7 @@ def test_a_file_that_changes_while_it_is_read_is_to_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     path = nexus(tmp_path / "scan_1.nxs", line_plot)
-    look = filelist.look
+    list_files = filelist.list_files
 
     def meanwhile(*arguments: Any) -> Any:
         if way == "rewritten":
@@ -178,9 +194,9 @@ def test_a_file_that_changes_while_it_is_read_is_to_be_tried_again(
                 file.write(b"more")
         else:
             path.unlink()
-        return look(*arguments)
+        return list_files(*arguments)
 
-    monkeypatch.setattr(reading_module.filelist, "look", meanwhile)
+    monkeypatch.setattr(filelist, "list_files", meanwhile)
     with pytest.raises(ReadingError, match=r"scan_1\.nxs: changed while it was read"):
         read(job(scan(tmp_path, "scan_1")))
 

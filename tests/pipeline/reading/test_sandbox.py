@@ -39,6 +39,7 @@ def worker(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
         for name in ("SCICAT_TOKEN", "https_proxy", "HDF5_PLUGIN_PATH"):
             patch.setenv(name, "secret")
         with ProcessPool(1, initializer=prepare, initargs=(MEMORY,), context=context) as pool:
+            pool.schedule(os.getpid, timeout=60).result()  # Its threads and processes are there before the first test.
             yield lambda function, *arguments: pool.schedule(function, args=arguments, timeout=60).result()
 
 

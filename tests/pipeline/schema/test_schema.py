@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from scicat_watch.errors import ConfigError
-from scicat_watch.pipeline.schema.library import load, read_schema
-from scicat_watch.pipeline.schema.model import SAMPLE_NAME, SAMPLE_PROPOSAL, TreeOptions, examine, parse
+from scicat_watch.pipeline.assembly.schemas import findings, load, load_file
+from scicat_watch.pipeline.assembly.sources.table import NEEDS
+from scicat_watch.pipeline.schema.model import SAMPLE_NAME, SAMPLE_PROPOSAL, TreeOptions, parse, try_parse
 from tests.recorded import ESS
 
 WHOLE: dict[str, Any] = {
@@ -86,18 +87,20 @@ def test_an_order_may_be_any_number(order: float) -> None:
 )
 def test_a_slip_is_a_mistake(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        parse(WHOLE | change)
+        parse(WHOLE | change, needs=NEEDS)
 
 
 @pytest.mark.parametrize("document", [None, [], "text", 3])
 def test_the_top_level_must_be_a_mapping(document: Any) -> None:
-    schema, mistakes = examine(document)
+    schema, mistakes = try_parse(document)
     assert schema is None
     assert len(mistakes) == 1
 
 
 def test_all_mistakes_of_a_file_are_found_at_once() -> None:
-    schema, mistakes = examine(WHOLE | {"order": "x", "selektor": "*", "variables": {"v": {"source": "SC"}}})
+    schema, mistakes = try_parse(
+        needs=NEEDS, document=WHOLE | {"order": "x", "selektor": "*", "variables": {"v": {"source": "SC"}}}
+    )
     assert schema is None
     assert len(mistakes) == 4
 
@@ -176,10 +179,17 @@ def test_a_sample_attachment_adds_its_variables() -> None:
 def test_mistakes_name_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.imsc.yml"
     file.write_text(YAML.replace("path:", "pahts:"))
-    schema, mistakes, _ = read_schema(file)
-    assert schema is None
-    assert {(mistake.file, mistake.line) for mistake in mistakes} == {(file, 9), (file, 7)}
-    assert str(mistakes[0]).startswith(f"{file}:")
+    library = load_file(file)
+    assert library.schemas == ()
+    assert {(mistake.file, mistake.line) for mistake in library.problems} == {(file, 9), (file, 7)}
+    assert str(library.problems[0]).startswith(f"{file}:")
+
+
+def test_a_schema_whose_variable_lacks_what_its_source_needs_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "mine.imsc.yml").write_text(YAML.replace("path:", "unit:"))
+    library = load(tmp_path)
+    assert library.schemas == ()
+    assert "needs the key 'path'" in str(library.problems[0])
 
 
 def test_variables_and_items_know_their_line(tmp_path: Path) -> None:
@@ -211,7 +221,7 @@ def test_which_files_are_schemas(tmp_path: Path, name: str, taken: bool) -> None
     assert bool(library.schemas) is taken
     assert not library.problems
     passed_over = not taken and "imsc.yml" in name and not name.startswith(".")
-    assert bool(library.notes) is passed_over
+    assert bool(library.passed_over) is passed_over
 
 
 def test_the_content_decides_between_json_and_yaml(tmp_path: Path) -> None:
@@ -282,7 +292,7 @@ def test_what_has_no_effect_is_noted_but_works(tmp_path: Path, old: str, new: st
     library = load(tmp_path)
     assert len(library.schemas) == 1
     assert not library.problems
-    assert any(word in note for note in library.notes)
+    assert any(word in str(finding) for finding in findings(library.schemas))
 
 
 def test_schemas_of_ess_parse_unchanged() -> None:

@@ -111,13 +111,13 @@ def test_a_selector_without_mistakes(selector: Any) -> None:
 
 
 def _looking(subject_value: str, asked: list[tuple[str, str]]) -> Subject:
-    def look(source: str, path: str) -> str:
+    def value(source: str, path: str) -> str:
         asked.append((source, path))
         if path != "/entry/instrument/name":
             raise MissingValue("is not there")
         return subject_value
 
-    return Subject("/data/a.nxs", look=look)
+    return Subject("/data/a.nxs", value=value)
 
 
 def in_file(path: str, operator: str, argument: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from scicat_watch.pipeline.reading.nexus.links import Links
 from scicat_watch.pipeline.reading.nexus.tree import tree
 from scicat_watch.pipeline.reading.notes import Notes
-from scicat_watch.pipeline.schema.model import TreeOptions, examine
+from scicat_watch.pipeline.schema.model import TreeOptions, try_parse
 from tests.pipeline.nexus_made import group, nexus, opened
 
 
@@ -99,7 +99,7 @@ def test_what_is_not_asked_for_is_not_opened(path: Path, monkeypatch: pytest.Mon
 def _parsed(**keys: Any) -> Any:
     item = {"field_type": "nexus_tree"} | keys
     general = {"id": "t", "name": "T", "instrument": "", "order": 1, "selector": "*", "variables": {}}
-    return examine(general | {"schema": {"tree": item}})
+    return try_parse(general | {"schema": {"tree": item}})
 
 
 def test_a_schema_file_says_it_in_lists_or_with_commas() -> None:
@@ -124,7 +124,7 @@ def test_a_schema_file_says_it_in_lists_or_with_commas() -> None:
         ({"attributes": "some"}, "true or false"),
     ],
 )
-def test_mistakes_in_it_are_told(keys: dict[str, Any], words: str) -> None:
+def test_mistakes_in_it_are_reported(keys: dict[str, Any], words: str) -> None:
     schema, mistakes = _parsed(**keys)
     assert schema is None
     assert words in str(mistakes[0])

@@ -14,8 +14,8 @@ import pytest
 from pebble import ProcessPool
 
 from scicat_watch.errors import ReadingError
+from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
-from scicat_watch.pipeline.schema import library
 from scicat_watch.service.executors.executor import Executor, Running
 from scicat_watch.service.executors.local import LocalExecutor
 from tests import makers
@@ -27,7 +27,7 @@ LIMITS = ReadLimits(thumbnails=False, time_limit=5.0)
 @pytest.fixture
 def job(tmp_path: Path) -> ReadJob:
     scan = makers.scan(tmp_path, master=makers.nexus(tmp_path / "scan_1.nxs"))
-    return ReadJob(scan, makers.beamtime(tmp_path), library.load(None).schemas, LIMITS, (tmp_path,))
+    return ReadJob(scan, makers.beamtime(tmp_path), schemas.load().schemas, LIMITS, (tmp_path,))
 
 
 @pytest.fixture

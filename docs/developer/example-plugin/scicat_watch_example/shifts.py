@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 from scicat_watch.errors import MissingValue
 from scicat_watch.model import Quantity
-from scicat_watch.pipeline.assembly.plugins import Context
-from scicat_watch.pipeline.assembly.sources.source import Source
+from scicat_watch.pipeline.assembly.sources.source import Context, Source
 from scicat_watch.pipeline.schema.model import Variable
 
 

@@ -1,4 +1,4 @@
-"""A reader of *.steps files, a made-up text format:
+"""A reader of *.steps files, an invented text format:
 
 title: Temperature ramp
 quantity: temperature
@@ -23,7 +23,7 @@ from scicat_watch.pipeline.reading.notes import Notes
 from scicat_watch.pipeline.reading.thumbnails import Plot
 from scicat_watch.pipeline.schema.model import TreeOptions
 
-_LARGEST = 16 << 20  # Bytes; a data file may be a stranger's, and need not fit into memory.
+_LARGEST = 16 << 20  # Bytes; a data file may come from anybody, and need not fit into memory.
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ it would lack what the catalogue knows: the error passes through, and the scan w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scicat_watch.clock import Clock
 from scicat_watch.errors import MissingValue, Refused, SourceError
 from scicat_watch.model import Quantity
+from scicat_watch.pipeline.assembly.findings import Brought, Names, Remark, unless_default
 from scicat_watch.pipeline.assembly.render import render
+from scicat_watch.pipeline.assembly.sources.source import LookUp
 from scicat_watch.pipeline.schema.model import Variable
-
-LookUp = Callable[[str], Any]
-"""Asks the catalogue for the JSON at a URL below its base, or at a whole URL."""
+from scicat_watch.words import nearest
 
 ENDPOINTS = ("datasets", "proposals", "origdatablocks", "instruments", "samples")
 """What a URL that is to be completed may begin with."""
@@ -82,6 +82,20 @@ class CatalogueSource:
             return Quantity(answer[wanted])
         except (KeyError, IndexError, TypeError, ValueError):
             raise MissingValue(f"the answer to {url!r} has no {wanted!r}") from None
+
+
+def check(variable: Variable, names: Names, brought: Brought) -> Iterator[Remark]:
+    """What is wrong with a variable of the source SC."""
+    found = [Remark(why) for why in names.objections(variable.url, variable.name)]
+    beginning = variable.url.partition("<")[0]
+    whole = re.match(r"https?://[^/<>]", variable.url)
+    known = beginning.startswith(ENDPOINTS) or (
+        "<" in variable.url and any(endpoint.startswith(beginning) for endpoint in ENDPOINTS)
+    )
+    if not whole and not known:
+        word = re.split(r"[/?]", variable.url)[0]
+        found.append(Remark(f"the url {variable.url!r} leads to nothing that may be asked{nearest(word, ENDPOINTS)}"))
+    yield from unless_default(variable, found)
 
 
 def _checked(template: str, url: str) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scicat_watch.errors import MissingValue, SourceError
 from scicat_watch.model import Quantity
 from scicat_watch.pipeline.assembly.convert import decoded
+from scicat_watch.pipeline.assembly.findings import Brought, Names, Remark, check_path, note
 from scicat_watch.pipeline.handover import FieldValue, Unread
 from scicat_watch.pipeline.schema.model import Variable
 
 
 @dataclass(frozen=True)
-class NexusSource:
+class DataFileSource:
     """NXS, FIO, and the sources of other packages' readers: what `reading.read` found for the schema's variables.
 
     `string` wants text, and types with [] want an array, as in ESS's ingestor: a path that leads to
@@ -37,6 +38,13 @@ class NexusSource:
         if variable.value_type == "string" and not isinstance(value, str):
             raise SourceError("the field holds no single text; take a type that fits, and make it text in a VALUE")
         return Quantity(value, found.unit if found.unit is not None else variable.unit)
+
+
+def check_nexus(variable: Variable, names: Names, brought: Brought) -> Iterator[Remark]:
+    """What is wrong with a variable of the source NXS."""
+    if "*" in variable.path and variable.value_type != "string[]":
+        yield note(f"the * in {variable.path!r} is part of a name: only the type string[] takes it for any characters")
+    yield from check_path(variable, names, brought)
 
 
 def _array(value: object, shape: tuple[int, ...]) -> list[object]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from scicat_watch.model import Beamtime, Quantity
+from scicat_watch.pipeline.assembly.findings import Brought, Names, Remark, unless_default
 from scicat_watch.pipeline.assembly.sources.source import descend
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.schema.model import Variable
+from scicat_watch.words import nearest
 
 FACTS: Mapping[str, str] = {
     "name": 'within the scan directory, e.g. "sub/scan_00012"',
@@ -58,6 +60,13 @@ class ScanSource:
     def read(self, variable: Variable, known: Mapping[str, Quantity]) -> Quantity:
         """The fact that the variable's path names; the unit is the definition's."""
         return Quantity(descend(self.facts, variable.path, "the scan"), variable.unit)
+
+
+def check(variable: Variable, names: Names, brought: Brought) -> Iterator[Remark]:
+    """What is wrong with a variable of the source SCAN."""
+    if variable.path.partition(".")[0] not in FACTS:
+        unknown = Remark(f"a scan has no {variable.path!r}{nearest(variable.path, FACTS)}")
+        yield from unless_default(variable, [unknown])
 
 
 def relative_path(reading: Reading, beamtime: Beamtime) -> str | None:

@@ -1,4 +1,4 @@
-"""FIO: the text files that Sardana and Spectra write at DESY. How they are read: `fiotext`."""
+"""FIO: the text files that Sardana and Spectra write at DESY. How they are read: `fio.text`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from scicat_watch.errors import MissingValue, ReadingError, SourceError
 from scicat_watch.files import inside, read_ordinary
 from scicat_watch.pipeline.handover import FieldValue
 from scicat_watch.pipeline.reading.fio.text import Fio, parse
-from scicat_watch.pipeline.reading.nexus import plots as nxplots
+from scicat_watch.pipeline.reading.nexus import plots
 from scicat_watch.pipeline.reading.notes import Notes
-from scicat_watch.pipeline.reading.sizes import cut, json_size
+from scicat_watch.pipeline.reading.sizes import json_size, truncated
 from scicat_watch.pipeline.reading.thumbnails import Plot
 from scicat_watch.pipeline.schema import treepaths
 from scicat_watch.pipeline.schema.model import TreeOptions
@@ -58,7 +58,7 @@ class FioFile:
             made["ScanCommand"] = fio.command
         if options.one_dimensional and fio.columns:
             made["data"] = {name: _column(column, options) for name, column in fio.columns.items()}
-        return cut(treepaths.chosen(made, options), limit, notes)
+        return truncated(treepaths.chosen(made, options), limit, notes)
 
     def plot(self, notes: Notes) -> Plot | None:
         """The signal over what the scan command moves."""
@@ -69,10 +69,10 @@ class FioFile:
             return None
         fitting = {name: x for name, x in columns.items() if name != label and len(x) == len(values)}
         spans = {name: float(np.ptp(x)) for name, x in fitting.items() if np.isfinite(x).all()}
-        moved = [name for name in nxplots.axes_of(self.fio.command) if name in spans]
+        moved = [name for name in plots.axes_of(self.fio.command) if name in spans]
         first = next(iter(columns))
         x_label = max(moved, key=lambda name: spans[name], default=first if first in spans else "")
-        step = nxplots.step(len(values))
+        step = plots.step(len(values))
         x = fitting[x_label][::step] if x_label else None
         return Plot(values[::step], label, self.fio.command, label, x, x_label)
 

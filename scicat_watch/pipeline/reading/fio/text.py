@@ -22,7 +22,7 @@ from scicat_watch.errors import SourceError
 from scicat_watch.pipeline.schema.dates import iso_date
 
 LONGEST_LITERAL = 1 << 16
-"""Longest text, in characters, that is looked at for a number or list."""
+"""Longest text, in characters, that is tried as a number or list."""
 
 _LONGEST_INTEGER = 1024
 """Bits of the largest whole number that is one; Python writes no decimal digits of much larger ones."""

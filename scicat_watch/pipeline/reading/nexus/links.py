@@ -3,7 +3,7 @@
 A data file may say that a part of it is somewhere else: in another file (external link), in the raw
 bytes of any file (external storage), or put together from many (virtual dataset). HDF5 follows all of
 these by itself, with the rights of whoever reads, so that a crafted file could publish what its author
-may not see. Here every link is looked at before anything is opened: soft links are walked name by name,
+may not see. Here every link is examined before anything is opened: soft links are walked name by name,
 files that links name are opened by us if they really are inside the beamtime, and of a dataset it is
 known where its data is before any of it is read.
 """
@@ -29,6 +29,7 @@ import h5py  # noqa: E402 (see above)
 from h5py import h5d, h5f, h5g, h5l, h5o, h5s, h5z  # noqa: E402
 
 from scicat_watch.errors import MissingValue, ReadingError, SourceError  # noqa: E402
+from scicat_watch.files import Roots  # noqa: E402
 
 HDF5_ERRORS = (KeyError, OSError, OverflowError, RuntimeError, TypeError, UnicodeError, ValueError)
 """What h5py raises for damaged files: there is no class of its own."""
@@ -40,9 +41,9 @@ MOST_FILES = 100
 MOST_LAYERS = 4
 """So many virtual datasets may be on top of each other."""
 MOST_MEMBERS = 100_000
-"""So many members of one group are looked at."""
+"""So many members of one group are listed."""
 MOST_CHECKED = 2000
-"""So many members of a group are looked at before it is handed to a library that follows links by itself."""
+"""So many members of a group are checked before it is handed to a library that follows links by itself."""
 LARGEST_CHUNK = 256 << 20
 """Bytes of the largest chunk that is read: HDF5 unpacks a chunk as a whole."""
 
@@ -68,11 +69,11 @@ class Links:
     """A scan's HDF5 file with all that it links to, open for reading. A context manager."""
 
     def __init__(self, master: Path, roots: Iterable[Path]) -> None:
-        self._roots = tuple(os.path.realpath(root) for root in roots)
+        self._roots = Roots(roots)
         self._files: dict[str, h5py.File] = {}
         self.classes: dict[tuple[int, int], dict[str, bytes]] = {}
-        """Name of the first member of each NeXus class by the group's place: what `nxs` has looked for so far."""
-        if not self._inside(os.path.realpath(master)):
+        """Name of the first member of each NeXus class by the group's place: what `values` has searched so far."""
+        if not self._roots.hold(master):
             raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read")
         self.root: Node = self._opened_master(master)
 
@@ -110,11 +111,11 @@ class Links:
         return self._walk(self.root if start is None else start, _elements(encoded), encoded.startswith(b"/"))
 
     def storage(self, dataset: Node) -> Storage:
-        """Shape of a dataset, and whether its data may be read; looks at the source files of a virtual one."""
+        """Shape of a dataset, and whether its data may be read; opens the source files of a virtual one."""
         creation = dataset.get_create_plist()
         layout = creation.get_layout()
         if layout == h5d.VIRTUAL and (refusal := self._virtual_refusal(dataset, creation, frozenset())):
-            # HDF5 opens source files already to tell the shape, so the shape is taken from the mapping.
+            # HDF5 opens source files already to know the shape, so the shape is taken from the mapping.
             return Storage(_mapped_shape(creation), refusal)
         space = dataset.get_space()
         if space.get_simple_extent_type() == h5s.NULL:
@@ -124,7 +125,7 @@ class Links:
     def check(self, group: Node) -> str:
         """Why `group` must not be handed to a library that follows the links in it by itself; empty if it may.
 
-        Looks at each member of the group, not at what is below.
+        Checks each member of the group, not at what is below.
         """
         for number, name in enumerate(self.members(group)):
             if number >= MOST_CHECKED:
@@ -168,8 +169,8 @@ class Links:
         """Root group of the file that an external link in the file of `node` names."""
         outside = False
         for candidate in _candidates(node, encoded, everywhere=exact):
-            real = os.path.realpath(candidate)
-            if not self._inside(real):
+            real = self._roots.real(candidate)
+            if real is None:
                 outside = outside or not exact or os.path.lexists(candidate)
             elif Path(real).exists():
                 if outside and exact:
@@ -213,8 +214,8 @@ class Links:
         if layout == h5d.CONTIGUOUS:
             for number in range(creation.get_external_count()):
                 # HDF5 takes a relative name as relative to the working directory.
-                real = os.path.realpath(os.fsdecode(creation.get_external(number)[0]))
-                if not self._inside(real):
+                real = self._roots.real(os.fsdecode(creation.get_external(number)[0]))
+                if real is None:
                     return "keeps its data in a file outside the beamtime's directories, which is not read"
                 if not Path(real).is_file():
                     return "keeps its data in a file that does not exist"
@@ -228,7 +229,7 @@ class Links:
         return ""
 
     def _virtual_refusal(self, dataset: Node, creation: Any, above: frozenset[tuple[int, int]]) -> str:
-        """Why a virtual dataset must not be read: one of its sources is outside, or cannot be told beforehand."""
+        """Why a virtual dataset must not be read: one of its sources is outside, or cannot be known beforehand."""
         here = place_of(dataset)
         if here in above or len(above) > MOST_LAYERS:
             return "is put together from virtual datasets that lead round in circles"
@@ -256,9 +257,6 @@ class Links:
         if layout == h5d.VIRTUAL:
             return self._virtual_refusal(source, creation, above)
         return self._refusal(source, creation, layout)
-
-    def _inside(self, real: str) -> bool:
-        return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self._roots)
 
 
 def place_of(node: Node) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 `default` and `signal` attributes lead to it, and where they are missing the first NXdata of the first
 NXentry is taken. Three dimensions show the frame in their middle. silx knows the rules of NXdata; it follows
-links by itself, so that it only gets a group after each member of it was looked at, and only names
+links by itself, so that it only gets a group after each member of it was checked, and only names
 without a path. Facts: DESY 10.
 """
 
@@ -30,7 +30,7 @@ MOST_POINTS = 200_000
 MOST_PIXELS = 1200
 """So many rows and columns of an image are drawn."""
 MOST_SEARCHED = 2000
-"""So many members of a group are looked at for a plot that no attribute leads to."""
+"""So many members of a group are searched for a plot that no attribute leads to."""
 _AXES_OF_COMMANDS = {"hklscan": ("h", "k", "l"), "qscan": ("qz", "qpar")}
 _NAMING = ("signal", "axes", "auxiliary_signals", "uncertainties")
 _KINDS = ("NXdata", "NXmonitor", "NXlog")
@@ -93,7 +93,7 @@ def _of_class(links: Links, group: Node, wanted: tuple[str, ...], first: str, no
     found: dict[str, list[Node]] = {nx_class: [] for nx_class in wanted}
     names = sorted(links.members(group), key=lambda name: (name != first.encode(), name))
     if len(names) > MOST_SEARCHED:
-        notes.add(f"the default plot was looked for in the first {MOST_SEARCHED} members of a group only")
+        notes.add(f"the default plot was searched for in the first {MOST_SEARCHED} members of a group only")
     for name in names[:MOST_SEARCHED]:
         try:
             member = links.child(group, name)

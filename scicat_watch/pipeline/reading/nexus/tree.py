@@ -1,9 +1,9 @@
 """A NeXus file's groups and fields as scientific metadata: the item `field_type: nexus_tree` of a schema.
 
 Every group and field becomes an object under its name, down from the entry. A field of one element has
-`value` and `unit`; of larger ones only the `shape` is told, and of 1-D ones the values if the schema asks
+`value` and `unit`; of larger ones there is only the `shape`, and of 1-D ones the values if the schema asks
 for them. Attributes stand beside. What a file can be made of has no end, so that everything is bounded:
-the JSON's size, the number of objects, the depth; what is cut is told in the notes. What the schema does not
+the JSON's size, the number of objects, the depth; what is left out is noted. What the schema does not
 take is not opened. Facts: DESY 8.3, 8.4.
 """
 
@@ -39,7 +39,7 @@ DEEPEST = 64
 MOST_OBJECTS = 100_000
 """So many groups, fields and attributes are taken."""
 LONGEST_ONE_DIMENSIONAL = 64 << 20
-"""Bytes of the largest 1-D field whose values are asked for; of a larger one only the shape is told."""
+"""Bytes of the largest 1-D field whose values are taken; of a larger one there is only the shape."""
 _REPLACED = {"unit", "strategy", "source", "source_name", "source_type"}
 """Attributes that are dropped: what is under these names is made from others."""
 _SPECIAL = {"units", "nexdatas_source", "nexdatas_strategy"}
@@ -103,7 +103,7 @@ class _Tree:
             self._notes.add(f"{path} cannot be listed; the file is damaged there")
             return members
         if len(names) >= MOST_MEMBERS:
-            self._notes.cut(f"{path} has too many members: only {MOST_MEMBERS} are looked at")
+            self._notes.truncated(f"{path} has too many members: only {MOST_MEMBERS} are taken")
         for encoded in names:
             name = fields.text(encoded)
             below = f"{path}/{name}"
@@ -139,7 +139,7 @@ class _Tree:
             self._notes.add(f"{path} leads back to a group that it is in; it is not entered again")
             return {}
         if len(above) >= DEEPEST:
-            self._notes.cut(f"{path} is more than {DEEPEST} groups deep; it is not entered")
+            self._notes.truncated(f"{path} is more than {DEEPEST} groups deep; it is not entered")
             return {}
         if way.taken:
             return self._below(self._attributes(node, path), node, path, above | {here}, way)
@@ -166,7 +166,7 @@ class _Tree:
                     members.setdefault("unit", "")
                 return members
         except fields.TooLarge as error:
-            self._notes.cut(f"{path} {error}; its value is left out")
+            self._notes.truncated(f"{path} {error}; its value is left out")
             return members
         except SourceError as error:
             self._notes.add(f"{path} {error}; its value is left out")
@@ -195,7 +195,7 @@ class _Tree:
                 if self._options.empty_units:
                     members.setdefault("unit", "")
         except fields.TooLarge as error:
-            self._notes.cut(f"{path} {error}; its values are left out")
+            self._notes.truncated(f"{path} {error}; its values are left out")
         except (SourceError, *HDF5_ERRORS) as error:
             self._notes.add(f"{path} {error}; its values are left out")
         return members
@@ -222,30 +222,31 @@ class _Tree:
         derived: dict[str, Any] = {}
         hidden = self._options.hidden_attributes
         try:
-            for number in range(h5a.get_num_attrs(node)):
-                attribute = h5a.open(node, index=number)
-                name = fields.text(attribute.name)
-                is_special = name in _SPECIAL
+            for encoded in _attribute_names(node):
+                name = fields.text(encoded)
                 if name in _REPLACED or not self._wanted(name):
                     continue
                 if not self._take(json_size(name) + 4, f"{path}@{name}"):
                     break
                 try:
-                    limit = max(self._bytes, fields.LARGEST_ATTRIBUTE)
-                    value = self._checked(fields.element(fields.read(attribute, limit)), path)
+                    value = self._attribute(node, encoded, path)
                 except fields.TooLarge as error:
-                    self._notes.cut(f"{path}@{name} {error}; it is left out")
+                    self._notes.truncated(f"{path}@{name} {error}; it is left out")
                     continue
                 except SourceError as error:
                     self._notes.add(f"{path}@{name} {error}; it is left out")
                     continue
                 if name not in hidden and (self._options.attributes or name == "NX_class"):
                     members[name] = value
-                if is_special:
+                if name in _SPECIAL:
                     derived |= _derived(name, value)
         except HDF5_ERRORS:
             self._notes.add(f"{path} has attributes that cannot be read; they are left out")
         return members | {name: value for name, value in derived.items() if name not in hidden}
+
+    def _attribute(self, node: Node, name: bytes, path: str) -> Any:
+        limit = max(self._bytes, fields.LARGEST_ATTRIBUTE)
+        return self._checked(fields.element(fields.read(h5a.open(node, name), limit)), path)
 
     def _wanted(self, name: str) -> bool:
         """Whether an attribute is of use for anything."""
@@ -271,9 +272,25 @@ class _Tree:
             return True
         what = f"{self._limit} bytes (reading.metadata_limit)" if self._objects > 0 else f"{MOST_OBJECTS} objects"
         if not self._full:
-            self._full = True  # Told once, for the first place.
-            self._notes.cut(f"the metadata is cut at {what}: {path} and what follows is left out")
+            self._full = True  # Noted once, for the first place.
+            self._notes.truncated(f"the metadata is truncated at {what}: {path} and what follows is left out")
         return False
+
+
+def _attribute_names(node: Node) -> list[bytes]:
+    """Names of the attributes of a group or dataset, byte-wise in order.
+
+    Taken in one go: HDF5 sorts all names for every attribute that is opened by its number.
+    """
+    names: list[bytes] = []
+    if h5a.get_num_attrs(node):
+
+        def collect(name: bytes) -> bool | None:
+            names.append(name)
+            return True if len(names) >= MOST_OBJECTS else None
+
+        h5a.iterate(node, collect)
+    return names
 
 
 def _derived(name: str, value: Any) -> dict[str, Any]:
@@ -301,9 +318,9 @@ def _source(description: Any) -> dict[str, Any]:
         parts.insert(0, ":".join(filter(None, (device.get("hostname"), device.get("port")))))
     if record is not None:
         parts.append(record.get("name", ""))
-    told = {"source_name": source.get("name"), "source_type": source.get("type")}
-    told["source"] = "/".join(filter(None, parts))
-    return {name: value for name, value in told.items() if value}
+    found = {"source_name": source.get("name"), "source_type": source.get("type")}
+    found["source"] = "/".join(filter(None, parts))
+    return {name: value for name, value in found.items() if value}
 
 
 def _put(members: dict[str, Any], name: str, value: Any) -> None:

@@ -68,7 +68,7 @@ def _first_members(links: Links, group: Node) -> dict[str, bytes]:
         try:
             child = links.child(group, name)
         except (SourceError, *HDF5_ERRORS):
-            continue  # A broken link elsewhere in the group does not matter to who looks for another child.
+            continue  # A broken link elsewhere in the group does not matter to who wants another child.
         if isinstance(child, h5g.GroupID):
             first.setdefault(fields.nx_class(child), name)
     return first
