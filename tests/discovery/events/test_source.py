@@ -58,10 +58,10 @@ def test_a_new_file_is_reported_or_left_to_a_rescan(opened: Callable[[Sink], Eve
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     source = opened(events.put)
     tree = Tree(tmp_path, "scans.lst", WatchRules())
-    tree.refresh(0.0, None, source.watch)
+    tree.rescan(0.0, None, source.watch)
     (tmp_path / "a.nxs").touch()
     hinted = None if source.incomplete else {events.get(timeout=20).directory or tmp_path}
-    tree.refresh(10.0, hinted, source.watch)
+    tree.rescan(10.0, hinted, source.watch)
     assert [file.name for file in tree.nodes[tmp_path].data] == ["a.nxs"]
     source.close()
     assert source.incomplete
