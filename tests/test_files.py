@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
+from pyfakefs.fake_filesystem import FakeFilesystem
 
 from scicat_watch import files
+from tests.faults import failing, full_disk, somebody
 
 
 def test_a_line_is_appended_to_a_new_and_to_a_known_file(tmp_path: Path) -> None:
@@ -69,3 +72,69 @@ def test_inside_follows_every_link(tmp_path: Path) -> None:
         assert files.inside(root / name, [root]) is expected, name
     assert files.inside(root / "x", [tmp_path / "mount"])
     assert not files.inside(root / "x", [])
+
+
+def test_a_line_that_a_full_disk_does_not_take_is_an_error_and_lines_before_it_stay(fs: FakeFilesystem) -> None:
+    path = Path("/data/a.lst")
+    fs.create_dir(path.parent)
+    files.append_line(path, "one")
+    with full_disk(fs, path.parent, free=3), pytest.raises(OSError, match="No space"):
+        files.append_line(path, "two")
+    assert path.read_text().startswith("one\n")
+    assert not path.read_text().endswith("two\n")
+
+
+def test_a_line_of_which_only_a_part_is_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a real kernel fills a disk: the first bytes fit."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:2]))
+    with pytest.raises(OSError, match="only a part"):
+        files.append_line(tmp_path / "a.lst", "one")
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(fs: FakeFilesystem) -> None:
+    path = Path("/data/a.json")
+    fs.create_file(path, contents="old")
+    with full_disk(fs, path.parent, free=20):
+        with pytest.raises(OSError, match="No space"):
+            files.replace(path, "new" * 100, 0o600)
+        assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+        assert path.read_text() == "old"
+
+
+def test_what_does_not_reach_the_disk_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old\n")
+    with failing("fsync", errno.EIO):
+        with pytest.raises(OSError, match="Input/output"):
+            files.replace(path, "new")
+        with pytest.raises(OSError, match="Input/output"):
+            files.append_line(path, "new")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+    assert path.read_text().startswith("old\n")
+
+
+def test_a_directory_that_cannot_be_synced_is_no_error(tmp_path: Path) -> None:
+    with failing("fsync", errno.EINVAL):
+        files.sync_directory(tmp_path)
+    with failing("open", errno.EIO, tmp_path), pytest.raises(OSError, match="Input/output"):
+        files.sync_directory(tmp_path)
+
+
+def test_what_this_account_may_not_read_or_write_is_an_error_and_stays_as_it_was(fs: FakeFilesystem) -> None:
+    """A file of mode 000, one of mode 444, and a directory of mode 555."""
+    closed, fixed, inside = Path("/data/closed"), Path("/data/fixed"), Path("/fixed/a.json")
+    for path, mode in ((closed, 0o000), (fixed, 0o444), (inside, 0o644)):
+        fs.create_file(path, contents="old", st_mode=0o100000 | mode)
+    inside.parent.chmod(0o555)
+    with somebody():
+        with pytest.raises(PermissionError):
+            files.read_ordinary(closed, 100)
+        for path in (closed, fixed, Path("/fixed/new")):
+            with pytest.raises(PermissionError):
+                files.append_line(path, "new")
+        with pytest.raises(PermissionError):
+            files.replace(inside, "new", 0o600)
+        assert files.read_ordinary(fixed, 100) == b"old"
+    assert [path.read_text() for path in (closed, fixed, inside)] == ["old"] * 3
+    assert [file.name for file in inside.parent.iterdir()] == ["a.json"]

@@ -126,12 +126,14 @@ class IngestedList:
                 )  # What a full disk left of the list is ours as well, and no reason to forget.
 
     def _load(self) -> None:
-        self._seen = _state(self.path)
-        self._done, self._names, self._sound = set(), set(), False
-        for path in (*self._older, self.path):
-            for record in _records(path):
-                if record.done:
-                    self._take(record)
+        self._sound = False
+        seen = _state(self.path)
+        records = [record for path in (*self._older, self.path) for record in _records(path)]
+        # What is known stays known until all lists were read: an error makes no scan undone.
+        self._seen, self._done, self._names = seen, set(), set()
+        for record in records:
+            if record.done:
+                self._take(record)
 
     def _take(self, record: Record) -> None:
         self._done.add(record.line)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
-from scicat_watch.discovery.events.inotify import silent
+from scicat_watch.discovery.events.filesystems import lacks_notifications
 from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly import schemas
@@ -77,7 +77,7 @@ def _directories(settings: Settings, findings: Findings) -> None:
             findings.remarks.append(f"{path}: is not there yet; it is watched once it comes")
         elif not os.access(path, os.R_OK | os.X_OK):
             findings.mistakes.append(f"{path}: this account may not read it")
-        elif silent(path):
+        elif lacks_notifications(path):
             interval = settings.watching.poll_interval
             remark = f"its file system sends no change notifications; full rescan every {interval:g} s"
             findings.remarks.append(f"{path}: {remark}")
@@ -93,7 +93,7 @@ def _state(var_dir: Path, findings: Findings) -> None:
     above = next((path for path in (var_dir, *var_dir.parents) if path.exists()), var_dir)
     if not os.access(above, os.W_OK | os.X_OK):
         findings.mistakes.append(f"var_dir {var_dir}: this account cannot write to it")
-    elif silent(above):
+    elif lacks_notifications(above):
         findings.remarks.append(f"var_dir {var_dir}: is on a network file system; SQLite wants a local disk")
 
 

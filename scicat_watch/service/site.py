@@ -14,7 +14,7 @@ from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.publisher import Publisher, UpdatePolicy
 from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.discovery.events.inotify import Observer, Sink
+from scicat_watch.discovery.events.source import EventSource, Sink, open_source
 from scicat_watch.errors import CatalogueError, ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
@@ -73,9 +73,9 @@ class Site:
         """What a reading process is to do for a scan."""
         return read_job(scan, beamtime, self.library, self.settings)
 
-    def events(self, sink: Sink) -> Observer:
+    def events(self, sink: Sink) -> EventSource:
         """File-system events, passed to `sink` from a thread of their own."""
-        return Observer(sink)
+        return open_source(sink)
 
     def close(self) -> None:
         """End the reading processes and the embedded catalogue, close the connections and the journal."""

@@ -1,176 +1,143 @@
-"""File-system events as hints: one inotify instance, watches on the directories that we look at, and no more.
+"""File events of Linux: one inotify instance with a watch on each directory and list that is known, and no more.
 
-Events only ever say "look there". An overflowing queue says "look everywhere", which is why the
-kernel's interface is used through inotify_simple rather than through a library that hides the
-overflow, the limits, and the end of a watch. Where events do not come, because the file system is a
-network's, or the limits are reached, `silent` says so and the periodic look does the work alone.
+The instance and its thread are watchdog's `InotifyFD`, the layer below its observers: it reports a queue that
+overflowed, reached limits and the end of a watch, which the observers hide, and it never lists a directory. It is not
+documented as public, so watchdog is pinned below 8, and `tests/discovery/events` is what a newer one has to pass.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import itertools
 import logging
 import os
-import select
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import inotify_simple
-from inotify_simple import flags
+from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchDescriptor
+from watchdog.observers.inotify_c import InotifyConstants as In
+
+from scicat_watch.discovery.events.source import Event, Sink
 
 log = logging.getLogger(__name__)
 
-_DIRECTORY = (
-    flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE | flags.CLOSE_WRITE
-    | flags.DELETE_SELF | flags.MOVE_SELF
+_DIRECTORY = Mask(
+    In.IN_CREATE | In.IN_MOVED_TO | In.IN_MOVED_FROM | In.IN_DELETE | In.IN_CLOSE_WRITE
+    | In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_ONLYDIR
 )  # fmt: skip
-_FILE = flags.MODIFY | flags.CLOSE_WRITE | flags.ATTRIB | flags.DELETE_SELF | flags.MOVE_SELF
-
-# A watch on these succeeds and stays mute about what other hosts write (inotify(7), IBM Storage Scale).
-_SILENT_TYPES = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "pvfs2", "smb2",
-     "smb3", "virtiofs", "wekafs"}
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something happened in a directory."""
-
-    directory: Path | None
-    """None: events were lost, look everywhere."""
-    name: str = ""
-    """Name in the directory; empty: the directory itself, or its list."""
-    is_directory: bool = False
-    closed: bool = False
-    """Whether a file was closed after writing."""
+_LIST = Mask(In.IN_MODIFY | In.IN_CLOSE_WRITE | In.IN_ATTRIB | In.IN_DELETE_SELF | In.IN_MOVE_SELF)
+_GONE = In.IN_DELETE | In.IN_MOVED_FROM | In.IN_DELETE_SELF | In.IN_MOVE_SELF
+_LIMITS = (errno.ENOSPC, errno.EMFILE, errno.ENFILE)
+_DENIED = WatchDescriptor(-1)
+"""How `InotifyFD` answers EACCES, for which it raises no error."""
+_END_WITHIN = 5.0
+"""Seconds that `close` waits: for a watch that a hung file system holds up, and for a sink that does not return."""
 
 
-Sink = Callable[[Event], None]
+class _Watch(NamedTuple):
+    path: Path
+    is_list: bool
+    callback: CallbackId
 
 
-class Observer:
-    """Watches directories and lists for events, and passes what it hears to `sink`, from a thread of its own."""
+class InotifySource:
+    """An `EventSource`: passes the kernel's events to a sink, from a thread of its own."""
 
     def __init__(self, sink: Sink) -> None:
+        """OSError if no inotify instance is to be had."""
         self._sink = sink
-        self._paths: dict[int, tuple[Path, bool]] = {}
-        self._descriptors: dict[Path, int] = {}
         self._lock = threading.Lock()
-        self._full = False
-        self._notify: inotify_simple.INotify | None = None
-        self._stop_reader, self._stop_writer = os.pipe()
-        try:
-            self._notify = inotify_simple.INotify(nonblocking=True)
-        except OSError as error:
-            log.warning("no file events: %s; directories are looked at periodically only", error.strerror)
-            return
-        self._thread = threading.Thread(target=self._listen, name="file events", daemon=True)
-        self._thread.start()
+        self._watched: dict[WatchDescriptor, _Watch] = {}
+        self._unwatched: set[Path] = set()
+        """Paths that are there and could not be watched when it was last tried."""
+        self._limited = self._closed = False
+        self._ids = itertools.count()
+        self._inotify = InotifyFD()
+        os.set_inheritable(self._inotify._inotify_fd, False)
+        self._inotify.name = "file events"
+        self._inotify.start()
 
     @property
-    def deaf(self) -> bool:
-        """Whether some directory is not watched, because the kernel's limits are reached or there is no inotify."""
-        return self._notify is None or self._full
+    def incomplete(self) -> bool:
+        """Whether something is not watched: a limit is reached, a path may not be read, or the thread has ended."""
+        return self._limited or bool(self._unwatched) or not self._inotify.is_alive()
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
-        """Hear of changes in the directory `path`, or of the list `path`. To watch twice is harmless."""
-        if self._notify is None:
-            return
-        mask = _FILE if is_list else _DIRECTORY | flags.ONLYDIR
+        """Report changes in the directory `path`, or of the list `path`; see `EventSource`."""
+        mask = _LIST if is_list else _DIRECTORY
         with self._lock:
-            try:
-                descriptor = self._notify.add_watch(os.fsencode(path), mask)
-            except OSError as error:
-                self._not_watched(path, error)
+            if self._closed:
                 return
-            self._paths[descriptor] = (path, is_list)
-            self._descriptors[path] = descriptor
+            number = CallbackId(next(self._ids))  # One of its own, because the instance warns of one that it knows.
+            try:
+                descriptor = self._inotify.add_callback(os.fsencode(path), mask, self, number)
+                if descriptor == _DENIED:
+                    self._inotify.remove_callbacks([(descriptor, number)])
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            except OSError as error:
+                self._failed(path, error)
+                return
+            self._unwatched.discard(path)
+            before = self._watched.get(descriptor)
+            self._watched[descriptor] = _Watch(path, is_list, number)
+            if before is not None:
+                self._inotify.remove_callbacks([(descriptor, before.callback)])
 
     def close(self) -> None:
-        """Hear no more."""
-        os.write(self._stop_writer, b"x")
-        if self._notify is not None:
-            self._thread.join(timeout=5)
-            self._notify.close()
-        os.close(self._stop_writer)
-        os.close(self._stop_reader)
+        """Report nothing more, end the thread and close all descriptors."""
+        if not self._lock.acquire(timeout=_END_WITHIN):
+            log.warning("a file system does not answer; its file events end with the process")
+            return
+        self._closed = True
+        self._lock.release()
+        self._inotify.stop()
+        self._inotify.join(_END_WITHIN)
 
-    def _not_watched(self, path: Path, error: OSError) -> None:
-        if error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE) and not self._full:
-            self._full = True
+    def on_event(self, event: InotifyEvent) -> None:
+        """Pass an event on; called by the instance, in its thread."""
+        name = os.fsdecode(event.name)
+        with self._lock:
+            watch = self._watched.get(event.wd)
+            if watch is None:
+                return
+            if event.is_move_self:
+                # Under its new name it is found and watched anew; events under the old one would mislead.
+                del self._watched[event.wd]
+                self._inotify.remove_callbacks([(event.wd, watch.callback)])
+            if event.mask & _GONE:
+                self._unwatched -= {path for path in self._unwatched if path.is_relative_to(watch.path / name)}
+        if watch.is_list:
+            self._report(Event(watch.path.parent))
+        else:
+            is_directory = bool(name) and bool(event.mask & In.IN_ISDIR)
+            self._report(Event(watch.path, name, is_directory, event.is_close_write))
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """Forget a watch that the kernel ended; called by the instance."""
+        with self._lock:
+            self._watched.pop(wd, None)
+
+    def on_queue_overflow(self) -> None:
+        """Report that events were lost; called by the instance, in its thread."""
+        log.warning("file events were lost, because more came than the queue holds: full rescan")
+        self._report(Event(None))
+
+    def _report(self, event: Event) -> None:
+        try:
+            self._sink(event)
+        except Exception:
+            log.exception("a file event could not be passed on; the next rescan finds what it was about")
+
+    def _failed(self, path: Path, error: OSError) -> None:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            self._unwatched.discard(path)
+        elif error.errno in _LIMITS and not self._limited:
+            self._limited = True
             log.warning(
                 "%s: cannot be watched: the limit of inotify watches is reached (fs.inotify.max_user_watches); "
-                "directories are looked at more often instead", path,
+                "directories are rescanned at the poll interval instead", path,
             )  # fmt: skip
-
-    def _listen(self) -> None:
-        notify = self._notify
-        if notify is None:
-            return
-        poll = select.poll()
-        poll.register(notify.fileno(), select.POLLIN)
-        poll.register(self._stop_reader, select.POLLIN)
-        while True:
-            if any(descriptor == self._stop_reader for descriptor, _ in poll.poll()):
-                return
-            for event in notify.read(timeout=0):
-                try:
-                    self._pass_on(event)
-                except Exception:
-                    log.exception("a file event could not be passed on; the periodic look finds what it was about")
-
-    def _pass_on(self, event: inotify_simple.Event) -> None:
-        if event.mask & flags.Q_OVERFLOW:
-            log.warning("file events were lost (queue overflow); looking everywhere")
-            self._sink(Event(None))
-            return
-        with self._lock:
-            known = self._paths.get(event.wd)
-            if known is None:
-                return
-            path, is_list = known
-            if event.mask & flags.IGNORED:
-                self._paths.pop(event.wd, None)
-                if self._descriptors.get(path) == event.wd:
-                    del self._descriptors[path]
-                return
-        if event.mask & flags.MOVE_SELF:
-            # Under its new name it is found and watched anew; events under the old one would mislead.
-            with self._lock:
-                self._forget(event.wd)
-        if is_list or event.mask & (flags.DELETE_SELF | flags.MOVE_SELF):
-            self._sink(Event(path.parent if is_list else path))
-        else:
-            folder, closed = bool(event.mask & flags.ISDIR), bool(event.mask & flags.CLOSE_WRITE)
-            self._sink(Event(path, event.name, folder, closed))
-
-    def _forget(self, descriptor: int) -> None:
-        with contextlib.suppress(OSError):  # It may be gone already.
-            if self._notify is not None:
-                self._notify.rm_watch(descriptor)
-
-
-def silent(path: Path) -> bool:
-    """Whether `path` is on a file system that does not tell what other hosts write."""
-    kind = file_system(path)
-    return kind in _SILENT_TYPES or kind.startswith("fuse")
-
-
-def file_system(path: Path) -> str:
-    """The type of the file system that `path` is on, e.g. "ext4" or "nfs4"; empty if that cannot be told."""
-    best, kind = -1, ""
-    try:
-        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
-    where = os.fspath(path.resolve())
-    for line in table.splitlines():
-        mount, _, source = line.partition(" - ")
-        point = mount.split(" ")[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
-        if len(point) >= best and (where == point or where.startswith(point.rstrip("/") + "/")):
-            best, kind = len(point), source.split(" ")[0]
-    return kind
+        elif error.errno not in _LIMITS and path not in self._unwatched:
+            self._unwatched.add(path)
+            log.warning("%s: cannot be watched: %s; rescans at the poll interval until it can", path, error.strerror)

@@ -7,7 +7,8 @@ import math
 import threading
 from pathlib import Path
 
-from scicat_watch.discovery.events.inotify import Observer, silent
+from scicat_watch.discovery.events.filesystems import lacks_notifications
+from scicat_watch.discovery.events.source import EventSource
 from scicat_watch.discovery.watch import Findings
 from scicat_watch.model import Beamtime
 from scicat_watch.service.daemon.hints import HintQueue
@@ -30,7 +31,7 @@ _MISSED_AFTER = 3  # Full rescans in a row that found what no event reported.
 class BeamtimeLoop:
     """Watches one beamtime until it is told to stop; one thread runs it."""
 
-    def __init__(self, site: Site, beamtime: Beamtime, dispatcher: Dispatcher, events: Observer) -> None:
+    def __init__(self, site: Site, beamtime: Beamtime, dispatcher: Dispatcher, events: EventSource) -> None:
         self.beamtime = beamtime
         self._site, self._clock, self._events = site, site.clock, events
         self._leaving = threading.Event()
@@ -38,7 +39,7 @@ class BeamtimeLoop:
         extensions = tuple({*rules.extensions, *rules.master_extensions})
         self.hints = HintQueue(beamtime.directory, rules.list_name(beamtime.id, site.host), extensions)
         self.work = BeamtimeWork(site, beamtime, dispatcher, site.reporter, entered=self._entered, wake=self.hints.wake)
-        self._polled = silent(beamtime.directory)
+        self._polled = lacks_notifications(beamtime.directory)
         self._missed = 0
         self._rescan_at = self._report_at = -math.inf
         if self._polled:
@@ -95,7 +96,7 @@ class BeamtimeLoop:
 
     def _interval(self) -> float:
         watching = self._site.settings.watching
-        polled = self._polled or self._events.deaf
+        polled = self._polled or self._events.incomplete
         return min(watching.rescan_interval, watching.poll_interval) if polled else watching.rescan_interval
 
     def _compare(self, findings: Findings) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
-from scicat_watch.discovery.events.inotify import Event
+from scicat_watch.discovery.events.source import Event
 from scicat_watch.model import Beamtime, BeamtimeState
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
 from scicat_watch.service.dispatch import Dispatcher

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from scicat_watch.discovery.events.inotify import Event
+from scicat_watch.discovery.events.source import Event
 from scicat_watch.discovery.watch import Hints
 
 

@@ -1,0 +1,24 @@
+"""The source for computers without file events: changes are found by rescans alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class PollingSource:
+    """Reports nothing, and says so: rescans at the poll interval examine every directory and list.
+
+    It takes no times of its own, because a rescan already costs no more than one `stat` for a directory that did not
+    change.
+    """
+
+    @property
+    def incomplete(self) -> bool:
+        """Always: nothing is reported."""
+        return True
+
+    def watch(self, path: Path, *, is_list: bool = False) -> None:
+        """Left to rescans."""
+
+    def close(self) -> None:
+        """There is nothing to end."""

@@ -1,0 +1,70 @@
+"""What a source of file events is, and which one serves on this computer.
+
+Events are hints: one says that a directory should be scanned, and nothing is concluded from it. A source that
+misses changes, or has to leave out a directory, says so by `incomplete`; then rescans at the poll interval find
+what it does not report. Called by the daemon, which passes the events on to its beamtimes.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from scicat_watch.discovery.events.polling import PollingSource
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something changed in a directory."""
+
+    directory: Path | None
+    """The directory, as it was named to `EventSource.watch`. None: events were lost, any directory may have changed."""
+    name: str = ""
+    """Name in the directory; empty: the directory itself, or its list."""
+    is_directory: bool = False
+    closed: bool = False
+    """Whether a file was closed after writing."""
+
+
+Sink = Callable[[Event], None]
+"""Takes an event; called in the thread of the source, so it should return soon."""
+
+
+class EventSource(Protocol):
+    """Reports what changes in directories and lists."""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether changes in some path that was given to `watch` may not be reported."""
+
+    def watch(self, path: Path, *, is_list: bool = False) -> None:
+        """Report changes in the directory `path`, or of the list `path`, until it is gone or renamed.
+
+        Never fails: a path that is not there is left out, one that is there and cannot be watched makes the source
+        `incomplete`. Watching a path twice reports nothing twice. After `close` it has no effect.
+        """
+
+    def close(self) -> None:
+        """Report nothing more, end all threads and close all descriptors."""
+
+
+def open_source(sink: Sink) -> EventSource:
+    """The source that this computer has: inotify on Linux, elsewhere and without inotify instances rescans alone.
+
+    Other systems have events too (FSEvents, kqueue), but no site runs scicat-watch there: rescans do for a trial.
+    """
+    if sys.platform == "linux":
+        from scicat_watch.discovery.events.inotify import InotifySource
+
+        try:
+            return InotifySource(sink)
+        except OSError as error:
+            log.warning("no file events: %s (see fs.inotify.max_user_instances)", error.strerror)
+    log.info("changes are found by rescans at the poll interval")
+    return PollingSource()
