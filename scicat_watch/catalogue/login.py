@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from scicat_watch.catalogue.options import LoginOptions
 from scicat_watch.clock import Clock
 from scicat_watch.errors import CatalogueError, ConfigError, Refused, Unavailable
-from scicat_watch.model import Secret
+from scicat_watch.model import FileState, Secret
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Account:
         self._ask, self._base, self._options, self._clock = ask, base, options, clock
         self._lock = threading.Lock()
         self._credentials: Credentials | None = None
-        self._signature: tuple[int, ...] | None = None
+        self._state: FileState | None = None
         self._token: Secret | None = None
         self._expires: float | None = None
         self._moments = itertools.count(1)
@@ -158,14 +158,14 @@ class Account:
 
     def _reread(self) -> Credentials:
         """The credentials, read again if the file changed; what was known is kept while the file is being replaced."""
-        signature = _signature(self._options.credential_file)
-        if self._credentials is not None and signature in (None, self._signature):
+        state = _state(self._options.credential_file)
+        if self._credentials is not None and state in (None, self._state):
             return self._credentials
         try:
             credentials = read_credentials(self._options)
         except ConfigError as error:
             raise Refused(str(error)) from None
-        self._credentials, self._signature = credentials, signature
+        self._credentials, self._state = credentials, state
         self._token, self._expires = credentials.token, None
         self._refusal = None
         return credentials
@@ -246,9 +246,8 @@ def _header_safe(token: str) -> str:
     return token
 
 
-def _signature(file: Path | None) -> tuple[int, ...] | None:
+def _state(file: Path | None) -> FileState | None:
     try:
-        status = file.stat() if file is not None else None
+        return FileState.of(file.stat()) if file is not None else None
     except OSError:
         return None
-    return None if status is None else (status.st_mtime_ns, status.st_size, status.st_ino)

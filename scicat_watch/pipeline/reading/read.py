@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scicat_watch.errors import AssemblyError, MissingValue, ReadingError, SourceError
+from scicat_watch.model import FileState
 from scicat_watch.pipeline.handover import FieldValue, Reading, ReadJob, Unread
 from scicat_watch.pipeline.reading import filelist, thumbnails
 from scicat_watch.pipeline.reading.choose import reader_for
@@ -37,14 +38,14 @@ def read(job: ReadJob) -> Reading:
     if no schema fits.
     """
     master = job.scan.master
-    before = _signature(master)
+    before = _state(master)
     try:
         reading = _readable(job)
     except ReadingError as error:
-        if _signature(master) != before:
+        if _state(master) != before:
             raise ReadingError(f"{master}: changed while it was read") from error
         raise
-    if _signature(master) != before:
+    if _state(master) != before:
         raise ReadingError(f"{master}: changed while it was read; what was read of it may be half old, half new")
     return reading
 
@@ -65,15 +66,12 @@ def _readable(job: ReadJob) -> Reading:
         ) from error
 
 
-def _signature(master: Path | None) -> tuple[int, ...]:
-    """What differs between two states of a file; empty if there is no file."""
-    if master is None:
-        return ()
+def _state(master: Path | None) -> FileState | None:
+    """What a file looks like now; None if there is none."""
     try:
-        status = master.stat()
+        return FileState.of(master.stat()) if master is not None else None
     except OSError:
-        return ()
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return None
 
 
 def _opened(job: ReadJob, reader: Reader | None) -> AbstractContextManager[OpenFile | None]:
