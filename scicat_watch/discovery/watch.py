@@ -83,6 +83,9 @@ class BeamtimeWatch:
         self._lists: dict[Path, DatasetList] = {}
         self._pending = Pending(rules, (beamtime.directory,), self.list_name, patient=patient)
         self._handed: set[RequestKey] = set()
+        self._closed_again: dict[RequestKey, Path] = {}
+        """Files that were closed while their requests were handed out: they may have changed after they were read."""
+        self._recheck: list[Path] = []
         self._listed_before: set[Path] = set()
         self._troubled: dict[Path, str] = {}
 
@@ -97,8 +100,9 @@ class BeamtimeWatch:
         if self._rules.trigger != "lists":
             for node in listed:
                 self._check_files(node, now)
-        for file in hints.files if hints else ():
+        for file in (*self._recheck, *(hints.files if hints else ())):
             self._check_closed(file, now)
+        self._recheck = []
         ready = tuple(self._pending.take_ready(now))
         self._handed |= {one.request.key for one in ready}
         missed = tuple(node.path for node in listed if known.get(node.path, node.state) != node.state)
@@ -115,6 +119,7 @@ class BeamtimeWatch:
     def again(self, request: Request, at: float) -> None:
         """A request that was handed out is to be checked once more, not before the monotonic time `at`."""
         self._handed.discard(request.key)
+        self._closed_again.pop(request.key, None)
         if not request.listed and self._claimed(request):
             return  # A list has named its file meanwhile: the line's request makes the same dataset.
         self._pending.admit(request, at, due=at)
@@ -122,6 +127,8 @@ class BeamtimeWatch:
     def forget(self, request: Request) -> None:
         """A request that was handed out is done with."""
         self._handed.discard(request.key)
+        if (file := self._closed_again.pop(request.key, None)) is not None:
+            self._recheck.append(file)
 
     def next_due(self) -> float | None:
         """Monotonic time at which a pending request may have become ready; None if none is pending."""
@@ -228,6 +235,9 @@ class BeamtimeWatch:
 
     def _offer_if_changed(self, file: Path, now: float) -> None:
         request = self._ledger.of_file(file, self.tree.scan_directory(file.parent))
+        if request.key in self._handed:
+            self._closed_again[request.key] = file
+            return
         if self._is_under_way(request.key) or self._pending.has_found(stem_of(file)):
             return
         try:

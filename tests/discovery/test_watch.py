@@ -334,3 +334,17 @@ def test_the_list_of_a_directory_that_was_moved_in_speaks_before_its_files(tmp_p
         "multi::/scan_1;multi_1",
         "run_1 pilatus",
     ]
+
+
+def test_a_found_file_that_is_closed_again_while_it_is_ingested_is_checked_once_more(beamline: Beamline) -> None:
+    beamline.make("a.nxs")
+    file = beamline.root / "a.nxs"
+    beamline.step()
+    (ready,) = beamline.watch.step(beamline.now + 10.0, None).ready
+    beamline.ledger.begin(ready.request, 1.7e9)
+    file.write_text("more than before")
+    assert beamline.step(Hints(files=frozenset({file}))) == []
+    beamline.ledger.note(Outcome(ready.request, Status.CREATED, stamps=STAMPS), ready.state, 1.7e9)
+    beamline.watch.forget(ready.request)
+    assert beamline.step(Hints()) == []
+    assert [request.pid for request in beamline.step(Hints())] == ["1/a"]

@@ -28,6 +28,7 @@ _DIRECTORY = Mask(
 )  # fmt: skip
 _LIST = Mask(In.IN_MODIFY | In.IN_CLOSE_WRITE | In.IN_ATTRIB | In.IN_DELETE_SELF | In.IN_MOVE_SELF)
 _GONE = In.IN_DELETE | In.IN_MOVED_FROM | In.IN_DELETE_SELF | In.IN_MOVE_SELF
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
 _LIMITS = (errno.ENOSPC, errno.EMFILE, errno.ENFILE)
 _DENIED = WatchDescriptor(-1)
 """How `InotifyFD` answers EACCES, for which it raises no error."""
@@ -49,8 +50,8 @@ class InotifySource:
         self._sink = sink
         self._lock = threading.Lock()
         self._watched: dict[WatchDescriptor, _Watch] = {}
-        self._unwatched: set[Path] = set()
-        """Paths that are there and could not be watched when it was last tried."""
+        self._unwatched: dict[Path, int] = {}
+        """Paths that are there and could not be watched when it was last tried, each with the error's number."""
         self._limited = self._closed = False
         self._ids = itertools.count()
         self._inotify = InotifyFD()
@@ -60,8 +61,12 @@ class InotifySource:
 
     @property
     def incomplete(self) -> bool:
-        """Whether something is not watched: a limit is reached, a path may not be read, or the thread has ended."""
-        return self._limited or bool(self._unwatched) or not self._inotify.is_alive()
+        """Whether changes may be missed: a limit is reached, a path cannot be watched, or the thread has ended.
+
+        A path that this account may not read counts for nothing: a rescan could not read it either.
+        """
+        unwatched = any(number not in _FORBIDDEN for number in list(self._unwatched.values()))
+        return self._limited or unwatched or not self._inotify.is_alive()
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         """Report changes in the directory `path`, or of the list `path`; see `EventSource`."""
@@ -78,7 +83,7 @@ class InotifySource:
             except OSError as error:
                 self._failed(path, error)
                 return
-            self._unwatched.discard(path)
+            self._unwatched.pop(path, None)
             before = self._watched.get(descriptor)
             self._watched[descriptor] = _Watch(path, is_list, number)
             if before is not None:
@@ -106,7 +111,8 @@ class InotifySource:
                 del self._watched[event.wd]
                 self._inotify.remove_callbacks([(event.wd, watch.callback)])
             if event.mask & _GONE:
-                self._unwatched -= {path for path in self._unwatched if path.is_relative_to(watch.path / name)}
+                for path in [path for path in self._unwatched if path.is_relative_to(watch.path / name)]:
+                    del self._unwatched[path]
         if watch.is_list:
             self._report(Event(watch.path.parent))
         else:
@@ -131,7 +137,7 @@ class InotifySource:
 
     def _failed(self, path: Path, error: OSError) -> None:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            self._unwatched.discard(path)
+            self._unwatched.pop(path, None)
         elif error.errno in _LIMITS and not self._limited:
             self._limited = True
             log.warning(
@@ -139,5 +145,5 @@ class InotifySource:
                 "directories are rescanned at the poll interval instead", path,
             )  # fmt: skip
         elif error.errno not in _LIMITS and path not in self._unwatched:
-            self._unwatched.add(path)
-            log.warning("%s: cannot be watched: %s; rescans at the poll interval until it can", path, error.strerror)
+            self._unwatched[path] = error.errno or 0
+            log.warning("%s: cannot be watched: %s; rescans find what changes there", path, error.strerror)
