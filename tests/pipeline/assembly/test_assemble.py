@@ -203,7 +203,7 @@ def test_datasets_of_ess(name: str) -> None:
     assert chosen is not None
     paths = {variable.name: variable.path for variable in chosen.variables if variable.source == "NXS"}
     read = Reading(
-        Scan("", master.with_suffix(""), master.parent, "", master.stem, master),
+        Scan("", master.parent, master.stem, master.stem, master),
         chosen,
         values=ess_values(ESS / case["nexus"], paths),
         files=tuple(

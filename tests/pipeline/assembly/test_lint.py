@@ -172,7 +172,7 @@ def test_every_finding_has_its_line(tmp_path: Path) -> None:
     _, found = schemas.check(tmp_path)
     places = {(Path(finding.file).name, finding.line) for finding in found if finding.mistake}
     assert places == {("a.imsc.yml", 5), ("a.imsc.yml", 7), ("a.imsc.yml", 9), ("b.imsc.yml", 8)}
-    assert any("twice" in str(finding) and f"{tmp_path}/b.imsc.yml:8: " in str(finding) for finding in found)
+    assert any("repeated" in str(finding) and f"{tmp_path}/b.imsc.yml:8: " in str(finding) for finding in found)
 
 
 def test_one_file_is_checked_whatever_its_name(tmp_path: Path) -> None:
