@@ -47,4 +47,5 @@ def set_up(settings: LoggingSection, level: str | None = None) -> None:
     logging.basicConfig(level=(level or settings.level).upper(), handlers=handlers, force=True)
     for chatty in ("urllib3", "filelock", "matplotlib", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("watchdog").setLevel(logging.ERROR)  # Of lost events and limits we say more than it does.
     logging.captureWarnings(True)

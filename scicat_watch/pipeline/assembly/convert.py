@@ -3,7 +3,7 @@
 Pure, and the same for all sources. The types are those of ESS's ingestor; `boolean` is new.
 
     string, email, link   text as it is; anything else in its printed form
-    integer, float        numbers, and text that holds one; integers are cut toward zero
+    integer, float        numbers, and text that holds one; integers are truncated toward zero
     string[], …           a list (or text that holds one), each element converted
     list, dict            a list or mapping, or text that holds one, as Python writes it
     date                  ISO 8601 text; a number counts seconds since 1970 in UTC; null for anything else

@@ -29,7 +29,7 @@ _MISSED_AFTER = 3  # Full rescans in a row that found what no event reported.
 
 
 class BeamtimeLoop:
-    """Watches one beamtime until it is told to stop; one thread runs it."""
+    """Watches one beamtime until it is to stop; one thread runs it."""
 
     def __init__(self, site: Site, beamtime: Beamtime, dispatcher: Dispatcher, events: EventSource) -> None:
         self.beamtime = beamtime
