@@ -77,11 +77,6 @@ class Tree:
         if (node := self.nodes.get(path)) is not None:
             node.state, node.steady_since, node.settled = None, None, False
 
-    def relist_below(self, path: Path) -> None:
-        """The same for a directory and all below it."""
-        for below in [below for below in self.nodes if below.is_relative_to(path)]:
-            self.relist(below)
-
     def _rescan_below(self, top: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> Iterator[Node]:
         """Rescan a directory and what is new in it, however deep: with a stack of our own, not the interpreter's."""
         todo = [top]
