@@ -49,7 +49,7 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with contextlib.closing(Site(settings, stopping)) as site, _progress() as told:
-        summary = OneShot(site, stopping, told).run(found)
+        summary = OneShot(site, told).run(found)
         _tell(summary)
     sys.exit(summary.exit_status)
 

@@ -13,8 +13,6 @@ from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.events.inotify import Event
 from scicat_watch.model import Beamtime, BeamtimeState
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
-from scicat_watch.service.dispatch import Dispatcher
-from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.site import Site
 
 log = logging.getLogger(__name__)
@@ -26,14 +24,11 @@ _FIND_EVERY = 5.0
 class Daemon:
     """Watches all beamtimes of a site until it is stopped."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, site: Site, thread: type[BeamtimeThread] = BeamtimeThread) -> None:
+        """`thread` runs the watch over one beamtime."""
+        self._site, self._thread = site, thread
         self._started = site.clock.now().timestamp()
-        settings = site.settings
-        self._dispatcher = Dispatcher(
-            Ingestor(site), site.clock, site.stopping,
-            side_by_side=settings.catalogue.connections, read_ahead=settings.reading.workers,
-        )  # fmt: skip
+        self._dispatcher = site.dispatcher()
         self._threads: dict[tuple[Path, str], BeamtimeThread] = {}
         self._had_file: set[Path] = set()
         self._broken: dict[Path, str] = {}
@@ -108,7 +103,8 @@ class Daemon:
             log.info("%s: has no beamtime metadata file; taken as beamtime %r", beamtime.directory, beamtime.id)
         else:
             log.info("%s: watching beamtime %s", beamtime.directory, beamtime.id)
-        thread = BeamtimeThread(BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events), self._dispatcher)
+        loop = BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events)
+        thread = self._thread(loop, self._dispatcher)
         self._threads[beamtime.directory, beamtime.id] = thread
         thread.start()
 
