@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scicat_watch.model import Beamtime, Origin, Request, RequestKey, Scan
+from scicat_watch.model import Beamtime, BeamtimeState, Origin, Request, RequestKey, Scan
 
 ID = "11018765"
 LIST = f"scicat-datasets-{ID}.lst"
@@ -52,6 +52,11 @@ def request(about: Scan, origin: Origin = Origin.LISTED, line: str = "", directo
     """The wish for the dataset of a scan, noted in its own directory under its name unless told otherwise."""
     key = RequestKey(directory or about.directory, line or about.name)
     return Request(key, about.pid, (about,), origin)
+
+
+def state(directory: Path, id: str = ID, **more: Any) -> BeamtimeState:  # noqa: A002
+    """The state of the work on a beamtime."""
+    return BeamtimeState(str(directory), id, **more)
 
 
 def nexus(path: Path, fill: Callable[[h5py.Group], None] | None = None) -> Path:

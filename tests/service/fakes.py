@@ -99,7 +99,11 @@ class FakeDispatcher(Dispatcher):
     """Queues without threads: each request is ingested while somebody waits on the clock, `seconds()` after it came."""
 
     def __init__(
-        self, ingest: Callable[[Ready, Beamtime], Outcome], clock: FakeClock, stopping: threading.Event, seconds: Callable[[], float]
+        self,
+        ingest: Callable[[Ready, Beamtime], Outcome],
+        clock: FakeClock,
+        stopping: threading.Event,
+        seconds: Callable[[], float],
     ) -> None:
         nobody: Any = None
         super().__init__(nobody, clock, stopping, side_by_side=1, read_ahead=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -61,13 +62,22 @@ class Daemon:
 
     def _find_beamtimes(self) -> None:
         rules = self._site.settings.beamtimes.rules()
-        for directory in beamtimes.directories(rules):
+        named = list(beamtimes.directories(rules))
+        for directory in named:
             try:
                 found = beamtimes.find(directory, rules)
             except OSError as error:
                 self._complain(directory, f"{directory}: cannot be read: {error.strerror}")
                 continue  # Absence proves nothing: what is watched stays watched.
             self._take(directory, found)
+        # What is below a base directory is named only as long as it holds a metadata file.
+        for directory in self._concerned() - set(named):
+            with contextlib.suppress(OSError):
+                self._take(directory, beamtimes.find(directory, rules))
+
+    def _concerned(self) -> set[Path]:
+        """The directories that had a metadata file, and of which something is watched or wrong."""
+        return self._had_file & ({key[0] for key in self._threads} | {file.parent for file in self._broken})
 
     def _take(self, directory: Path, found: list[Beamtime | Broken]) -> None:
         """Watch what was found in a directory, and no longer what is not there any more."""
