@@ -87,6 +87,11 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def plain(path: Path) -> Path:
+    """An absolute path without "..", which would name a directory in a second way, and give it no name of its own."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 def inside(path: Path, roots: Iterable[Path]) -> bool:
     """Whether `path`, with all links followed, is one of `roots` or below one."""
     try:

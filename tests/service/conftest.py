@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from scicat_watch.settings.model import Settings
 from tests import makers
+from tests.catalogue.conftest import Site as Catalogue
 from tests.fakes import FakeClock
 from tests.service.fakes import FakeSite
 
@@ -72,6 +74,21 @@ def sites(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., FakeSite]]
     yield make
     for site in made:
         site.close()
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    """The embedded catalogue, on loopback."""
+    made = Catalogue(tmp_path_factory.mktemp("catalogue"))
+    yield made
+    made.close()
+
+
+def at(catalogue: Catalogue, tmp_path: Path) -> dict[str, Any]:
+    """The `catalogue` section for that one, as an account that may do everything."""
+    admin = tmp_path / "admin"
+    admin.write_text(json.dumps({"username": "admin", "password": "a"}))
+    return {"url": catalogue.base, "credential_file": admin}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,10 @@ from scicat_watch.discovery.events.inotify import Event, Sink
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import Unavailable
 from scicat_watch.model import Beamtime, BeamtimeState, Outcome, Stamps, Status
+from scicat_watch.pipeline.handover import Reading, ReadJob
 from scicat_watch.service.dispatch import Dispatcher, Finished
+from scicat_watch.service.executors import worker
+from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporters
@@ -164,6 +168,19 @@ class FakeReporter:
         self.gone.append(directory)
 
 
+class InlineExecutor:
+    """Reads in this process, when the result is asked for."""
+
+    def read(self, job: ReadJob) -> Future[Reading]:
+        return Future()
+
+    def result_of(self, future: Future[Reading], job: ReadJob) -> Reading:
+        return worker.read(job)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
 class FakeSite(Site):
     """A real site, with its journal, ledgers and schemas, but for the fakes above."""
 
@@ -176,6 +193,15 @@ class FakeSite(Site):
         """How long ingesting a scan takes."""
         self.reports = FakeReporter(clock)
         self.reporter = Reporters(LogReporter(), JournalReporter(self.journal), self.reports)
+
+    def read_and_publish(self) -> None:
+        """From now on scans are really read and published, in this thread."""
+        inline: Any = InlineExecutor()
+        self.executor.close()
+        self.executor = inline
+        ingestor = Ingestor(self, self.settings.catalogue.patience.give_up_after)
+        real: Any = lambda ready, beamtime: ingestor.finish(ingestor.start(ready, beamtime))  # noqa: E731
+        self.ingest = real
 
     def events(self, sink: Sink) -> Any:
         return self.source.open(sink)
