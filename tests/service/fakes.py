@@ -100,7 +100,7 @@ class FakeIngest:
 
 
 class FakeDispatcher(Dispatcher):
-    """Queues without threads: each request is ingested while somebody waits on the clock, `seconds()` after it came."""
+    """One queue without a thread: requests are ingested while somebody waits on the clock, `seconds()` for each."""
 
     def __init__(
         self,
@@ -113,34 +113,38 @@ class FakeDispatcher(Dispatcher):
         super().__init__(nobody, clock, stopping, side_by_side=1, read_ahead=1)
         self._ingest, self._fake, self._seconds = ingest, clock, seconds
         self._queued: list[tuple[Ready, Beamtime, Finished]] = []
+        self._planned = False
 
     def put(self, ready: Ready, beamtime: Beamtime, finished: Finished) -> None:
         self.idle.clear()
         self._queued.append((ready, beamtime, finished))
-        self._fake.at(self._seconds(), self._one)
+        if not self._planned:
+            self._plan()
 
     def drop(self, root: Path, seconds: float) -> None:
         self._queued = [item for item in self._queued if not item[0].request.scan.directory.is_relative_to(root)]
-        self._settle()
+        if not self._queued:
+            self.idle.set()
 
     def join(self, seconds: float) -> bool:
         return True
 
-    def _one(self) -> None:
-        if not self._queued or self._stopping.is_set():
-            return
-        ready, beamtime, finished = self._queued.pop(0)
-        try:
-            outcome = self._ingest(ready, beamtime)
-        except Unavailable as error:
-            self.unavailable = error
-            self._stopping.set()
-            return
-        self._settle()
-        finished(outcome)
+    def _plan(self) -> None:
+        self._planned = True
+        self._fake.at(self._seconds(), self._one)
 
-    def _settle(self) -> None:
-        if not self._queued:
+    def _one(self) -> None:
+        if self._queued and not self._stopping.is_set():
+            ready, beamtime, finished = self._queued.pop(0)
+            try:
+                finished(self._ingest(ready, beamtime))
+            except Unavailable as error:
+                self.unavailable = error
+                self._stopping.set()
+        self._planned = False
+        if self._queued and not self._stopping.is_set():
+            self._plan()
+        elif not self._queued:
             self.idle.set()
 
 
