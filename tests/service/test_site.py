@@ -104,7 +104,7 @@ def test_it_knows_what_the_journal_says(tmp_path: Path, disk: Disk) -> None:
         journal.begin(ledger.of_file(disk.root / "raw/x.nxs", disk.root), 1.7e9)
     journal.close()
     with read_ledger(makers.beamtime(disk.root), settings(tmp_path)) as ledger:
-        assert ledger.found_in(disk.root, "raw/x")
+        assert ledger.begun_in(disk.root, "raw/x")
 
 
 def test_the_ledgers_of_a_site_have_locks_of_their_own(tmp_path: Path, disk: Disk, clock: FakeClock) -> None:
