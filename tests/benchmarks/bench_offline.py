@@ -13,9 +13,9 @@ from pathlib import Path
 
 from scicat_watch.pipeline.reading.checksums import digests
 from tests.benchmarks.table import head, interleaved, milliseconds, note, show
-from tests.flows.beamline import write_nexus
 from tests.flows.ess_site import COMMAND, CONFIG, SCHEMA, merged
 from tests.flows.program import Site
+from tests.makers import nexus
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def single_file(place: Path, rounds: int) -> None:
     site = Site(place)
     (place / "schemas").mkdir()
     (place / "schemas" / "all.imsc.yml").write_text(json.dumps(SCHEMA))
-    file = write_nexus(place / "proposal" / "raw" / "run.hdf")
+    file = nexus(place / "proposal" / "raw" / "run.hdf")
     with site.catalogue() as catalogue:
         token = catalogue.headers["Authorization"].removeprefix("Bearer ")
         below = {

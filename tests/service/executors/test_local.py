@@ -17,14 +17,14 @@ from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.pipeline.schema import library
 from scicat_watch.service.executors import local
 from scicat_watch.service.executors.local import LocalExecutor
-from tests.flows.beamline import write_nexus
+from tests.makers import nexus
 
 LIMITS = ReadLimits(thumbnails=False, time_limit=5.0)
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> ReadJob:
-    file = write_nexus(tmp_path / "scan_1.nxs")
+    file = nexus(tmp_path / "scan_1.nxs")
     scan = Scan("11018765", tmp_path / "scan_1", tmp_path, "scan_1", "scan_1", master=file)
     beamtime = Beamtime("11018765", tmp_path, {"beamtimeId": "11018765"})
     return ReadJob(scan, beamtime, library.load(None).schemas, LIMITS, (tmp_path,))
