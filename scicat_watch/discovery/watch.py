@@ -88,8 +88,7 @@ class BeamtimeWatch:
 
     def step(self, now: float, hints: Hints | None) -> Findings:
         """Rescan what `hints` name, or everything (None), and check the pending requests that are due at `now`."""
-        nodes = self.tree.nodes.items() if hints is None else ()
-        known = {path: node.state for path, node in nodes if node.state is not None}
+        known = {path: node.state for path, node in self.tree.nodes.items()} if hints is None else {}
         listed = self.tree.rescan(now, None if hints is None else hints.directories, self._entered)
         if self._rules.trigger != "files":
             self._forget_lists()

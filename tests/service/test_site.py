@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.errors import ConfigError
+from scicat_watch.ledger.journal import Journal
 from scicat_watch.service.oneshot import OneShot
 from scicat_watch.service.preview import Previewer
 from scicat_watch.service.site import Site, find_catalogue, open_journal, read_ledger
@@ -53,11 +54,26 @@ def _no_url(tmp_path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "mistake", [_without_schemas, _state_directory_is_a_file, _journal_is_a_directory, _no_such_ca_file, _no_url]
 )
-def test_a_mistake_in_the_settings_closes_what_was_opened(tmp_path: Path, mistake: Any) -> None:
-    """The check of `tests/conftest.py` fails this if a journal, a process or a thread stays."""
+def test_a_mistake_in_the_settings_closes_what_was_opened(
+    tmp_path: Path, mistake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check of `tests/conftest.py` fails this if a descriptor, a process or a thread stays."""
+    opened, closed = [], []  # What nobody holds is closed by Python in any case: so they are counted.
+
+    class Counted(Journal):
+        def __init__(self, path: Path | None) -> None:
+            super().__init__(path)
+            opened.append(path)
+
+        def close(self) -> None:
+            super().close()
+            closed.append(self.path)
+
+    monkeypatch.setattr("scicat_watch.service.site.Journal", Counted)
     sections = mistake(tmp_path)
     with pytest.raises(ConfigError):
         Site(settings(tmp_path, **sections), threading.Event())
+    assert closed == opened
 
 
 def test_so_does_an_embedded_catalogue_that_cannot_be_served(tmp_path: Path, taken: int) -> None:

@@ -99,7 +99,10 @@ def test_neither_does_a_restart_bring_it_before_its_time(hasty: Worked) -> None:
     hasty.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
     hasty.run(10)
     hasty.restart()
-    hasty.run(50)
+    hasty.run(10)
+    due = hasty.work.watch.next_due()
+    assert due == pytest.approx(hasty.site.ingest.tried[0][0] + 30, abs=0.01)  # Until then nothing is checked.
+    hasty.run(40)
     assert _intervals(hasty) == [30]
     (failed,) = hasty.site.journal.failed()
     assert (failed.pid, failed.tries, failed.reason) == (f"{ID}/scan_1", 2, "no schema fits")
