@@ -86,6 +86,11 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def plain(path: Path) -> Path:
+    """An absolute path without "..", which would name a directory in a second way, and give it no name of its own."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 class Roots:
     """Directories that a path must not leave; their own links are followed once, when this is made."""
 

@@ -169,6 +169,14 @@ class Scan:
             self, directory=directory, name=f"{between}/{self.name}", stem=f"{between}/{self.stem}", extras=extras
         )
 
+    def below(self, directory: Path) -> Scan | None:
+        """The same scan as one of a directory below its own; None if some of its names lead elsewhere."""
+        between = f"{directory.relative_to(self.directory).as_posix()}/"
+        if not all(name.startswith(between) for name in (self.name, self.stem, *self.extras)):
+            return None
+        name, stem, *extras = (name.removeprefix(between) for name in (self.name, self.stem, *self.extras))
+        return replace(self, directory=directory, name=name, stem=stem, extras=tuple(extras))
+
     @property
     def place(self) -> Path:
         """Absolute path that the scan's files begin with, e.g. /gpfs/current/raw/scan_00042."""

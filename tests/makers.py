@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scicat_watch.model import Beamtime, Origin, Request, RequestKey, Scan
+from scicat_watch.model import Beamtime, BeamtimeState, Origin, Request, RequestKey, Scan
 
 ID = "11018765"
 LIST = f"scicat-datasets-{ID}.lst"
@@ -54,14 +54,21 @@ def request(about: Scan, origin: Origin = Origin.LISTED, line: str = "", directo
     return Request(key, about.pid, (about,), origin)
 
 
-def nexus(path: Path, fill: Callable[[h5py.Group], None] | None = None) -> Path:
-    """A NeXus file with one NXentry "entry", which `fill` fills; without it, a scan with a default plot."""
+def state(directory: Path, id: str = ID, **more: Any) -> BeamtimeState:  # noqa: A002
+    """The state of the work on a beamtime."""
+    return BeamtimeState(str(directory), id, **more)
+
+
+def nexus(
+    path: Path, fill: Callable[[h5py.Group], None] | None = None, *, title: str = "a scan", points: int = 21
+) -> Path:
+    """A NeXus file with one NXentry "entry", which `fill` fills; without it, a scan of so many points with a plot."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
         file.attrs["default"] = "entry"
         entry = file.create_group("entry")
         entry.attrs["NX_class"] = "NXentry"
-        (fill or _line_plot)(entry)
+        fill(entry) if fill else _line_plot(entry, title, points)
     return path
 
 
@@ -73,14 +80,14 @@ def append(dataset_list: Path, *lines: str) -> Path:
     return dataset_list
 
 
-def _line_plot(entry: h5py.Group) -> None:
+def _line_plot(entry: h5py.Group, title: str, points: int) -> None:
     entry.attrs["default"] = "data"
-    entry["title"] = "a scan"
+    entry["title"] = title
     entry["end_time"] = "2099-05-04T10:07:30+0200"
     data = entry.create_group("data")
     data.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": "th"})
-    data["th"] = np.linspace(0.0, 1.0, 21)
+    data["th"] = np.linspace(0.0, 1.0, points)
     data["th"].attrs["units"] = "deg"
-    data["counts"] = np.arange(21)
+    data["counts"] = np.arange(points)
     data["temperature"] = 293.5
     data["temperature"].attrs["units"] = "K"

@@ -70,6 +70,22 @@ IMPURE = frozenset(
      "random", "multiprocessing", "asyncio"}
 )  # fmt: skip
 
+MAKERS: dict[str, frozenset[str]] = {
+    "catalogue.scicat.connect": frozenset(),
+    "catalogue.http": frozenset(),
+    "pipeline.assembly.schemas": frozenset({"service.check"}),  # Checks the schemas of a site, and uses none.
+    "service.executors.local": frozenset(),
+    "service.catalogue_process": frozenset(),
+    "embedded.app": frozenset({"service.serving"}),
+    "ledger.journal:Journal": frozenset({"service.reporting.journal"}),  # Writes to the one that it is given.
+    "ledger.ledger:BeamtimeLedger": frozenset({"service.work", "service.oneshot", "service.targets"}),  # The same.
+    "discovery.events.source:open_source": frozenset(),
+    "discovery.events.inotify": frozenset(),
+}
+"""What is made from settings, and which modules beside `service.site` may know it; none of these makes one."""
+NEVER_WIRED = frozenset({"catalogue.http", "embedded.app", "discovery.events.inotify"})
+"""Makers that not even the site uses: `connect` and `open_source` do, and what serves the embedded catalogue."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -185,6 +201,37 @@ def says_pure(file: Path) -> bool:
     return "Pure." in first or "Pure:" in first
 
 
+def makes(found: Import, maker: str) -> bool:
+    """Whether an import brings a maker: a module, or one name of a module, e.g. "ledger.journal:Journal"."""
+    module, _, name = maker.partition(":")
+    return found.ours is not None and within(found.ours, module) and (not name or name in found.names)
+
+
+def wirings(source: Path) -> list[str]:
+    """Where service and commands make what only the site makes, inside functions and for types included."""
+    known = modules(source)
+    found = [
+        one
+        for module, file in known.items()
+        if top(module) in ("service", "cli") and module != "service.site"
+        for one in imports(module, file, frozenset(known))
+    ]
+    return [
+        one.breaks(f"only service.site makes {maker}")
+        for one in found
+        for maker, knowing in MAKERS.items()
+        if one.module not in knowing and one.module != maker and makes(one, maker)
+    ] + [text for module in known if top(module) in ("service", "cli") for text in _made(module, known[module])]
+
+
+def _made(module: str, file: Path) -> Iterator[str]:
+    """Calls of a maker's class in modules that may know it, but only as what they are given."""
+    classes = {maker.partition(":")[2] for maker, knowing in MAKERS.items() if module in knowing} - {""}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), file)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in classes:
+            yield f"{file}:{node.lineno}: {module} makes a {node.func.id}: only service.site does"
+
+
 def violations(source: Path) -> list[str]:
     """Everything in a package that breaks the plan."""
     known = modules(source)
@@ -202,18 +249,15 @@ def test_every_pure_module_of_the_plan_is_there() -> None:
     assert modules(SOURCE).keys() >= PURE
 
 
-def test_only_the_site_wires_the_rooms() -> None:
-    """Who makes a catalogue, an embedded catalogue or readers from settings."""
-    wiring = {"scicat_watch.catalogue.scicat.connect", "scicat_watch.pipeline.assembly.schemas"}
+@pytest.mark.parametrize("place", ["service", "cli"])
+def test_only_the_site_wires_the_rooms(place: str) -> None:
+    assert [text for text in wirings(SOURCE) if text.startswith(f"{SOURCE / place}")] == []
+
+
+def test_the_site_wires_all_that_is_wired() -> None:
     known = modules(SOURCE)
-    makers = {
-        one.module
-        for module, file in known.items()
-        for one in imports(module, file, frozenset(known))
-        if top(one.module) in ("service", "cli") and one.target in wiring
-    }
-    assert "service.site" in makers
-    assert {maker for maker in makers if top(maker) == "cli"} == set()
+    site = list(imports("service.site", known["service.site"], frozenset(known)))
+    assert {maker for maker in MAKERS if any(makes(one, maker) for one in site)} == MAKERS.keys() - NEVER_WIRED
 
 
 @pytest.mark.parametrize("module", ["service.daemon.daemon", "service.site", "service.work", "service.oneshot", "cli"])
@@ -279,6 +323,48 @@ def test_a_violation_is_told_with_file_line_and_rule(tmp_path: Path, name: str, 
     line = next(number for number, code in enumerate(text.splitlines(), 1) if "import " in code and "TYPE" not in code)
     assert told.startswith(f"{source.joinpath(*name.split('__'))}.py:{line}: ")
     assert rule in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "maker"),
+    [
+        ("service__x", "from scicat_watch.catalogue.scicat.connect import connect", "catalogue.scicat.connect"),
+        ("service__x", "def f():\n    from scicat_watch.catalogue.scicat import connect", "catalogue.scicat.connect"),
+        ("service__deep__x", "import scicat_watch.service.executors.local", "service.executors.local"),
+        ("service__check", "from scicat_watch.catalogue.http import HttpClient", "catalogue.http"),
+        ("cli__x", "def f():\n    from scicat_watch.service.catalogue_process import X", "service.catalogue_process"),
+        ("service__x", "from scicat_watch.ledger.journal import Entry, Journal", "ledger.journal:Journal"),
+        ("service__x", "from scicat_watch.pipeline.assembly import schemas", "pipeline.assembly.schemas"),
+        (
+            "service__work",
+            "from scicat_watch.ledger.ledger import BeamtimeLedger\ndef f():\n    return BeamtimeLedger()",
+            "makes a BeamtimeLedger",
+        ),
+    ],
+)
+def test_who_wires_beside_the_site_is_told(tmp_path: Path, name: str, text: str, maker: str) -> None:
+    known = (
+        "service__executors__local",
+        "service__catalogue_process",
+        "catalogue__scicat__connect",
+        "pipeline__assembly__schemas",
+    )
+    source = _package(tmp_path, **dict.fromkeys(known, ""), **{name: text})
+    (told,) = wirings(source)
+    assert told.startswith(f"{source.joinpath(*name.split('__'))}.py:")
+    assert maker in told
+
+
+def test_what_may_know_a_maker_is_not_told(tmp_path: Path) -> None:
+    source = _package(
+        tmp_path,
+        service__site="from scicat_watch.catalogue.scicat.connect import connect\nconnect()",
+        service__reporting__journal="from scicat_watch.ledger.journal import Journal\ndef f(journal: Journal): ...",
+        service__status="from scicat_watch.ledger.journal import Entry",
+        service__check="from scicat_watch.pipeline.assembly import schemas\nschemas.check(None)",
+        compat__x="from scicat_watch.catalogue.scicat.connect import connect",
+    )
+    assert wirings(source) == []
 
 
 def test_what_the_plan_allows_is_not_told(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with contextlib.closing(Site(settings, stopping)) as site, _progress() as progress:
-        summary = OneShot(site, stopping, progress).run(found)
+        summary = OneShot(site, progress).run(found)
         _report(summary)
     sys.exit(summary.exit_status)
 

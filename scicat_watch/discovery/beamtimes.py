@@ -14,7 +14,7 @@ from typing import Any
 
 from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.errors import BeamtimeError
-from scicat_watch.files import read_ordinary
+from scicat_watch.files import plain, read_ordinary
 from scicat_watch.model import Beamtime
 
 _LARGEST = 4 << 20  # A metadata file has some kilobytes; more than this is another file.
@@ -31,10 +31,10 @@ class Broken:
 def directories(rules: BeamtimeRules) -> Iterator[Path]:
     """The beamtime directories that the configuration names, those below base directories included, each once."""
     seen: set[Path] = set()
-    named = [Path(path).absolute() for path in rules.directories]
+    named = [plain(path) for path in rules.directories]
     for base in rules.base_directories:
         try:
-            below = sorted(path for path in base.absolute().iterdir() if not path.name.startswith("."))
+            below = sorted(path for path in plain(base).iterdir() if not path.name.startswith("."))
         except OSError:
             continue  # The base directory may come later, or come back: absence is no end.
         named += [path for path in below if metadata_files(path, rules)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -82,6 +83,8 @@ class Pending:
         self._entries: dict[RequestKey, _Entry] = {}
         self._by_base: dict[Path, set[RequestKey]] = {}
         self._settling: Settling[RequestKey] = Settling(rules.ingestion_delay)
+        self._moment = (math.nan, 0.0)
+        """The last monotonic time with its time of day."""
         self._names: dict[Path, list[str]] = {}
         """Names in directories, sorted; only as long as one rescan lasts."""
 
@@ -97,7 +100,7 @@ class Pending:
 
     def admit(self, request: Request, now: float, changed_at: float | None = None, *, due: float | None = None) -> None:
         """Take a request in. `changed_at`: wall-clock time of the last change of the list that names it."""
-        since = now - self._age(changed_at)
+        since = now - self._age(changed_at, now)
         entry = _Entry(request, since, now if due is None else due, put_off=due is not None)
         self._entries[request.key] = entry
         self._by_base.setdefault(entry.base, set()).add(request.key)
@@ -164,7 +167,7 @@ class Pending:
             return _Held(f"{master.name} cannot be examined: {error.strerror}", now + _LONGEST, stuck=True)
         if not inside(master, self._roots):
             return _Held(f"{master.name} is a link that leads out of the beamtime", now + _LONGEST, stuck=True)
-        if not self._settling.check(key, (examined.state, folder), now, self._age(examined.state.changed / 1e9)):
+        if not self._settling.check(key, (examined.state, folder), now, self._age(examined.state.changed / 1e9, now)):
             return _Held(examined.obstacle or f"{master.name} was just changing", self._settling.ready_at(key))
         if examined.obstacle:
             return self._obstructed(entry.request, master, examined, now)
@@ -210,9 +213,16 @@ class Pending:
         """How long to leave a file alone that has been `quiet` for so many seconds."""
         return max(_SHORTEST, self._rules.ingestion_delay, min(quiet / 2, _LONGEST))
 
-    def _age(self, changed_at: float | None) -> float:
-        # The one comparison with the time of day: who names a file by hand has seen it, and does not want to wait.
-        return 0.0 if self._patient or changed_at is None else max(0.0, time.time() - changed_at)
+    def _age(self, changed_at: float | None, now: float) -> float:
+        """How old a change is at the monotonic time `now`.
+
+        The one comparison with the time of day: who names a file by hand has seen it, and does not want to wait.
+        """
+        if self._patient or changed_at is None:
+            return 0.0
+        if self._moment[0] != now:  # In one rescan all is of one time: the lines of a list come due together, in order.
+            self._moment = (now, time.time())
+        return max(0.0, self._moment[1] - changed_at)
 
     def _drop(self, key: RequestKey) -> None:
         entry = self._entries.pop(key, None)

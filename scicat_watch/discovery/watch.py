@@ -113,8 +113,12 @@ class BeamtimeWatch:
         known = [one.request.scan for one in found.ready] + [one.request.scan for one in self._pending.waiting()]
         masters = {scan.master or find_master(scan, self._rules.master_extensions) for scan in known}
         for file in files:
-            if file not in masters:
+            if file in masters:
+                continue
+            try:
                 self._offer_file(file, now, Origin.BY_HAND)
+            except OSError as error:
+                self._troubled[file.parent] = f"{file}: what was ingested cannot be read: {error}"
 
     def again(self, request: Request, at: float) -> None:
         """A request that was handed out is to be checked once more, not before the monotonic time `at`."""

@@ -83,8 +83,10 @@ class Journal:
                 raise
             _set_aside(path, error)
             self._connection = self._opened()
-        rows = self._all("select directory, line from scans where found and status in ('begun', 'failed')")
-        self._begun = {(directory, line) for directory, line in rows}
+        columns = "directory, line, beamtime, pid, found"
+        rows = self._all(f"select {columns} from scans where status in ('begun', 'failed')")  # noqa: S608
+        self._begun = {(row[0], name) for row in rows if (name := _name(*row[1:])) is not None}
+        """Directories with the names of scans under them whose ingestion has begun and not come to a good end."""
 
     def note(self, outcome: Outcome, attempt: Attempt | None, now: float, state: FileState | None) -> None:
         """Remember how a request ended; `attempt` if it failed; `state`: its master file's. `now`: since 1970."""
@@ -95,23 +97,23 @@ class Journal:
             outcome.seconds, json.dumps(state or ()), json.dumps(outcome.notes), not request.listed,
         )  # fmt: skip
         if outcome.done:
-            self._begun.discard(_key(request.key))
+            self._begun.discard(_named(request))
         with self._writing() as connection:
             connection.execute("insert or replace into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
     def begin(self, request: Request, now: float) -> None:
-        """Remember that a found scan's ingestion begins, unless there is something better to remember of it."""
+        """Remember that a request's ingestion begins, unless there is something better to remember of it."""
         row = (
             *_key(request.key), request.scan.beamtime, _text(request.pid), BEGUN, 0, "", None, now, 0.0, "[]", "[]",
             not request.listed,
         )  # fmt: skip
-        self._begun.add(_key(request.key))
+        self._begun.add(_named(request))
         with self._writing() as connection:
             connection.execute("insert or ignore into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
-    def begun(self, key: RequestKey) -> bool:
-        """Whether a found scan's ingestion has begun and not come to a good end: it is under way, or failed so far."""
-        return _key(key) in self._begun
+    def begun(self, directory: Path, name: str) -> bool:
+        """Whether the ingestion of a scan of this name under `directory` is under way, or has failed so far."""
+        return (_text(os.fspath(directory)), _text(name)) in self._begun
 
     def attempt(self, key: RequestKey) -> Attempt | None:
         """The failures of a request since it last succeeded."""
@@ -205,6 +207,16 @@ class Journal:
 
 def _key(key: RequestKey) -> tuple[str, str]:
     return _text(os.fspath(key.directory)), key.line
+
+
+def _named(request: Request) -> tuple[str, str]:
+    return _text(os.fspath(request.scan.directory)), _text(request.scan.name)
+
+
+def _name(line: str, beamtime: str, pid: str, found: bool) -> str | None:
+    """The name of a row's scan under the row's directory; None if its dataset is named under another."""
+    name = pid.removeprefix(f"{beamtime}/")
+    return name if found or line.split(None, 1)[0].partition(":")[0] == name else None
 
 
 def _state(shown: dict[str, Any]) -> BeamtimeState | None:

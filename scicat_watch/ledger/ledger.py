@@ -79,20 +79,18 @@ class BeamtimeLedger:
         """The request of a data file that no list names, in a directory whose scans `directory` names now."""
         return naming.of_file(self._beamtime, file, directory, self, origin)
 
-    def found_in(self, directory: Path, name: str) -> bool:
-        """Whether a found scan of this name has begun to be ingested under the directory, or was."""
-        key = RequestKey(directory, line_of_found(name))
-        return self._journal.begun(key) or self.ingested(directory).done(key.line)
-
-    def done_in(self, directory: Path, name: str) -> bool:
-        """Whether the directory's ingested list says that the dataset of this name is done."""
-        return self.ingested(directory).done_name(name)
+    def begun_in(self, directory: Path, name: str) -> bool:
+        """Whether a scan of this name has begun to be ingested under the directory, or was, by whichever way."""
+        if self._journal.begun(directory, name):
+            return True
+        ingested = self.ingested(directory)
+        return ingested.done_name(name) or ingested.done(line_of_found(name))
 
     def wanted(self, request: Request) -> bool:
         """Whether a request is not done yet; OSError as `ingested`."""
         if request.listed:
             return self._wants(request.key)
-        return self._wants(request.key) and not self.done_in(request.key.directory, request.scan.name)
+        return self._wants(request.key) and not self.ingested(request.key.directory).done_name(request.scan.name)
 
     def changed(self, request: Request, state: FileState) -> bool:
         """Whether a found file looks different from when it was ingested, if that is still known."""
@@ -100,9 +98,8 @@ class BeamtimeLedger:
         return known is not None and not known.agrees(state)
 
     def begin(self, request: Request, now: float) -> None:
-        """Note that the ingestion of a found scan begins: if a list names it meanwhile, it stays the same dataset."""
-        if not request.listed:
-            self._journal.begin(request, now)
+        """Note that an ingestion begins: whatever lists come and go meanwhile, the scan stays the same dataset."""
+        self._journal.begin(request, now)
 
     def decide(self, request: Request, state: FileState | None, now: float) -> Decision:
         """What to do with a request whose scan is complete; `now` in seconds since 1970."""

@@ -19,48 +19,48 @@ from scicat_watch.model import Beamtime, ListEntry, Origin, Request, RequestKey,
 class Known(Protocol):
     """What is known of a scan directory's past. OSError if its ingested list cannot be read."""
 
-    def found_in(self, directory: Path, name: str) -> bool:
-        """Whether a found scan of this name has begun to be ingested under the directory, or was."""
-
-    def done_in(self, directory: Path, name: str) -> bool:
-        """Whether the directory's ingested list says that the dataset of this name is done."""
+    def begun_in(self, directory: Path, name: str) -> bool:
+        """Whether a scan of this name has begun to be ingested under the directory, or was, by whichever way."""
 
 
 def of_line(beamtime: Beamtime, entry: ListEntry, directory: Path, known: Known) -> Request:
     """The request of a line of the dataset list in `directory`.
 
-    Its outcome is noted there; its dataset may be named under a directory above, if its file was found before.
+    Its outcome is noted there; its dataset may be named under another directory, if it was ingested under that before.
     """
     scan = Scan.listed(beamtime.id, directory, entry)
-    home = _found_above(scan.place, directory, beamtime.directory, known) or directory
     again = entry.again is not None or bool(entry.entry)
-    named = scan.under(home)
+    named = None
+    if (above := _begun_above(scan.place, directory, beamtime.directory, known)) is not None:
+        named = scan.under(above)
+    elif not known.begun_in(directory, scan.name) and (below := _begun_below(scan.place, directory, known)) is not None:
+        named = scan.below(below)  # The list of a directory below had named it, and has gone.
+    named = named or scan
     return Request(RequestKey(directory, entry.line), named.pid, (named,), Origin.LISTED, again)
 
 
 def of_file(beamtime: Beamtime, file: Path, directory: Path, known: Known, origin: Origin = Origin.FOUND) -> Request:
     """The request of a data file that no list names; `directory` is the one that names the scans around it now."""
     place, root = stem_of(file), beamtime.directory
-    home = _found_above(place, directory, root, known)
-    if home is None and not known.found_in(directory, place.relative_to(directory).as_posix()):
-        home = _known_below(place, directory, known)
+    home = _begun_above(place, directory, root, known)
+    if home is None and not known.begun_in(directory, place.relative_to(directory).as_posix()):
+        home = _begun_below(place, directory, known)
     scan = Scan.found(beamtime.id, home or directory, file)
     return Request(RequestKey(scan.directory, line_of_found(scan.name)), scan.pid, (scan,), origin)
 
 
-def _found_above(place: Path, directory: Path, root: Path, known: Known) -> Path | None:
-    """The directory above `directory` under which the scan was found, the topmost first; None if it was not."""
+def _begun_above(place: Path, directory: Path, root: Path, known: Known) -> Path | None:
+    """The directory above `directory` under which the scan is known, the topmost first; None if it is under none."""
     for above in reversed(list(_between(directory, root))):
-        if above != directory and known.found_in(above, place.relative_to(above).as_posix()):
+        if above != directory and known.begun_in(above, place.relative_to(above).as_posix()):
             return above
     return None
 
 
-def _known_below(place: Path, directory: Path, known: Known) -> Path | None:
+def _begun_below(place: Path, directory: Path, known: Known) -> Path | None:
     """The directory below `directory` that named the scan while it had a list; None if none did."""
     for below in _between(place.parent, directory):
-        name = place.relative_to(below).as_posix()
-        if below != directory and (known.done_in(below, name) or known.found_in(below, name)):
+        if below != directory and known.begun_in(below, place.relative_to(below).as_posix()):
             return below
     return None
 

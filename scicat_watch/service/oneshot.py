@@ -18,8 +18,6 @@ from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import BeamtimeState, Outcome, Status
-from scicat_watch.service.dispatch import Dispatcher
-from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Target
 from scicat_watch.service.work import BeamtimeWork
@@ -51,24 +49,15 @@ class Summary:
 class OneShot:
     """One run over some targets. It is the reporter of its own work, and passes on what it hears."""
 
-    def __init__(
-        self,
-        site: Site,
-        stopping: threading.Event,
-        progress: Callable[[Outcome, int], None] = lambda outcome, total: None,
-    ) -> None:
+    def __init__(self, site: Site, progress: Callable[[Outcome, int], None] = lambda outcome, total: None) -> None:
         """`progress` is called with each outcome and how many scans there are so far, one call at a time."""
-        self._site, self._stopping, self._progress = site, stopping, progress
+        self._site, self._stopping, self._progress = site, site.stopping, progress
         self._summary = Summary()
         self._lock = threading.Lock()
         self._total = 0
         self._tried = 0
         self._ledgers: dict[tuple[Path, str], BeamtimeLedger] = {}
-        settings = site.settings
-        self._dispatcher = Dispatcher(
-            Ingestor(site, give_up_after=settings.catalogue.patience.give_up_after), site.clock, stopping,
-            side_by_side=settings.catalogue.connections, read_ahead=settings.reading.workers,
-        )  # fmt: skip
+        self._dispatcher = site.dispatcher(site.settings.catalogue.patience.give_up_after)
 
     def run(self, found: list[Target | Broken]) -> Summary:
         """Ingest all of it; the summary."""

@@ -24,8 +24,10 @@ from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.schema.library import Library
 from scicat_watch.service.catalogue_process import CatalogueProcess
+from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.executors.executor import Executor
 from scicat_watch.service.executors.local import LocalExecutor
+from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporter, Reporters
@@ -76,6 +78,13 @@ class Site:
     def events(self, sink: Sink) -> EventSource:
         """File-system events, passed to `sink` from a thread of their own."""
         return open_source(sink)
+
+    def dispatcher(self, give_up_after: float | None = None) -> Dispatcher:
+        """Queues that ingest; `give_up_after`: see `Ingestor`."""
+        return Dispatcher(
+            Ingestor(self, give_up_after), self.clock, self.stopping,
+            side_by_side=self.settings.catalogue.connections, read_ahead=self.settings.reading.workers,
+        )  # fmt: skip
 
     def close(self) -> None:
         """End the reading processes and the embedded catalogue, close the connections and the journal."""

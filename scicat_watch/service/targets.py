@@ -18,6 +18,7 @@ from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.errors import ConfigError
+from scicat_watch.files import plain
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Beamtime, FileState, ListEntry, Origin, Request, stem_of
 from scicat_watch.service.site import this_host
@@ -76,7 +77,7 @@ def targets(paths: tuple[Path, ...], settings: Settings) -> list[Target | Broken
     """
     finder = _Finder(settings, this_host())
     found: dict[object, Target | Broken] = {}
-    for path in map(Path.absolute, paths or tuple(beamtimes.directories(settings.beamtimes.rules()))):
+    for path in map(plain, paths or tuple(beamtimes.directories(settings.beamtimes.rules()))):
         for target in finder.targets(path):
             if isinstance(target, Broken):
                 found[target.file] = target
@@ -127,16 +128,19 @@ class _Finder:
         found = self._beamtimes_of(path.parent)
         if not found:
             raise ConfigError("belongs to a beamtime that the configuration skips", path)
-        if isinstance(found[0], Broken):
-            return found[0]
         rules = self._rules
+        usable = [one for one in found if isinstance(one, Beamtime)]
+        # Of several beamtimes of one directory, a list belongs to the one whose name it has.
+        beamtime = next((one for one in usable if rules.list_name(one.id, self._host) == path.name), found[0])
+        if isinstance(beamtime, Broken):
+            return beamtime
         if path.suffix.lower().lstrip(".") in rules.master_extensions:
-            return Target(found[0], rules, (lambda request: _describes(path, request),), (path,), (path,))
+            return Target(beamtime, rules, (lambda request: _describes(path, request),), (path,), (path,))
         if path.suffix != ".lst" and not fnmatch.fnmatchcase(path.name, rules.list_name("*", "*")):
             raise ConfigError("is neither a data file nor a dataset list (scicat-datasets-….lst)", path)
         name = path.name.replace("{", "{{").replace("}", "}}")
         rules = dataclasses.replace(rules, trigger="lists", below_lists=True, dataset_list=name)
-        return Target(found[0], rules, (lambda request: request.key.directory == path.parent,), (path,))
+        return Target(beamtime, rules, (lambda request: request.key.directory == path.parent,), (path,))
 
     def _beamtimes_of(self, directory: Path) -> list[Beamtime | Broken]:
         """The beamtimes that a directory belongs to. OSError if it cannot be read."""

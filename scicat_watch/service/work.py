@@ -81,10 +81,10 @@ class BeamtimeWork:
     def problems(self) -> list[str]:
         """Directories and lists that cannot be read or worked on, for people."""
         unusable = [f"{path}: cannot be worked on: {error}" for path, error in self._unusable.items()]
-        return self.watch.problems() + unusable
+        return list(dict.fromkeys(self.watch.problems() + self._done()[1] + unusable))
 
     def state(self, problem: str = "") -> BeamtimeState:
-        """How far the work is; OSError if a list of ours cannot be read."""
+        """How far the work is."""
         # Requests that failed are shown as failed, by the journal.
         waiting = [one for one in self.watch.waiting() if not one.put_off]
         bad = list(self.watch.bad_lines())
@@ -93,7 +93,7 @@ class BeamtimeWork:
             id=self.beamtime.id,
             title=str(self.beamtime.metadata.get("title") or ""),
             generated=self.beamtime.generated,
-            done=sum(self.ledger.ingested(path).count for path in self.watch.scan_directories()),
+            done=self._done()[0],
             waiting=len(waiting),
             waiting_scans=tuple(WaitingScan(one.request.pid, one.reason) for one in waiting[:_SHOWN]),
             skipped=len(bad),
@@ -105,7 +105,7 @@ class BeamtimeWork:
         )
 
     def report(self, problem: str = "") -> None:
-        """Report the state of the beamtime. OSError as `state`."""
+        """Report the state of the beamtime."""
         self._reporter.beamtime(self.state(problem))
 
     def take_results(self) -> None:
@@ -119,6 +119,16 @@ class BeamtimeWork:
                 self.watch.forget(request)
             else:
                 self._put_off(request, wait)
+
+    def _done(self) -> tuple[int, list[str]]:
+        """How many requests are done, and which ingested lists cannot be read."""
+        done, unreadable = 0, []
+        for path in self.watch.scan_directories():
+            try:
+                done += self.ledger.ingested(path).count
+            except OSError as error:
+                unreadable.append(f"{path}: what was ingested cannot be read: {error}")
+        return done, unreadable
 
     def _dispatch(self, ready: Ready) -> None:
         request = ready.request

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.table import head, milliseconds, note, show, timed
-from tests.flows.beamline import ID, LIST, append, make_beamtime, write_nexus
 from tests.flows.program import Site, eventually
+from tests.makers import ID, LIST, append, beamtime_directory, nexus
 
 
 def main() -> None:
@@ -37,10 +37,10 @@ def ingest_rate(place: Path, given: argparse.Namespace) -> None:
     """Wall time of `ingest`, less that of one scan, by scan."""
 
     def beamtime(scans: int) -> Path:
-        made = make_beamtime(place / f"{len(list(place.iterdir()))}-{scans}")
+        made = beamtime_directory(place / f"{len(list(place.iterdir()))}-{scans}")
         names = [f"run_{number:05d}" for number in range(scans)]
         for name in names:
-            write_nexus(made / "raw" / f"{name}.nxs")
+            nexus(made / "raw" / f"{name}.nxs")
         append(made / "raw" / LIST, *names)
         return made
 
@@ -66,13 +66,13 @@ def latency_and_idling(place: Path, given: argparse.Namespace) -> None:
     """From a list line to the dataset in the catalogue, less the delay; then what the idle daemon takes."""
     delay = 1.0
     site = Site(place, watching={"ingestion_delay": delay, "rescan_interval": 60.0}, reading={"thumbnails": False})
-    beamtime = make_beamtime(place / "bt")
+    beamtime = beamtime_directory(place / "bt")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         late = []
         for number in range(22):
             name = f"run_{number:05d}"
-            write_nexus(beamtime / "raw" / f"{name}.nxs")
+            nexus(beamtime / "raw" / f"{name}.nxs")
             append(beamtime / "raw" / LIST, name)
             named = time.monotonic()
             eventually(lambda: (catalogue.pids() or [""])[-1] == f"{ID}/{name}", name)  # noqa: B023

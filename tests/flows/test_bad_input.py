@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.beamline import ID, INGESTED, LIST, append, make_beamtime, write_nexus
 from tests.flows.program import Site, eventually
+from tests.makers import ID, INGESTED, LIST, append, beamtime_directory, nexus
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def beamtime(tmp_path: Path) -> Path:
-    made = make_beamtime(tmp_path / "bt")
-    write_nexus(made / "raw" / "good_1.nxs")
+    made = beamtime_directory(tmp_path / "bt")
+    nexus(made / "raw" / "good_1.nxs")
     append(made / "raw" / LIST, "good_1")
     return made
 
@@ -32,7 +32,7 @@ def _status_text(site: Site) -> str:
 
 def test_unusable_data_files_are_told_and_cost_nobody_else_anything(site: Site, beamtime: Path) -> None:
     raw = beamtime / "raw"
-    whole = write_nexus(raw / "whole_1.nxs").read_bytes()
+    whole = nexus(raw / "whole_1.nxs").read_bytes()
     (raw / "text_1.nxs").write_text("this is not HDF5\n" * 100)
     (raw / "cut_1.nxs").write_bytes(whole[: len(whole) // 2])
     (raw / "empty_1.nxs").touch()
@@ -40,7 +40,7 @@ def test_unusable_data_files_are_told_and_cost_nobody_else_anything(site: Site, 
     os.mkfifo(raw / "pipe_1.nxs")
     (raw / "outside_1.nxs").symlink_to("/etc/passwd")
     append(raw / LIST, "text_1", "cut_1", "empty_1", "bent_1", "pipe_1", "outside_1", "whole_1", "good_2")
-    write_nexus(raw / "good_2.nxs")
+    nexus(raw / "good_2.nxs")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         good = {f"{ID}/good_1", f"{ID}/good_2", f"{ID}/whole_1", f"{ID}/pipe_1"}
@@ -74,7 +74,7 @@ def test_unusable_list_lines_are_told_with_their_number_and_the_others_are_inges
     ]
     with (beamtime / "raw" / LIST).open("ab") as dataset_list:
         dataset_list.write(b"\n" + b"\n".join(lines) + b"\n  \n# a remark\ngood_2\n")
-    write_nexus(beamtime / "raw" / "good_2.nxs")
+    nexus(beamtime / "raw" / "good_2.nxs")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == [f"{ID}/good_1", f"{ID}/good_2"], "both good scans")
@@ -88,9 +88,9 @@ def test_a_broken_beamtime_file_is_told_and_other_beamtimes_go_on(site: Site, be
     broken.mkdir()
     file = broken / "beamtime-metadata-1.json"
     file.write_text('{"beamtimeId": ')
-    poor = make_beamtime(tmp_path / "poor", "22222222")
+    poor = beamtime_directory(tmp_path / "poor", "22222222")
     (poor / "beamtime-metadata-22222222.json").write_text('{"beamtimeId": "22222222", "title": "no people"}')
-    write_nexus(poor / "raw" / "scan_1.nxs")
+    nexus(poor / "raw" / "scan_1.nxs")
     with site.daemon(beamtime, broken, poor) as daemon:
         catalogue = daemon.catalogue()
         eventually(lambda: f"{ID}/good_1" in catalogue.pids(), "the good beamtime")
@@ -100,7 +100,7 @@ def test_a_broken_beamtime_file_is_told_and_other_beamtimes_go_on(site: Site, be
             lambda: "22222222/raw/scan_1" in catalogue.pids() or "22222222/raw/scan_1" in _status_text(site),
             "the poor one is ingested or told",
         )
-        write_nexus(broken / "scan_9.nxs")
+        nexus(broken / "scan_9.nxs")
         shutil.copyfile(beamtime / f"beamtime-metadata-{ID}.json", file)
         text = file.read_text().replace(ID, "33333333")
         file.write_text(text)
@@ -113,16 +113,16 @@ def test_directories_may_vanish_come_back_and_be_renamed(site: Site, beamtime: P
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == [f"{ID}/good_1"], "the first scan")
         deep = beamtime / "other"
-        write_nexus(deep / "a_1.nxs")
+        nexus(deep / "a_1.nxs")
         eventually(lambda: f"{ID}/other/a_1" in catalogue.pids(), "a new directory")
         deep.rename(beamtime / "renamed")
-        write_nexus(beamtime / "renamed" / "b_1.nxs")
+        nexus(beamtime / "renamed" / "b_1.nxs")
         eventually(lambda: f"{ID}/renamed/b_1" in catalogue.pids(), "after a rename")
         shutil.rmtree(beamtime / "renamed")
         away = beamtime.with_name("away")
         beamtime.rename(away)
         away.rename(beamtime)
-        write_nexus(beamtime / "raw" / "good_2.nxs")
+        nexus(beamtime / "raw" / "good_2.nxs")
         append(beamtime / "raw" / LIST, "good_2")
         eventually(lambda: f"{ID}/good_2" in catalogue.pids(), "the beamtime directory came back")
         assert daemon.process.poll() is None
@@ -139,13 +139,13 @@ def test_a_list_of_100_000_lines_is_worked_on_from_its_first_line(tmp_path: Path
         catalogue = daemon.catalogue()
         expected = [f"{ID}/good_1"] + [f"{ID}/scan_{number:06d}" for number in range(99_990, 100_000)]
         eventually(lambda: catalogue.pids() == expected, "the ten that are missing")
-        write_nexus(beamtime / "raw" / "late_1.nxs")
+        nexus(beamtime / "raw" / "late_1.nxs")
         append(beamtime / "raw" / LIST, "late_1")
         eventually(lambda: f"{ID}/late_1" in catalogue.pids(), "one more line")
 
 
 def test_an_empty_list_and_an_empty_beamtime_are_no_trouble(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     (beamtime / "raw" / LIST).touch()
     assert site.ingest(beamtime).returncode == 0
 

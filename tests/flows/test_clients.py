@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.flows.beamline import ID, make_beamtime, write_nexus
 from tests.flows.program import Site
+from tests.makers import ID, beamtime_directory, nexus
 
 
 def test_pyscicat_reads_a_dataset_and_its_files(tmp_path: Path) -> None:
-    from pyscicat.client import ScicatClient
+    from pyscicat.client import ScicatClient  # type: ignore[import-untyped]
 
     site = Site(tmp_path)
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "run_1.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
     assert site.ingest(beamtime).returncode == 0
     with site.catalogue() as catalogue:
         account = json.loads(site.credentials().read_text())

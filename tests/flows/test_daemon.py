@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.beamline import INGESTED, LIST, append, make_beamtime, recorded_beamtime, write_nexus
+from tests.flows.beamline import recorded_beamtime
 from tests.flows.program import PROGRAM, Site, eventually
+from tests.makers import INGESTED, LIST, append, beamtime_directory, nexus
 
 
 @pytest.fixture
@@ -22,19 +23,19 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_lists_and_files_become_datasets_while_the_daemon_runs(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "before_00001.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "before_00001.nxs")
     append(beamtime / "raw" / LIST, "before_00001")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == ["11018765/before_00001"], "the scan that was there")
-        write_nexus(beamtime / "raw" / "run_00002.nxs", "with frames")
+        nexus(beamtime / "raw" / "run_00002.nxs", title="with frames")
         (beamtime / "raw" / "run_00002").mkdir()
         (beamtime / "raw" / "run_00002" / "frame_0000.tif").write_bytes(b"x" * 20)
         (beamtime / "raw" / "lambda").mkdir()
         (beamtime / "raw" / "lambda" / "frame.h5").write_bytes(b"x")
         append(beamtime / "raw" / LIST, "run_00002 lambda")
-        write_nexus(beamtime / "other" / "deep" / "found_00003.h5")
+        nexus(beamtime / "other" / "deep" / "found_00003.h5")
         expected = ["11018765/before_00001", "11018765/other/deep/found_00003", "11018765/run_00002"]
         eventually(lambda: catalogue.pids() == expected, "list line and found file")
         eventually(lambda: catalogue.blocks("11018765/run_00002"), "the file list")
@@ -72,7 +73,7 @@ def test_the_recorded_beamtime_gives_the_recorded_datasets(site: Site, tmp_path:
 
 
 def test_a_file_that_is_written_slowly_is_taken_when_it_is_complete(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     script = textwrap.dedent(
         f"""
         import time, h5py
@@ -98,8 +99,8 @@ def test_a_file_that_is_written_slowly_is_taken_when_it_is_complete(site: Site, 
 
 def test_a_directory_without_metadata_file_is_a_beamtime_of_its_own(site: Site, tmp_path: Path) -> None:
     folder = tmp_path / "my data"
-    write_nexus(folder / "a scan #1.nxs")
-    write_nexus(folder / "zwei" / "Größe.h5")
+    nexus(folder / "a scan #1.nxs")
+    nexus(folder / "zwei" / "Größe.h5")
     with site.daemon(folder) as daemon:
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == ["my-data/a scan #1", "my-data/zwei/Größe"], "both files")
@@ -107,10 +108,10 @@ def test_a_directory_without_metadata_file_is_a_beamtime_of_its_own(site: Site, 
 
 
 def test_killed_in_the_middle_of_100_scans_it_ends_with_100_datasets_and_file_lists(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     names = [f"run_{number:05d}" for number in range(100)]
     for name in names:
-        write_nexus(beamtime / "raw" / f"{name}.nxs")
+        nexus(beamtime / "raw" / f"{name}.nxs")
     append(beamtime / "raw" / LIST, *names)
     ingested = beamtime / "raw" / INGESTED
     for at_least in (5, 30, 60):
@@ -126,7 +127,7 @@ def test_killed_in_the_middle_of_100_scans_it_ends_with_100_datasets_and_file_li
 
 
 def test_while_the_catalogue_is_away_the_work_waits_and_then_is_done_once(tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     (tmp_path / "elsewhere").mkdir()
     server = Site(tmp_path / "elsewhere")
     with server.catalogue() as first:
@@ -140,14 +141,14 @@ def test_while_the_catalogue_is_away_the_work_waits_and_then_is_done_once(tmp_pa
     )  # fmt: skip
     with site.daemon(beamtime) as daemon:
         for number in range(5):
-            write_nexus(beamtime / "raw" / f"run_{number:05d}.nxs")
+            nexus(beamtime / "raw" / f"run_{number:05d}.nxs")
             append(beamtime / "raw" / LIST, f"run_{number:05d}")
         eventually(lambda: "catalogue is unavailable" in site.log.read_text(), "the outage is noticed")
         assert site.status()["totals"]["failed"] == 0
         with server.catalogue(port) as catalogue:
             eventually(lambda: len(catalogue.pids()) == 5, "all scans after the outage")
             eventually(lambda: _lines(beamtime / "raw" / INGESTED) == 5, "all noted")
-        write_nexus(beamtime / "raw" / "run_00005.nxs")
+        nexus(beamtime / "raw" / "run_00005.nxs")
         append(beamtime / "raw" / LIST, "run_00005")
         eventually(lambda: site.log.read_text().count("catalogue is unavailable") == 2, "the second outage")
         with server.catalogue(port) as catalogue:
@@ -158,9 +159,9 @@ def test_while_the_catalogue_is_away_the_work_waits_and_then_is_done_once(tmp_pa
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_orderly_when_asked(site: Site, tmp_path: Path, number: int) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     for scan in range(30):
-        write_nexus(beamtime / "raw" / f"run_{scan:05d}.nxs")
+        nexus(beamtime / "raw" / f"run_{scan:05d}.nxs")
     append(beamtime / "raw" / LIST, *[f"run_{scan:05d}" for scan in range(30)])
     with site.daemon(beamtime) as daemon:
         eventually(lambda: _lines(beamtime / "raw" / INGESTED) >= 2, "some scans")
@@ -172,8 +173,8 @@ def test_it_ends_orderly_when_asked(site: Site, tmp_path: Path, number: int) -> 
 
 
 def test_nothing_of_it_outlives_a_killed_daemon(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "run_1.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
     with site.daemon(beamtime) as daemon:
         eventually(lambda: daemon.catalogue().pids(), "a scan")
         daemon.kill()
@@ -181,33 +182,33 @@ def test_nothing_of_it_outlives_a_killed_daemon(site: Site, tmp_path: Path) -> N
 
 
 def test_a_second_daemon_on_the_same_beamtime_stays_passive(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "run_1.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
     append(beamtime / "raw" / LIST, "run_1")
     (tmp_path / "second").mkdir()
     second_site = Site(tmp_path / "second")
     with site.daemon(beamtime) as first:
         eventually(lambda: first.catalogue().pids() == ["11018765/run_1"], "the first one works")
         with second_site.daemon(beamtime) as second:
-            write_nexus(beamtime / "raw" / "run_2.nxs")
+            nexus(beamtime / "raw" / "run_2.nxs")
             append(beamtime / "raw" / LIST, "run_2")
             eventually(lambda: "staying passive" in second_site.log.read_text(), "it says so")
             eventually(lambda: len(first.catalogue().pids()) == 2, "the first one goes on")
             assert second.catalogue().pids() == []
             assert first.stop() == 0
-            write_nexus(beamtime / "raw" / "run_3.nxs")
+            nexus(beamtime / "raw" / "run_3.nxs")
             append(beamtime / "raw" / LIST, "run_3")
             eventually(lambda: second.catalogue().pids() == ["11018765/run_3"], "the second one takes over")
 
 
 def test_a_found_file_that_grows_after_its_ingestion_is_brought_up_to_date(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    file = write_nexus(beamtime / "raw" / "run_1.nxs", "first title")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    file = nexus(beamtime / "raw" / "run_1.nxs", title="first title")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         pid = "11018765/raw/run_1"
         eventually(lambda: catalogue.pids() == [pid], "the file")
-        write_nexus(file, "second title")
+        nexus(file, title="second title")
         eventually(
             lambda: catalogue.dataset(pid)["scientificMetadata"]["title"]["value"] == "second title", "the change"
         )
@@ -215,14 +216,14 @@ def test_a_found_file_that_grows_after_its_ingestion_is_brought_up_to_date(site:
 
 
 def test_a_catalogue_whose_database_is_removed_starts_anew_and_says_so(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "run_1.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
     with site.daemon(beamtime):
         eventually(lambda: _lines(beamtime / INGESTED) == 1, "the first scan")
         assert site.var.stat().st_mode & 0o077 == 0
         for file in site.var.glob("catalogue.sqlite*"):
             file.unlink()
-        write_nexus(beamtime / "raw" / "run_2.nxs")
+        nexus(beamtime / "raw" / "run_2.nxs")
         eventually(lambda: _lines(beamtime / INGESTED) == 2, "the second scan")
         assert "was removed or replaced" in site.log.read_text()
     with site.catalogue() as catalogue:
@@ -230,12 +231,12 @@ def test_a_catalogue_whose_database_is_removed_starts_anew_and_says_so(site: Sit
 
 
 def test_files_that_come_later_than_their_line_are_waited_for(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     append(beamtime / "raw" / LIST, "late_1", "frames_2", "never_3")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         eventually(lambda: site.status()["totals"]["waiting"] == 3, "three scans without files")
-        write_nexus(beamtime / "raw" / "late_1.nxs")
+        nexus(beamtime / "raw" / "late_1.nxs")
         (beamtime / "raw" / "frames_2").mkdir()
         (beamtime / "raw" / "frames_2" / "a.tif").write_bytes(b"x")
         eventually(lambda: catalogue.pids() == ["11018765/frames_2", "11018765/late_1"], "the two that have files")
@@ -246,10 +247,10 @@ def test_files_that_come_later_than_their_line_are_waited_for(site: Site, tmp_pa
 
 
 def test_a_scan_that_was_found_before_a_list_named_it_stays_one_dataset(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     raw = beamtime / "raw"
     for name in ("run_1", "run_2", "run_3"):
-        write_nexus(raw / f"{name}.nxs")
+        nexus(raw / f"{name}.nxs")
     expected = [f"11018765/raw/run_{number}" for number in (1, 2, 3)]
     with site.daemon(beamtime) as daemon:
         eventually(lambda: daemon.catalogue().pids() == expected, "three found files")
@@ -266,14 +267,14 @@ def test_a_scan_that_was_found_before_a_list_named_it_stays_one_dataset(site: Si
 
 
 def test_a_file_that_kills_its_reader_costs_one_attempt_and_nothing_else(site: Site, tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "good_1.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "good_1.nxs")
     append(beamtime / "raw" / LIST, "good_1")
     with site.daemon(beamtime) as daemon:
         eventually(lambda: len(daemon.catalogue().pids()) == 1, "a good scan")
         for pid in _readers(daemon.process.pid):
             os.kill(pid, signal.SIGKILL)
-        write_nexus(beamtime / "raw" / "good_2.nxs")
+        nexus(beamtime / "raw" / "good_2.nxs")
         append(beamtime / "raw" / LIST, "good_2")
         eventually(lambda: len(daemon.catalogue().pids()) == 2, "the next scan in spite of dead readers")
 
@@ -281,30 +282,30 @@ def test_a_file_that_kills_its_reader_costs_one_attempt_and_nothing_else(site: S
 def test_a_changed_beamtime_file_counts_for_new_scans_and_a_removed_one_ends_the_watch(
     site: Site, tmp_path: Path
 ) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     file = beamtime / "beamtime-metadata-11018765.json"
-    write_nexus(beamtime / "raw" / "run_1.nxs")
+    nexus(beamtime / "raw" / "run_1.nxs")
     with site.daemon(beamtime) as daemon:
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == ["11018765/raw/run_1"], "the first scan")
         text = file.read_text()
         file.write_text(text.replace("Example", "Changed"))
         eventually(lambda: "new scans get it" in site.log.read_text(), "the change is noticed")
-        write_nexus(beamtime / "raw" / "run_2.nxs")
+        nexus(beamtime / "raw" / "run_2.nxs")
         eventually(lambda: "11018765/raw/run_2" in catalogue.pids(), "the second scan")
         assert "Changed" in catalogue.dataset("11018765/raw/run_2")["owner"]
         assert "Example" in catalogue.dataset("11018765/raw/run_1")["owner"]
         file.unlink()
         eventually(lambda: "no longer watched" in site.log.read_text(), "the end of the beamtime is noticed")
-        write_nexus(beamtime / "raw" / "run_3.nxs")
+        nexus(beamtime / "raw" / "run_3.nxs")
         file.write_text(text)
         eventually(lambda: "11018765/raw/run_3" in catalogue.pids(), "it is watched again")
         assert len(catalogue.pids()) == 3
 
 
 def test_a_catalogue_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "run_1.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
     (tmp_path / "secret").write_text("password")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api/v3"

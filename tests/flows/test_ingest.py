@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.beamline import ID, INGESTED, LIST, append, make_beamtime, recorded_beamtime, write_nexus
+from tests.flows.beamline import recorded_beamtime
 from tests.flows.program import PROGRAM, Site, eventually, free_port
+from tests.makers import ID, INGESTED, LIST, append, beamtime_directory, nexus
 
 
 @pytest.fixture
@@ -21,9 +22,9 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def beamtime(tmp_path: Path) -> Path:
-    made = make_beamtime(tmp_path / "bt")
+    made = beamtime_directory(tmp_path / "bt")
     for number in (1, 2, 3):
-        write_nexus(made / "raw" / f"run_{number}.nxs", f"title {number}")
+        nexus(made / "raw" / f"run_{number}.nxs", title=f"title {number}")
     append(made / "raw" / LIST, "run_1", "run_2")
     return made
 
@@ -36,7 +37,7 @@ def test_a_second_run_changes_nothing_and_a_changed_file_is_updated(site: Site, 
     assert site.ingest(beamtime).stdout.splitlines()[-1] == "0 created, 0 updated, 3 unchanged, 0 failed"
     with site.catalogue() as catalogue:
         assert [catalogue.dataset(pid)["updatedAt"] for pid in catalogue.pids()] == before
-    write_nexus(beamtime / "raw" / "run_2.nxs", "another title")
+    nexus(beamtime / "raw" / "run_2.nxs", title="another title")
     (beamtime / "raw" / "run_1").mkdir()
     (beamtime / "raw" / "run_1" / "late.tif").write_bytes(b"12345")
     assert site.ingest(beamtime).stdout.splitlines()[-1] == "0 created, 2 updated, 1 unchanged, 0 failed"
@@ -176,8 +177,8 @@ def test_config_check_tells_every_mistake_and_a_script_can_trust_its_status(tmp_
 def test_without_rights_to_the_directory_the_scans_are_ingested_and_noted_in_the_state_directory(
     tmp_path: Path,
 ) -> None:
-    beamtime = make_beamtime(tmp_path / "bt")
-    write_nexus(beamtime / "raw" / "run_1.nxs")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
     for path in [tmp_path, beamtime, *beamtime.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     var = tmp_path / "var"

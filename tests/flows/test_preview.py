@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.catalogue.faulty import SpoilingProxy
-from tests.flows.beamline import ID, INGESTED, make_beamtime, write_nexus
 from tests.flows.program import PROGRAM, Site, free_port
+from tests.makers import ID, INGESTED, beamtime_directory, nexus
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs/developer/example-plugin"
 
@@ -50,8 +50,8 @@ schema:
 
 @pytest.fixture
 def beamtime(tmp_path: Path) -> Path:
-    made = make_beamtime(tmp_path / "bt")
-    write_nexus(made / "raw" / "run_1.nxs", "spin waves")
+    made = beamtime_directory(tmp_path / "bt")
+    nexus(made / "raw" / "run_1.nxs", title="spin waves")
     return made
 
 
@@ -120,7 +120,7 @@ def test_a_required_variable_without_value_is_shown_with_all_others(
 
 def test_a_file_that_no_schema_fits_is_told_with_all_reasons(tmp_path: Path, beamtime: Path, schemas: Path) -> None:
     (schemas / "late.imsc.yml").unlink()
-    write_nexus(beamtime / "raw" / "odd_2.nxs")
+    nexus(beamtime / "raw" / "odd_2.nxs")
     site = Site(tmp_path, schemas={"directory": str(schemas)})
     preview = shown(site, beamtime / "raw" / "odd_2.nxs", status=1)
     assert preview["schema"] is None
@@ -129,7 +129,7 @@ def test_a_file_that_no_schema_fits_is_told_with_all_reasons(tmp_path: Path, bea
 
 
 def test_the_page_is_plain_text_in_which_a_file_cannot_move_the_cursor(tmp_path: Path, beamtime: Path) -> None:
-    write_nexus(beamtime / "raw" / "run_1.nxs", "\x1b[2Jspin waves\x9b1m")
+    nexus(beamtime / "raw" / "run_1.nxs", title="\x1b[2Jspin waves\x9b1m")
     ended = Site(tmp_path).run("preview", beamtime / "raw" / "run_1.nxs")
     assert ended.returncode == 0
     assert "\x1b" not in ended.stdout
@@ -146,7 +146,7 @@ def test_the_page_is_plain_text_in_which_a_file_cannot_move_the_cursor(tmp_path:
 
 
 def test_on_a_terminal_it_has_colours(tmp_path: Path, beamtime: Path) -> None:
-    write_nexus(beamtime / "raw" / "run_1.nxs", "\x1b[2Jspin [red]waves")
+    nexus(beamtime / "raw" / "run_1.nxs", title="\x1b[2Jspin [red]waves")
     site = Site(tmp_path)
     ours, theirs = pty.openpty()
     command = [PROGRAM, "preview", str(beamtime / "raw" / "run_1.nxs"), "-c", str(site.config)]
@@ -192,7 +192,7 @@ def test_the_difference_to_the_catalogue_is_shown_and_nothing_is_written(
             "state": "equal", "reason": "", "pid": f"{ID}/raw/run_1", "changes": [],
             "origdatablocks": {"replace": 0, "add": 0, "remove": 0}, "thumbnails": {"clear": False, "add": 0},
         }  # fmt: skip
-        write_nexus(run, "magnons", points=30)
+        nexus(run, title="magnons", points=30)
         different = shown(site, run)["catalogue"]
         assert different["state"] == "different"
         assert {change["field"]: (change["stored"], change["wanted"]) for change in different["changes"]}[

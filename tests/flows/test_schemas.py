@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.catalogue.faulty import Answer, Request, SpoilingProxy
-from tests.flows.beamline import ID, INGESTED, LIST, append, make_beamtime, write_nexus
 from tests.flows.program import Catalogue, Site, eventually, free_port
+from tests.makers import ID, INGESTED, LIST, append, beamtime_directory, nexus
 
 GOOD = """\
 id: good
@@ -41,8 +40,8 @@ FROM_PROPOSAL = "title: {source: SC, url: proposals/20990007, field: title, valu
 
 @pytest.fixture
 def beamtime(tmp_path: Path) -> Path:
-    made = make_beamtime(tmp_path / "bt")
-    write_nexus(made / "raw" / "run_1.nxs", "spin waves")
+    made = beamtime_directory(tmp_path / "bt")
+    nexus(made / "raw" / "run_1.nxs", title="spin waves")
     append(made / "raw" / LIST, "run_1")
     return made
 
@@ -143,7 +142,7 @@ def test_what_refers_to_itself_is_left_out_and_told(tmp_path: Path, beamtime: Pa
 def test_an_exploding_expression_costs_its_variable_or_its_schema_only(
     tmp_path: Path, beamtime: Path, schemas: Path
 ) -> None:
-    write_nexus(beamtime / "raw" / "run_1.nxs", "x" * 4000 + "!")
+    nexus(beamtime / "raw" / "run_1.nxs", title="x" * 4000 + "!")
     found = "found: {source: VALUE, operator: regex_find, value: <title>, pattern: '(x+x+)+[yz]', value_type: string}"
     good = GOOD.replace(TITLE, f"{TITLE}\n  {found}").replace("value: <title>, type", "value: <found>, type")
     (schemas / "good.imsc.yml").write_text(good)
@@ -178,7 +177,7 @@ def server(tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def asking(schemas: Path) -> Iterator[Path]:
+def asking(schemas: Path) -> Path:
     """Schemas of which one asks for the proposal's title."""
     (schemas / "good.imsc.yml").write_text(GOOD.replace(TITLE, FROM_PROPOSAL))
     return schemas
@@ -209,7 +208,7 @@ def test_an_answer_of_the_catalogue_is_used_for_many_scans(
     tmp_path: Path, beamtime: Path, server: Site, asking: Path, more: dict[str, float], asked: int
 ) -> None:
     for number in (2, 3):
-        write_nexus(beamtime / "raw" / f"run_{number}.nxs")
+        nexus(beamtime / "raw" / f"run_{number}.nxs")
         append(beamtime / "raw" / LIST, f"run_{number}")
     with server.catalogue() as catalogue:
         add_proposal(catalogue)

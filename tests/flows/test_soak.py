@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.beamline import ID, LIST, append, make_beamtime, write_nexus
 from tests.flows.program import PROGRAM, Catalogue, Site, eventually
+from tests.makers import ID, LIST, append, beamtime_directory, nexus
 
 SECONDS = 3600 * float(os.environ.get("SCICAT_WATCH_SOAK_HOURS", "0")) or 20.0
 
@@ -26,7 +26,7 @@ SECONDS = 3600 * float(os.environ.get("SCICAT_WATCH_SOAK_HOURS", "0")) or 20.0
 @pytest.mark.timeout(SECONDS + 300)
 def test_through_kills_and_outages_every_scan_becomes_one_dataset(tmp_path: Path) -> None:
     dice = random.Random(int(os.environ.get("SCICAT_WATCH_SOAK_SEED", "1")))
-    beamtime = make_beamtime(tmp_path / "bt")
+    beamtime = beamtime_directory(tmp_path / "bt")
     (tmp_path / "catalogue").mkdir()
     server = _Switched(Site(tmp_path / "catalogue"))
     with server.running():
@@ -77,7 +77,7 @@ def _scan(beamtime: Path, number: int, dice: random.Random, expected: dict[str, 
         (folder / name).mkdir(parents=True)
         (folder / name / "frame_0.tif").write_bytes(b"x" * dice.randrange(1, 3000))
         files.add(f"{name}/frame_0.tif")
-    write_nexus(folder / f"{name}.nxs", f"scan {number}")
+    nexus(folder / f"{name}.nxs", title=f"scan {number}")
     if listed:
         append(folder / LIST, name)
         expected[f"{ID}/{name}"] = files

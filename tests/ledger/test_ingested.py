@@ -191,7 +191,7 @@ def test_a_full_disk_is_survived(tmp_path: Path) -> None:
         print(failed > 0, again.done("a"), again.done("z"), again.count == 502 - failed)
     """
     script = 'mount -t tmpfs -o size=64k none "$1" && exec "$2" -c "$3" "$1"'
-    command = ["unshare", "-Urm", "sh", "-c", script, "sh", tmp_path, sys.executable, textwrap.dedent(program)]
+    command = ["unshare", "-Urm", "sh", "-c", script, "sh", str(tmp_path), sys.executable, textwrap.dedent(program)]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

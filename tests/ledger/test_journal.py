@@ -65,14 +65,15 @@ def test_what_has_begun_is_known_until_it_is_done_also_after_a_kill(tmp_path: Pa
     path, found = tmp_path / "journal.sqlite", _request(origin=Origin.FOUND)
     journal = journals(path)
     journal.begin(found, 100.0)
-    assert journals(path).begun(found.key)
+    assert journals(path).begun(found.scan.directory, found.scan.name)
     _fail(journal, found)
-    assert journals(path).begun(found.key)
+    assert journals(path).begun(found.scan.directory, found.scan.name)
     journal.note(Outcome(found, Status.CREATED), None, 100.0, None)
     for known in (journal, journals(path)):
-        assert not known.begun(found.key)
-    _fail(journal, _request("listed"))
-    assert not journals(path).begun(_key("listed"))
+        assert not known.begun(found.scan.directory, found.scan.name)
+    listed = _request("listed")
+    _fail(journal, listed)
+    assert journals(path).begun(listed.scan.directory, listed.scan.name)
 
 
 def test_to_begin_forgets_no_failure(tmp_path: Path, journals: Journals) -> None:
@@ -165,7 +166,7 @@ def test_history_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
             request = Request(RequestKey(Path("/bt"), str(number)), scan.pid, (scan,), Origin.FOUND)
             journal.begin(request, 1.0)
             journal.note(Outcome(request, Status.FAILED, "x" * 500), Attempt(1, 2.0, "x"), 1.0, None)
-        print(journal.begun(request.key))
+        print(journal.begun(scan.directory, scan.name))
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         journal.beat(1.0, 2.0, "host", "url")
         print(journal.pulse() is not None)
@@ -205,7 +206,7 @@ def test_what_was_noted_is_there_after_a_kill(tmp_path: Path, journals: Journals
         os.kill(os.getpid(), 9)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program), tmp_path / "journal.sqlite"], check=False)
-    assert journals(tmp_path / "journal.sqlite").begun(_key("a", Path("/bt")))
+    assert journals(tmp_path / "journal.sqlite").begun(Path("/bt"), "a")
 
 
 def test_a_journal_is_opened_while_somebody_writes_or_the_disk_is_full(tmp_path: Path, journals: Journals) -> None:

@@ -41,6 +41,8 @@ class BeamtimeLoop:
         self.work = BeamtimeWork(site, beamtime, dispatcher, site.reporter, entered=self._entered, wake=self.hints.wake)
         self._polled = lacks_notifications(beamtime.directory)
         self._missed = 0
+        self._reported: set[Path] = set()
+        self._problem = ""
         self._rescan_at = self._report_at = -math.inf
         if self._polled:
             log.info(
@@ -57,28 +59,30 @@ class BeamtimeLoop:
         """Turn after turn, whatever happens in one."""
         while not self._over():
             self._rest(self.turn())
-        self._report("")
+        self.work.report(self._problem)
 
     def turn(self) -> float:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
         started = self._clock.monotonic()
-        hints, full = self.hints.take()
-        full = full or started >= self._rescan_at
-        problem, due = "", None
+        hints, lost = self.hints.take()
+        full = lost or started >= self._rescan_at
+        before, due = self._problem, None
         try:
             findings = self.work.step(None if full else hints)
             due = self.work.watch.next_due()
             if full:
+                self._problem = ""
+            if full and not lost:
                 self._compare(findings)
         except Exception as error:
             # The watch of a beamtime must not end because of something in one of its directories.
             log.exception("%s: a rescan failed", self.beamtime.directory)
-            problem = f"a rescan failed: {error}"
+            self._problem = f"a rescan failed: {error}"  # Until a full rescan has caught up.
         now = self._clock.monotonic()
         if full:
             self._rescan_at = now + self._interval()
-        if problem or now >= self._report_at:
-            self._report(problem)
+        if self._problem != before or now >= self._report_at:
+            self.work.report(self._problem)
             self._report_at = math.inf
         elif self._report_at == math.inf:
             self._report_at = now + _REPORT_WITHIN  # What this turn changed, and what changes until then.
@@ -101,9 +105,12 @@ class BeamtimeLoop:
 
     def _compare(self, findings: Findings) -> None:
         """Notice when full rescans keep finding what no event reported."""
+        before, self._reported = self._reported, self.hints.take_reported()
         if self._polled:
             return
-        self._missed = self._missed + 1 if findings.missed and not self.hints.filled.is_set() else 0
+        # What is reported while a rescan runs may be what this one found, or what the next one finds.
+        missed = set(findings.missed) - before - self._reported
+        self._missed = self._missed + 1 if missed else 0
         if self._missed >= _MISSED_AFTER:
             self._polled = True
             log.warning(
@@ -113,12 +120,6 @@ class BeamtimeLoop:
 
     def _entered(self, path: Path) -> None:
         self._events.watch(path, is_list=path.name == self.work.watch.list_name)
-
-    def _report(self, problem: str) -> None:
-        try:
-            self.work.report(problem)
-        except OSError as error:
-            log.error("%s: the state cannot be determined: %s", self.beamtime.directory, error)
 
 
 class BeamtimeThread(threading.Thread):

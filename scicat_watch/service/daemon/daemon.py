@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -13,8 +14,6 @@ from scicat_watch.discovery.beamtimes import Broken
 from scicat_watch.discovery.events.source import Event
 from scicat_watch.model import Beamtime, BeamtimeState
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
-from scicat_watch.service.dispatch import Dispatcher
-from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.site import Site
 
 log = logging.getLogger(__name__)
@@ -26,14 +25,11 @@ _FIND_EVERY = 5.0
 class Daemon:
     """Watches all beamtimes of a site until it is stopped."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, site: Site, thread: type[BeamtimeThread] = BeamtimeThread) -> None:
+        """`thread` runs the watch over one beamtime."""
+        self._site, self._thread = site, thread
         self._started = site.clock.now().timestamp()
-        settings = site.settings
-        self._dispatcher = Dispatcher(
-            Ingestor(site), site.clock, site.stopping,
-            side_by_side=settings.catalogue.connections, read_ahead=settings.reading.workers,
-        )  # fmt: skip
+        self._dispatcher = site.dispatcher()
         self._threads: dict[tuple[Path, str], BeamtimeThread] = {}
         self._had_file: set[Path] = set()
         self._broken: dict[Path, str] = {}
@@ -66,13 +62,22 @@ class Daemon:
 
     def _find_beamtimes(self) -> None:
         rules = self._site.settings.beamtimes.rules()
-        for directory in beamtimes.directories(rules):
+        named = list(beamtimes.directories(rules))
+        for directory in named:
             try:
                 found = beamtimes.find(directory, rules)
             except OSError as error:
                 self._complain(directory, f"{directory}: cannot be read: {error.strerror}")
                 continue  # Absence proves nothing: what is watched stays watched.
             self._take(directory, found)
+        # What is below a base directory is named only as long as it holds a metadata file.
+        for directory in self._concerned() - set(named):
+            with contextlib.suppress(OSError):
+                self._take(directory, beamtimes.find(directory, rules))
+
+    def _concerned(self) -> set[Path]:
+        """The directories that had a metadata file, and of which something is watched or wrong."""
+        return self._had_file & ({key[0] for key in self._threads} | {file.parent for file in self._broken})
 
     def _take(self, directory: Path, found: list[Beamtime | Broken]) -> None:
         """Watch what was found in a directory, and no longer what is not there any more."""
@@ -108,7 +113,8 @@ class Daemon:
             log.info("%s: has no beamtime metadata file; taken as beamtime %r", beamtime.directory, beamtime.id)
         else:
             log.info("%s: watching beamtime %s", beamtime.directory, beamtime.id)
-        thread = BeamtimeThread(BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events), self._dispatcher)
+        loop = BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events)
+        thread = self._thread(loop, self._dispatcher)
         self._threads[beamtime.directory, beamtime.id] = thread
         thread.start()
 

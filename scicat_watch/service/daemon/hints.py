@@ -21,6 +21,7 @@ class HintQueue:
         self._directories: set[Path] = set()
         self._files: set[Path] = set()
         self._full = False
+        self._reported: set[Path] = set()
         self.filled = threading.Event()
 
     def put(self, event: Event) -> None:
@@ -28,7 +29,10 @@ class HintQueue:
         with self._lock:
             if event.directory is None:
                 self._full = True
-            elif event.name and not event.is_directory and event.name != self._list_name:
+                self.filled.set()
+                return
+            self._reported.add(event.directory)
+            if event.name and not event.is_directory and event.name != self._list_name:
                 if event.name.rpartition(".")[2].lower() not in self._extensions:
                     return
                 if event.closed:
@@ -50,3 +54,9 @@ class HintQueue:
             self._directories, self._files, self._full = set(), set(), False
             self.filled.clear()
         return hints, full
+
+    def take_reported(self) -> set[Path]:
+        """The directories in which anything was reported since this was last asked, worth a rescan or not."""
+        with self._lock:
+            reported, self._reported = self._reported, set()
+        return reported

@@ -1,0 +1,276 @@
+"""The work on one beamtime: what is found is ingested once, what fails comes again, what others ingest is left."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scicat_watch.discovery.beamtimes import read
+from scicat_watch.discovery.watch import Hints
+from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.service.work import BeamtimeWork
+from tests import makers
+from tests.fakes import FakeClock
+from tests.makers import ID, INGESTED, LIST
+from tests.service.conftest import Disk
+from tests.service.fakes import FakeSite
+
+RULES = {
+    "watching": {"ingestion_delay": 5.0, "rescan_interval": 100.0, "without_files_after": 50.0},
+    "retrying": {"first": 30.0, "longest": 200.0},
+}
+
+
+class Worked:
+    """The work on a beamtime; `run` steps it as a loop does that gets no hints."""
+
+    def __init__(self, disk: Disk, site: FakeSite) -> None:
+        self.disk, self.site = disk, site
+        self.beamtime = read(disk.root / f"beamtime-metadata-{ID}.json")
+        self.start()
+
+    def start(self) -> None:
+        """Begin, or begin anew after an end of the process."""
+        self.work = BeamtimeWork(self.site, self.beamtime, self.site.dispatcher(), self.site.reporter)
+
+    def restart(self) -> None:
+        self.work.ledger.release()
+        self.start()
+
+    def run(self, seconds: float, every: float = 1.0) -> None:
+        """Full rescans, one each second."""
+        for _ in range(int(seconds / every)):
+            self.work.step(None)
+            self.site.fake.advance(every)
+
+    def other(self) -> BeamtimeLedger:
+        """The ledger of another scicat-watch on the same beamtime."""
+        return self.site.ledger(self.beamtime)
+
+
+@pytest.fixture
+def worked(disk: Disk, sites: Callable[..., FakeSite]) -> Worked:
+    return Worked(disk, sites(**RULES))
+
+
+@pytest.fixture
+def hasty(disk: Disk, sites: Callable[..., FakeSite]) -> Worked:
+    """The same, where no file has to be quiet before it is taken."""
+    return Worked(disk, sites(**RULES | {"watching": {"ingestion_delay": 0.0}}))
+
+
+def _intervals(worked: Worked) -> list[int]:
+    """Seconds from try to try, without what they are late because of the steps of a second."""
+    times = [at for at, _ in worked.site.ingest.tried]
+    return [int((later - earlier) / 2) * 2 for earlier, later in itertools.pairwise(times)]
+
+
+def test_a_scan_is_ingested_once_and_not_again_after_a_restart(worked: Worked) -> None:
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.disk.append(f"raw/{LIST}", "scan_1")
+    worked.run(20)
+    worked.restart()
+    worked.run(20)
+    assert [pid for _, pid in worked.site.ingest.tried] == [f"{ID}/scan_1"]
+    assert (worked.disk.root / "raw" / INGESTED).read_text().startswith("scan_1 ")
+    assert [outcome.request.pid for outcome in worked.site.reports.outcomes] == [f"{ID}/scan_1"]
+    worked.work.ledger.release()
+
+
+def test_a_failed_request_comes_again_at_its_next_try_and_not_before(hasty: Worked) -> None:
+    hasty.disk.nexus("scan_1.nxs")
+    hasty.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
+    hasty.run(400)
+    assert _intervals(hasty) == [30, 60, 120]
+    del hasty.site.ingest.faults[f"{ID}/scan_1"]
+    hasty.run(200)
+    assert _intervals(hasty) == [30, 60, 120, 200]  # The longest.
+    assert hasty.site.ingest.pids == [f"{ID}/scan_1"]
+    assert hasty.site.journal.failed() == []
+    hasty.work.ledger.release()
+
+
+def test_neither_does_a_restart_bring_it_before_its_time(hasty: Worked) -> None:
+    hasty.disk.nexus("scan_1.nxs")
+    hasty.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
+    hasty.run(10)
+    hasty.restart()
+    hasty.run(10)
+    due = hasty.work.watch.next_due()
+    assert due == pytest.approx(hasty.site.ingest.tried[0][0] + 30, abs=0.01)  # Until then nothing is checked.
+    hasty.run(40)
+    assert _intervals(hasty) == [30]
+    (failed,) = hasty.site.journal.failed()
+    assert (failed.pid, failed.tries, failed.reason) == (f"{ID}/scan_1", 2, "no schema fits")
+    hasty.work.ledger.release()
+
+
+def test_a_request_that_failed_is_shown_as_failed_and_not_as_waiting(worked: Worked) -> None:
+    worked.disk.nexus("scan_1.nxs")
+    worked.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
+    worked.run(2)
+    assert [one.reason for one in worked.work.state().waiting_scans] == ["scan_1.nxs was just changing"]
+    worked.run(15)
+    assert worked.work.state().waiting == 0
+    worked.work.ledger.release()
+
+
+def test_a_directory_that_another_ledger_has_locked_is_left_and_taken_over_later(
+    worked: Worked, caplog: pytest.LogCaptureFixture
+) -> None:
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.disk.nexus("raw/scan_2.nxs")
+    worked.disk.append(f"raw/{LIST}", "scan_1", "scan_2")
+    worked.disk.nexus("found.nxs")
+    other = worked.other()
+    assert other.ours(worked.disk.root / "raw")
+    with caplog.at_level(logging.WARNING):
+        worked.run(150)
+    assert worked.site.ingest.pids == [f"{ID}/found"]
+    assert worked.work.foreign() == {worked.disk.root / "raw"}
+    assert worked.work.state().elsewhere == (str(worked.disk.root / "raw"),)
+    assert len([one for one in caplog.records if "another scicat-watch" in one.message]) == 1
+    (worked.disk.root / "raw" / INGESTED).write_text("scan_1 1700000000.0 1700000000.0 0\n")  # What the other did.
+    other.release()
+    worked.run(100)
+    assert worked.site.ingest.pids == [f"{ID}/found", f"{ID}/scan_2"]
+    assert worked.work.state().elsewhere == ()
+    assert worked.work.state().done == 3
+    worked.work.ledger.release()
+
+
+def test_the_state_names_what_is_done_what_waits_and_what_cannot_be_used(worked: Worked) -> None:
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.disk.append(f"raw/{LIST}", "scan_1", "../out", "scan_3")
+    worked.run(20)
+    state = worked.work.state("something is wrong")
+    assert (state.directory, state.id, state.title) == (str(worked.disk.root), ID, "Spin waves in garnets")
+    assert (state.generated, state.done, state.waiting, state.skipped) == (False, 1, 1, 1)
+    assert [(one.pid, one.reason) for one in state.waiting_scans] == [
+        (f"{ID}/scan_3", "no file or folder of its name is there")
+    ]
+    (skipped,) = state.skipped_lines
+    assert (skipped.list, skipped.line, skipped.number) == (str(worked.disk.root / "raw" / LIST), "../out", 3)
+    assert state.problems == ("something is wrong",)
+    worked.work.ledger.release()
+
+
+def test_the_state_names_the_first_fifty_of_each_and_counts_all(worked: Worked) -> None:
+    worked.disk.append(f"raw/{LIST}", *(f"scan_{number}" for number in range(60)), *(f"/{n}" for n in range(55)))
+    worked.run(2)
+    state = worked.work.state()
+    assert (state.waiting, len(state.waiting_scans), state.skipped, len(state.skipped_lines)) == (60, 50, 55, 50)
+
+
+def test_a_directory_without_room_for_a_lock_is_a_problem_and_the_others_go_on(worked: Worked) -> None:
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.disk.append(f"raw/{LIST}", "scan_1")
+    worked.disk.nexus("found.nxs")
+    lock = worked.disk.root / "raw" / f".{INGESTED}.lock"
+    lock.mkdir()
+    worked.run(20)
+    assert worked.site.ingest.pids == [f"{ID}/found"]
+    (problem,) = worked.work.problems()
+    assert problem.startswith(f"{worked.disk.root / 'raw'}: cannot be worked on: ")
+    lock.rmdir()
+    worked.run(120)
+    assert worked.site.ingest.pids == [f"{ID}/found", f"{ID}/scan_1"]
+    assert worked.work.problems() == []
+    worked.work.ledger.release()
+
+
+def test_an_ingested_list_that_cannot_be_read_is_a_problem_and_hides_no_state(worked: Worked) -> None:
+    worked.disk.nexus("found.nxs")
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.disk.append(f"raw/{LIST}", "scan_1")
+    blocked = worked.disk.root / "raw" / INGESTED
+    blocked.mkdir()
+    worked.run(20)
+    state = worked.work.state()
+    assert (state.id, state.done) == (ID, 1)
+    assert any("what was ingested cannot be read" in problem for problem in state.problems)
+    blocked.rmdir()
+    worked.run(20)
+    assert worked.work.state().problems == ()
+    assert worked.work.state().done == 2
+    worked.work.ledger.release()
+
+
+def test_an_outcome_that_cannot_be_noted_is_tried_again(hasty: Worked, monkeypatch: pytest.MonkeyPatch) -> None:
+    note, times = hasty.work.ledger.note, []
+
+    def broken(*given: object) -> object:
+        times.append(1)
+        if len(times) == 1:
+            raise RuntimeError("a fault")
+        return note(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hasty.work.ledger, "note", broken)
+    hasty.disk.nexus("scan_1.nxs")
+    hasty.run(60)
+    assert _intervals(hasty) == [30]
+    assert hasty.work.state().done == 1
+    hasty.work.ledger.release()
+
+
+def test_somebody_is_woken_when_there_is_an_outcome(disk: Disk, site: FakeSite, clock: FakeClock) -> None:
+    woken: list[float] = []
+    beamtime = read(disk.root / f"beamtime-metadata-{ID}.json")
+    dispatcher = site.dispatcher()
+    work = BeamtimeWork(
+        site, beamtime, dispatcher, site.reporter, wake=lambda: woken.append(clock.monotonic())
+    )  # fmt: skip
+    disk.nexus("scan_1.nxs")
+    work.step(None)
+    clock.advance(5.0)
+    work.step(Hints())
+    assert woken == []
+    clock.advance(1.0)
+    assert woken == [pytest.approx(1005.1)]
+    work.ledger.release()
+
+
+def test_once_takes_what_is_meant_also_what_is_done_and_nothing_again(worked: Worked) -> None:
+    for number in (1, 2):
+        worked.disk.nexus(f"scan_{number}.nxs")
+    worked.run(20)
+    worked.work.ledger.release()
+    worked.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
+    once = BeamtimeWork(
+        worked.site, worked.beamtime, worked.site.dispatcher(), worked.site.reporter,
+        once=lambda request: request.pid == f"{ID}/scan_1",
+    )  # fmt: skip
+    before = len(worked.site.ingest.tried)
+    for _ in range(100):
+        once.step(None if _ == 0 else Hints())
+        worked.site.fake.advance(1.0)
+    assert [pid for _, pid in worked.site.ingest.tried[before:]] == [f"{ID}/scan_1"]
+    once.ledger.release()
+
+
+def test_a_beamtime_that_was_renamed_in_its_file_gives_new_scans_its_new_title(worked: Worked) -> None:
+    worked.disk.nexus("scan_1.nxs")
+    worked.run(10)
+    worked.work.beamtime = makers.beamtime(worked.disk.root, title="Another title")
+    worked.disk.nexus("scan_2.nxs")
+    worked.run(10)
+    assert worked.site.ingest.titles == {f"{ID}/scan_1": "Spin waves in garnets", f"{ID}/scan_2": "Another title"}
+    worked.work.ledger.release()
+
+
+def test_queues_are_those_of_the_directory_that_names_the_scan(worked: Worked, tmp_path: Path) -> None:
+    """A scan that was found before its list came is queued with its directory, whose order it keeps."""
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.site.ingest.faults[f"{ID}/raw/scan_1"] = "no schema fits"
+    worked.run(10)
+    worked.disk.append(f"raw/{LIST}", "scan_1")
+    del worked.site.ingest.faults[f"{ID}/raw/scan_1"]
+    worked.run(60)
+    assert worked.site.ingest.pids == [f"{ID}/raw/scan_1"]
+    assert (worked.disk.root / "raw" / INGESTED).read_text().startswith("scan_1 ")
+    assert (worked.disk.root / INGESTED).read_text().startswith("raw/scan_1 ")
+    worked.work.ledger.release()
