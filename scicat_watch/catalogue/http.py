@@ -24,9 +24,9 @@ from requests.structures import CaseInsensitiveDict
 
 from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_to_wait
-from scicat_watch.catalogue.login import Account
+from scicat_watch.catalogue.login import Login
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
-from scicat_watch.catalogue.patience import Broken, Postponed
+from scicat_watch.catalogue.patience import ConnectionBroken, Postponed
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, Refused, Unavailable
 from scicat_watch.model import Secret
@@ -64,7 +64,7 @@ class HttpClient:
         self._verify = _verification(options)
         self._own = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
-        self._account = Account(self.ask, self._base, login or LoginOptions(), self._clock)
+        self._login = Login(self.ask, self._base, login or LoginOptions(), self._clock)
 
     def __repr__(self) -> str:
         return f"HttpClient({self._base!r})"
@@ -84,21 +84,21 @@ class HttpClient:
         only with a token that is alive, because lists hide what an anonymous caller may not see.
         `limit` is in bytes. Raises `Unavailable` or `Refused`.
         """
-        token = self._account.token()
+        token = self._login.token()
         try:
             answer = self.ask(method, *segments, json=json, params=params, token=token, limit=limit)
         except Refused as refused:
-            answered = self._account.moment()
-            if refused.status not in (401, 403) or not self._account.replaced(token, refused.status, answered):
+            answered = self._login.moment()
+            if refused.status not in (401, 403) or not self._login.replaced(token, refused.status, answered):
                 raise
         else:
-            if not sure or answer or not self._account.replaced(token, None, self._account.moment()):
+            if not sure or answer or not self._login.replaced(token, None, self._login.moment()):
                 return answer
-        renewed = self._account.token()
+        renewed = self._login.token()
         try:
             return self.ask(method, *segments, json=json, params=params, token=renewed, limit=limit)
         except Refused as refused:
-            if refused.status in (401, 403) and self._account.replaced(renewed, refused.status, self._account.moment()):
+            if refused.status in (401, 403) and self._login.replaced(renewed, refused.status, self._login.moment()):
                 raise Unavailable(f"the catalogue forgets our logins: {refused}") from None
             raise
 
@@ -181,7 +181,7 @@ class HttpClient:
                 "authority, name its file as catalogue.ca_file"
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise Broken(f"{self._base} cannot be reached for {what}: {error}") from error
+            raise ConnectionBroken(f"{self._base} cannot be reached for {what}: {error}") from error
         self._own.used = self._clock.monotonic()
         return answer
 

@@ -91,7 +91,7 @@ def read_credentials(options: LoginOptions) -> Credentials:
         raise ConfigError(f"the credential file is of no use: {error.message}", file) from None
 
 
-class Account:
+class Login:
     """Our account at one catalogue; all threads share its token."""
 
     def __init__(self, ask: Ask, base: str, options: LoginOptions, clock: Clock) -> None:

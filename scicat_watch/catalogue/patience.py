@@ -34,7 +34,7 @@ class Patience(Protocol):
         """The result of the first attempt that succeeds; otherwise the error of the last one."""
 
 
-class Broken(Unavailable):
+class ConnectionBroken(Unavailable):
     """The connection could not be made, or broke off."""
 
 
@@ -54,7 +54,7 @@ def once(attempt: Callable[[], T]) -> T:
 def over_broken_connections(clock: Clock, stopping: threading.Event) -> Patience:
     """For questions: three tries within about a second, since a server may close a connection as we use it."""
     return Retrying(
-        retry=retry_if_exception_type(Broken),
+        retry=retry_if_exception_type(ConnectionBroken),
         stop=stop_after_attempt(3),
         wait=wait_random_exponential(multiplier=0.1, max=1),
         sleep=_sleep(clock, stopping),

@@ -12,7 +12,7 @@ import yaml
 from scicat_watch.cli.options import PATH, configured, settings_from
 
 if TYPE_CHECKING:
-    from scicat_watch.service.check import Findings
+    from scicat_watch.service.check import CheckReport
 
 
 @click.group("config")
@@ -48,7 +48,7 @@ def show(config: Path | None, var_dir: Path | None, log_level: str | None) -> No
     click.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
 
 
-def _report(findings: Findings) -> None:
+def _report(findings: CheckReport) -> None:
     for text in findings.remarks:
         click.echo(f"note: {text}")
     for text in findings.mistakes:

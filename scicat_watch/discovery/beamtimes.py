@@ -21,7 +21,7 @@ _LARGEST = 4 << 20  # A metadata file has some kilobytes; more than this is anot
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenBeamtime:
     """A metadata file that cannot be used, and why."""
 
     file: Path
@@ -54,7 +54,7 @@ def metadata_files(directory: Path, rules: BeamtimeRules) -> list[Path]:
     return sorted(names)
 
 
-def find(directory: Path, rules: BeamtimeRules) -> list[Beamtime | Broken]:
+def find(directory: Path, rules: BeamtimeRules) -> list[Beamtime | BrokenBeamtime]:
     """The beamtimes of a directory; one that is generated if it has no metadata file.
 
     Private and skipped beamtimes are left out. OSError if the directory cannot be read.
@@ -63,12 +63,12 @@ def find(directory: Path, rules: BeamtimeRules) -> list[Beamtime | Broken]:
     files = metadata_files(directory, rules)
     if not files:
         return [generated(directory)]
-    found: list[Beamtime | Broken] = []
+    found: list[Beamtime | BrokenBeamtime] = []
     for file in files:
         try:
             beamtime = read(file)
         except BeamtimeError as error:
-            found.append(Broken(file, str(error)))
+            found.append(BrokenBeamtime(file, str(error)))
             continue
         if beamtime.metadata.get("proposalType") in rules.skipped_types or beamtime.id in rules.skipped_ids:
             continue

@@ -20,7 +20,7 @@ _TICK = 2.0  # Seconds: longer than the time stamps of any file system are coars
 
 
 @dataclass(slots=True)
-class Node:
+class DirectoryNode:
     """One directory as it was when we last listed it."""
 
     path: Path
@@ -49,7 +49,7 @@ class Tree:
         """
         self.root = root
         self._within = within
-        self.nodes: dict[Path, Node] = {}
+        self.nodes: dict[Path, DirectoryNode] = {}
         self._list_name = list_name
         self._rules = rules
         self._blacklist = {root / path for path in rules.blacklist}
@@ -57,16 +57,16 @@ class Tree:
 
     def rescan(
         self, now: float, hinted: Iterable[Path] | None, entered: Callable[[Path], None] = lambda path: None
-    ) -> list[Node]:
+    ) -> list[DirectoryNode]:
         """Rescan the `hinted` directories, or all (None: a full rescan); the nodes that were listed anew.
 
         `entered` is called with each directory just before it is listed, so that a watch on it misses nothing.
         A directory that vanished is dropped and comes back when it is found again.
         """
         if self.root not in self.nodes:
-            self.nodes[self.root] = Node(self.root, 0)
+            self.nodes[self.root] = DirectoryNode(self.root, 0)
         todo = sorted(self.nodes) if hinted is None else sorted(set(hinted) & self.nodes.keys())
-        listed: list[Node] = []
+        listed: list[DirectoryNode] = []
         for path in todo:
             if (node := self.nodes.get(path)) is not None:
                 listed += self._rescan_below(node, now, entered, hinted=hinted is not None)
@@ -77,7 +77,9 @@ class Tree:
         if (node := self.nodes.get(path)) is not None:
             node.state, node.steady_since, node.settled = None, None, False
 
-    def _rescan_below(self, top: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> Iterator[Node]:
+    def _rescan_below(
+        self, top: DirectoryNode, now: float, entered: Callable[[Path], None], *, hinted: bool
+    ) -> Iterator[DirectoryNode]:
         """Rescan a directory and what is new in it, however deep: with a stack of our own, not the interpreter's."""
         todo = [top]
         while todo:
@@ -86,10 +88,10 @@ class Tree:
                 continue
             yield node
             new = sorted(child for child in node.children if child not in self.nodes)
-            self.nodes |= {child: Node(child, node.depth + 1) for child in new}
+            self.nodes |= {child: DirectoryNode(child, node.depth + 1) for child in new}
             todo += [self.nodes[child] for child in reversed(new)]
 
-    def _rescan_one(self, node: Node, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
+    def _rescan_one(self, node: DirectoryNode, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
         """List one directory if it may have changed; whether it was listed."""
         try:
             found = FileState.of(node.path.stat())
@@ -113,7 +115,7 @@ class Tree:
         node.children = children
         return True
 
-    def _list(self, node: Node) -> set[Path]:
+    def _list(self, node: DirectoryNode) -> set[Path]:
         folders: list[str] = []
         names: list[str] = []
         has_list = False
@@ -153,7 +155,7 @@ class Tree:
             if rank == stems[stem] and all(stems[other] >= rank for other in _beginnings(stem, stems)):
                 yield name
 
-    def _missing(self, node: Node, error: OSError) -> None:
+    def _missing(self, node: DirectoryNode, error: OSError) -> None:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and node.path != self.root:
             self._drop(node.path)
             return

@@ -15,7 +15,7 @@ from typing import Protocol
 from scicat_watch.discovery.datasetlist import DatasetList
 from scicat_watch.discovery.pending import Pending, Ready, Waiting, find_master
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.tree import Node, Tree
+from scicat_watch.discovery.tree import DirectoryNode, Tree
 from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of
 
 
@@ -163,7 +163,7 @@ class BeamtimeWatch:
         for path in [path for path in self._lists if path.parent not in nodes or not nodes[path.parent].has_list]:
             del self._lists[path]
 
-    def _list_paths(self, hints: Hints | None, listed: list[Node]) -> list[Path]:
+    def _list_paths(self, hints: Hints | None, listed: list[DirectoryNode]) -> list[Path]:
         """The lists to check; of directories that are new as well, before their files are taken for found ones."""
         nodes = self.tree.nodes
         hinted = {path for path in hints.directories if path in nodes} if hints else set()
@@ -186,7 +186,7 @@ class BeamtimeWatch:
         except OSError as error:
             known.unread(f"what was ingested cannot be read: {error}")
 
-    def _check_files(self, node: Node, now: float) -> None:
+    def _check_files(self, node: DirectoryNode, now: float) -> None:
         """Offer the data files of a directory; if the ledger cannot be read there, it is listed again next time."""
         self._troubled.pop(node.path, None)
         first = node.path not in self._listed_before

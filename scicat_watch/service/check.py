@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.filesystems import lacks_notifications
 from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
 from scicat_watch.pipeline import plugins
@@ -17,7 +17,7 @@ from scicat_watch.settings.model import Settings
 
 
 @dataclass(slots=True)
-class Findings:
+class CheckReport:
     """What a check found."""
 
     mistakes: list[str] = field(default_factory=list)
@@ -26,9 +26,9 @@ class Findings:
     """Why the catalogue does not answer; empty if it does, or was not asked."""
 
 
-def examine(settings: Settings, *, ask: bool) -> Findings:
+def examine(settings: Settings, *, ask: bool) -> CheckReport:
     """Check everything that `settings` name; `ask`: also log in to the catalogue."""
-    findings = Findings()
+    findings = CheckReport()
     _schemas(settings, findings)
     _directories(settings, findings)
     _state(settings.var_dir, findings)
@@ -39,9 +39,9 @@ def examine(settings: Settings, *, ask: bool) -> Findings:
     return findings
 
 
-def examine_schemas(place: Path | None) -> Findings:
+def examine_schemas(place: Path | None) -> CheckReport:
     """Check the metadata schemas of a directory, or one file; None: those that are shipped."""
-    findings = Findings()
+    findings = CheckReport()
     known, found = schemas.check(place)
     findings.mistakes += [str(problem) for problem in known.problems]
     findings.mistakes += [str(finding) for finding in found if finding.mistake]
@@ -62,13 +62,13 @@ def _plugins() -> list[str]:
     return problems
 
 
-def _schemas(settings: Settings, findings: Findings) -> None:
+def _schemas(settings: Settings, findings: CheckReport) -> None:
     found = examine_schemas(settings.schemas.directory)
     findings.mistakes += found.mistakes
     findings.remarks += found.remarks
 
 
-def _directories(settings: Settings, findings: Findings) -> None:
+def _directories(settings: Settings, findings: CheckReport) -> None:
     named = (*settings.beamtimes.directories, *settings.beamtimes.base_directories)
     if not named:
         findings.remarks.append("no beamtime directories are set; name them on the command line")
@@ -86,10 +86,10 @@ def _directories(settings: Settings, findings: Findings) -> None:
             found = beamtimes.find(path, settings.beamtimes.rules())
         except OSError:
             continue  # Said above.
-        findings.mistakes += [one.reason for one in found if isinstance(one, Broken)]
+        findings.mistakes += [one.reason for one in found if isinstance(one, BrokenBeamtime)]
 
 
-def _state(var_dir: Path, findings: Findings) -> None:
+def _state(var_dir: Path, findings: CheckReport) -> None:
     above = next((path for path in (var_dir, *var_dir.parents) if path.exists()), var_dir)
     if not os.access(above, os.W_OK | os.X_OK):
         findings.mistakes.append(f"var_dir {var_dir}: this account cannot write to it")
@@ -97,7 +97,7 @@ def _state(var_dir: Path, findings: Findings) -> None:
         findings.remarks.append(f"var_dir {var_dir}: is on a network file system; SQLite wants a local disk")
 
 
-def _credentials(settings: Settings, findings: Findings) -> None:
+def _credentials(settings: Settings, findings: CheckReport) -> None:
     from scicat_watch.catalogue.login import read_credentials
 
     try:
@@ -110,7 +110,7 @@ def _credentials(settings: Settings, findings: Findings) -> None:
         findings.remarks.append(f"{file}: others may read it; chmod 600 keeps the secret")
 
 
-def _catalogue(settings: Settings, findings: Findings) -> None:
+def _catalogue(settings: Settings, findings: CheckReport) -> None:
     from scicat_watch.clock import SystemClock
     from scicat_watch.service.site import find_catalogue
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import BeamtimeState, Outcome, Status
@@ -59,11 +59,11 @@ class OneShot:
         self._ledgers: dict[tuple[Path, str], BeamtimeLedger] = {}
         self._dispatcher = site.dispatcher(site.settings.catalogue.patience.give_up_after)
 
-    def run(self, found: list[Target | Broken]) -> Summary:
+    def run(self, found: list[Target | BrokenBeamtime]) -> Summary:
         """Ingest all of it; the summary."""
         works: list[tuple[BeamtimeWork, Target]] = []
         for target in found:
-            if isinstance(target, Broken):
+            if isinstance(target, BrokenBeamtime):
                 self._fail(str(target.file), target.reason)
                 continue
             if target.beamtime.generated:

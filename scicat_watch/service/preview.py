@@ -12,7 +12,7 @@ from typing import Any
 from scicat_watch.catalogue.difference import Difference, State
 from scicat_watch.catalogue.publisher import Publisher
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.pending import Ready, find_master
 from scicat_watch.discovery.watch import BeamtimeWatch
 from scicat_watch.documents import Bundle
@@ -68,7 +68,7 @@ class Previewer:
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
         for target in targets((path,), self._settings):
-            if isinstance(target, Broken):
+            if isinstance(target, BrokenBeamtime):
                 raise BeamtimeError(target.reason)
             for ready, waiting in self._scans(target):
                 yield replace(self._preview(ready, target), waiting=waiting)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.errors import ConfigError
 from scicat_watch.files import plain
@@ -70,16 +70,16 @@ class Once:
         return False
 
 
-def targets(paths: tuple[Path, ...], settings: Settings) -> list[Target | Broken]:
+def targets(paths: tuple[Path, ...], settings: Settings) -> list[Target | BrokenBeamtime]:
     """What the PATHs mean; without any, all configured beamtimes. `ConfigError` for a path that is none.
 
     PATHs of one beamtime are one target, but for lists, which are read by rules of their own.
     """
     finder = _Finder(settings, this_host())
-    found: dict[object, Target | Broken] = {}
+    found: dict[object, Target | BrokenBeamtime] = {}
     for path in map(plain, paths or tuple(beamtimes.directories(settings.beamtimes.rules()))):
         for target in finder.targets(path):
-            if isinstance(target, Broken):
+            if isinstance(target, BrokenBeamtime):
                 found[target.file] = target
                 continue
             key = (target.beamtime.directory, target.beamtime.id, target.rules)
@@ -102,7 +102,7 @@ class _Finder:
         self._beamtimes = settings.beamtimes.rules()
         self._configured = set(beamtimes.directories(self._beamtimes))
 
-    def targets(self, path: Path) -> list[Target | Broken]:
+    def targets(self, path: Path) -> list[Target | BrokenBeamtime]:
         """What one PATH means."""
         if path.is_dir():
             return self._of_directory(path)
@@ -110,21 +110,21 @@ class _Finder:
             return [self._of_file(path)]
         raise ConfigError("there is no such file or directory", path)
 
-    def _of_directory(self, path: Path) -> list[Target | Broken]:
+    def _of_directory(self, path: Path) -> list[Target | BrokenBeamtime]:
         try:
             found = self._beamtimes_of(path)
         except OSError as error:
             raise ConfigError(f"the directory cannot be read: {error.strerror}", path) from None
         if not found:
             log.warning("%s: holds only beamtimes that the configuration skips", path)
-        return [one if isinstance(one, Broken) else self._all_in(path, one) for one in found]
+        return [one if isinstance(one, BrokenBeamtime) else self._all_in(path, one) for one in found]
 
     def _all_in(self, path: Path, beamtime: Beamtime) -> Target:
         if path == beamtime.directory:
             return Target(beamtime, self._rules, (lambda request: True,))
         return Target(beamtime, self._rules, (lambda request: request.scan.place.is_relative_to(path),), (path,))
 
-    def _of_file(self, path: Path) -> Target | Broken:
+    def _of_file(self, path: Path) -> Target | BrokenBeamtime:
         found = self._beamtimes_of(path.parent)
         if not found:
             raise ConfigError("belongs to a beamtime that the configuration skips", path)
@@ -132,7 +132,7 @@ class _Finder:
         usable = [one for one in found if isinstance(one, Beamtime)]
         # Of several beamtimes of one directory, a list belongs to the one whose name it has.
         beamtime = next((one for one in usable if rules.list_name(one.id, self._host) == path.name), found[0])
-        if isinstance(beamtime, Broken):
+        if isinstance(beamtime, BrokenBeamtime):
             return beamtime
         if path.suffix.lower().lstrip(".") in rules.master_extensions:
             return Target(beamtime, rules, (lambda request: _describes(path, request),), (path,), (path,))
@@ -142,7 +142,7 @@ class _Finder:
         rules = dataclasses.replace(rules, trigger="lists", below_lists=True, dataset_list=name)
         return Target(beamtime, rules, (lambda request: request.key.directory == path.parent,), (path,))
 
-    def _beamtimes_of(self, directory: Path) -> list[Beamtime | Broken]:
+    def _beamtimes_of(self, directory: Path) -> list[Beamtime | BrokenBeamtime]:
         """The beamtimes that a directory belongs to. OSError if it cannot be read."""
         for above in (directory, *directory.parents):
             if beamtimes.metadata_files(above, self._beamtimes) or above in self._configured:

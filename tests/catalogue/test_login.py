@@ -150,7 +150,7 @@ def test_one_question_does_for_a_stampede_of_missing_rights(
     serve: Serve, password_file: Path, clock: FakeClock
 ) -> None:
     server = serve(Accounts())
-    account = client_of(server, password_file, clock)._account
+    account = client_of(server, password_file, clock)._login
     token = account.token()
     answered = [account.moment() for _ in range(5)]
     assert [account.replaced(token, 403, moment) for moment in answered] == [False] * 5
@@ -191,7 +191,7 @@ def test_a_refused_login_names_account_and_file_and_is_not_hammered(
     chain = [caught.value]
     while inner := chain[-1].__cause__ or (None if chain[-1].__suppress_context__ else chain[-1].__context__):
         chain.append(inner)  # type: ignore[arg-type]
-    said = " ".join(map(str, chain)) + caplog.text + repr(here) + repr(vars(here)) + repr(vars(here._account))
+    said = " ".join(map(str, chain)) + caplog.text + repr(here) + repr(vars(here)) + repr(vars(here._login))
     assert "open-sesame" not in said
     clock.advance(61)
     with pytest.raises(Refused):

@@ -11,7 +11,7 @@ import pytest
 
 import scicat_watch
 from scicat_watch.catalogue import patience
-from scicat_watch.catalogue.patience import Broken, Patience
+from scicat_watch.catalogue.patience import ConnectionBroken, Patience
 from scicat_watch.clock import Clock
 from scicat_watch.errors import AssemblyError, ReadingError, Refused, Unavailable
 from tests.fakes import FakeClock
@@ -36,7 +36,7 @@ class Failing:
         return "done"
 
 
-AWAY, BROKEN = Unavailable("busy", 503), Broken("reset")
+AWAY, BROKEN = Unavailable("busy", 503), ConnectionBroken("reset")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.discovery import beamtimes
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.errors import BeamtimeError
 from scicat_watch.model import Beamtime
@@ -38,7 +38,7 @@ def test_several_beamtimes_share_a_directory_and_a_broken_file_stops_none(tmp_pa
     (tmp_path / "beamtime-metadata-3.json").write_text('{"beamtimeId": ')
     one, two, three = beamtimes.find(tmp_path, BeamtimeRules())
     assert [found.id for found in (one, two) if isinstance(found, Beamtime)] == ["1", "2"]
-    assert isinstance(three, Broken)
+    assert isinstance(three, BrokenBeamtime)
     assert "is not JSON" in three.reason
 
 
@@ -70,7 +70,7 @@ def test_a_numeric_id_and_the_mark_that_windows_writes_are_taken(tmp_path: Path)
 def test_a_pipe_in_the_place_of_a_metadata_file_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "beamtime-metadata-1.json")
     (found,) = beamtimes.find(tmp_path, BeamtimeRules())
-    assert isinstance(found, Broken)
+    assert isinstance(found, BrokenBeamtime)
     assert "regular file" in found.reason
 
 

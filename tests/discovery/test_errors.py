@@ -10,7 +10,7 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from scicat_watch.discovery import beamtimes
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.rules import BeamtimeRules, WatchRules
 from scicat_watch.discovery.tree import Tree
 from scicat_watch.errors import BeamtimeError
@@ -40,7 +40,7 @@ def test_a_metadata_file_that_may_not_be_read_is_broken_and_others_are_read(fs: 
     with somebody():
         good, broken = beamtimes.find(root, BeamtimeRules())
     assert isinstance(good, Beamtime)
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, BrokenBeamtime)
     assert "Permission denied" in broken.reason
 
 
@@ -50,7 +50,7 @@ def test_a_metadata_file_on_a_broken_disk_is_broken(tmp_path: Path) -> None:
         with pytest.raises(BeamtimeError, match="Input/output"):
             beamtimes.read(tmp_path / FILE)
         (broken,) = beamtimes.find(tmp_path, BeamtimeRules())
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, BrokenBeamtime)
 
 
 def test_a_beamtime_directory_that_may_not_be_read_is_an_error_and_gets_no_generated_beamtime(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Origin, Request
 from scicat_watch.service.targets import Target, targets
@@ -17,26 +17,26 @@ from tests import makers
 from tests.makers import ID, LIST
 from tests.service.conftest import Disk, settings
 
-Find = Callable[..., list[Target | Broken]]
+Find = Callable[..., list[Target | BrokenBeamtime]]
 
 
 @pytest.fixture
 def find(tmp_path: Path) -> Find:
     """The targets of paths, with sections of a configuration."""
 
-    def found(*paths: Path, **sections: Any) -> list[Target | Broken]:
+    def found(*paths: Path, **sections: Any) -> list[Target | BrokenBeamtime]:
         return targets(paths, settings(tmp_path, **sections))
 
     return found
 
 
-def _one(found: list[Target | Broken]) -> Target:
+def _one(found: list[Target | BrokenBeamtime]) -> Target:
     (target,) = found
     assert isinstance(target, Target)
     return target
 
 
-def _beamtime(found: list[Target | Broken]) -> tuple[str, Path]:
+def _beamtime(found: list[Target | BrokenBeamtime]) -> tuple[str, Path]:
     target = _one(found)
     return target.beamtime.id, target.beamtime.directory
 
@@ -193,7 +193,7 @@ def test_a_broken_metadata_file_is_said_and_nothing_is_generated(disk: Disk, fin
     disk.append(f"raw/{LIST}", "x")
     metadata = disk.text(f"beamtime-metadata-{ID}.json", "{")
     (broken,) = find(disk.root / way)
-    assert isinstance(broken, Broken)
+    assert isinstance(broken, BrokenBeamtime)
     assert broken.file == metadata
 
 

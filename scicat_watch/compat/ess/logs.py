@@ -13,7 +13,7 @@ import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scicat_watch.compat.ess.settings import LoggingSection
+from scicat_watch.compat.ess.settings import EssLogging
 from scicat_watch.errors import ConfigError
 from scicat_watch.service.logs import OneLine
 
@@ -50,7 +50,7 @@ class Gelf(logging.Handler):
         """A log that cannot be reached must not stop an ingestion, nor fill standard error."""
 
 
-def set_up(settings: LoggingSection, now: datetime) -> None:
+def set_up(settings: EssLogging, now: datetime) -> None:
     """Begin to log. `ConfigError` if a log that is asked for cannot be had."""
     outputs: list[logging.Handler] = []
     if settings.verbose:
@@ -83,7 +83,7 @@ def _formatted(handler: logging.Handler, form: str) -> logging.Handler:
     return handler
 
 
-def _file(settings: LoggingSection, now: datetime) -> logging.Handler:
+def _file(settings: EssLogging, now: datetime) -> logging.Handler:
     time = f"{now.astimezone(UTC):%Y%m%d%H%M%S%f}_" if settings.file_log_timestamp else ""
     path = Path(f"{settings.file_log_base_name}_{time}.log")
     try:
@@ -92,7 +92,7 @@ def _file(settings: LoggingSection, now: datetime) -> logging.Handler:
         raise ConfigError(f"the log file cannot be written: {error.strerror}", path) from None
 
 
-def _graylog(settings: LoggingSection) -> logging.Handler:
+def _graylog(settings: EssLogging) -> logging.Handler:
     if not settings.graylog_host or not settings.graylog_port.isdecimal() or not 0 < int(settings.graylog_port) < 65536:
         raise ConfigError("logging.graylog is on, but graylog_host and graylog_port do not name a server")
     return Gelf(settings.graylog_host, int(settings.graylog_port), settings.graylog_facility)

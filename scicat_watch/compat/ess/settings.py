@@ -117,7 +117,7 @@ class IngestionSection:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggingSection:
+class EssLogging:
     """The `logging` section. Without any output, warnings and errors go to standard error."""
 
     verbose: bool = False
@@ -216,7 +216,7 @@ class EssSettings:
     ingestion: IngestionSection = field(default_factory=IngestionSection)
     kafka: Mapping[str, Any] = field(default_factory=dict)
     """Of the online program."""
-    logging: LoggingSection = field(default_factory=LoggingSection)
+    logging: EssLogging = field(default_factory=EssLogging)
     scicat: ScicatSection = field(default_factory=ScicatSection)
     health_check: Mapping[str, Any] = field(default_factory=dict)
     """Of the online program."""
@@ -236,7 +236,7 @@ def load(path: Path, options: Mapping[str, Any]) -> tuple[EssSettings, tuple[str
     located = yamltext.parse(text, path, repeated_keys=True)
     if not isinstance(located.data, dict):
         raise ConfigError("a configuration is a mapping of sections, such as `scicat:`", path, 1)
-    reader = _Reader(path, located)
+    reader = _SectionReader(path, located)
     settings = reader.section(EssSettings, _with(located.data, {**options, "config_file": str(path)}), ())
     return settings, tuple(reader.warnings)
 
@@ -250,7 +250,7 @@ def options(section: type = EssSettings, above: tuple[str, ...] = ()) -> Iterato
             yield ".".join((*above, name)), kind
 
 
-class _Reader:
+class _SectionReader:
     """Turns the mappings of a file into sections."""
 
     def __init__(self, path: Path, located: yamltext.Located) -> None:

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
-from scicat_watch.discovery.beamtimes import Broken
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.source import Event
 from scicat_watch.model import Beamtime, BeamtimeState
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
@@ -79,10 +79,10 @@ class Daemon:
         """The directories that had a metadata file, and of which something is watched or wrong."""
         return self._had_file & ({key[0] for key in self._threads} | {file.parent for file in self._broken})
 
-    def _take(self, directory: Path, found: list[Beamtime | Broken]) -> None:
+    def _take(self, directory: Path, found: list[Beamtime | BrokenBeamtime]) -> None:
         """Watch what was found in a directory, and no longer what is not there any more."""
         real = {one.id: one for one in found if isinstance(one, Beamtime) and not one.generated}
-        broken = [one for one in found if isinstance(one, Broken)]
+        broken = [one for one in found if isinstance(one, BrokenBeamtime)]
         for one in broken:
             self._complain(one.file, one.reason)
         if real or broken:

@@ -31,7 +31,7 @@ _LEFT_BEHIND = 5.0  # Seconds that an ended process may take to be gone.
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class _Order:
     job: ReadJob
     unlocked: bool
     """Whether a file that another process has locked counts as one that cannot be read yet."""
@@ -58,7 +58,7 @@ class SingleReader:
         """Begin to read; `result` waits for it."""
         self._job = job
         with suppress(BrokenPipeError):  # It ended already; `result` says so.
-            self._connection.send(_Request(job, self._unlocked))
+            self._connection.send(_Order(job, self._unlocked))
         return self
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ def _serve(connection: Connection, not_ours: Connection) -> None:
 
     worker.prepare(MEMORY_LIMIT)
     try:
-        request: _Request = connection.recv()
+        request: _Order = connection.recv()
     except EOFError:
         return  # The command ended before it had something to read.
     connection.send_bytes(pickle.dumps(_answer(request)))
@@ -141,7 +141,7 @@ _OURS = ("scan", "schema", "files", "thumbnail", "first_time", "last_time")
 """Members of a reading that the command knows, or makes, itself."""
 
 
-def _answer(request: _Request) -> tuple[str, Any, int]:
+def _answer(request: _Order) -> tuple[str, Any, int]:
     """What became of it, the reading's members or a message, and the number of the schema that fits."""
     from scicat_watch.errors import AssemblyError, ScicatWatchError
     from scicat_watch.service.executors import worker

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scicat_watch.compat.ess import logs
-from scicat_watch.compat.ess.settings import LoggingSection
+from scicat_watch.compat.ess.settings import EssLogging
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def test_the_facility_of_the_system_log_has_no_effect(
         system_log.bind(str(tmp_path / "log"))
         system_log.settimeout(10)
         monkeypatch.setattr(logs, "_SYSTEM_LOG", tmp_path / "log")
-        logs.set_up(LoggingSection(system_log=True, system_log_facility=facility), NOW)
+        logs.set_up(EssLogging(system_log=True, system_log_facility=facility), NOW)
         logging.getLogger("scicat_watch").warning("hello")
         user, warning = 1, 4  # RFC 5424: the priority is facility * 8 + severity.
         assert system_log.recv(1000).startswith(b"<%d>scicat_watch WARNING hello" % (user * 8 + warning))
@@ -47,12 +47,12 @@ def test_a_host_without_a_system_log_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(logs, "_SYSTEM_LOG", tmp_path / "log")
-    logs.set_up(LoggingSection(system_log=True), NOW)
+    logs.set_up(EssLogging(system_log=True), NOW)
     assert "logging.system_log has no effect" in capsys.readouterr().err
 
 
 def test_nothing_that_a_file_says_looks_like_a_line_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.set_up(LoggingSection(verbose=True), NOW)
+    logs.set_up(EssLogging(verbose=True), NOW)
     try:
         raise ValueError("one\ntwo \x1b[31m")
     except ValueError:
