@@ -22,6 +22,17 @@ METADATA: dict[str, Any] = {
     "eventStart": "2099-05-03T08:00:00", "eventEnd": "2099-05-08T08:00:00",
 }  # fmt: skip
 
+SCHEMA_FIELDS = """\
+  pi: {field_type: high_level, machine_name: principalInvestigator, value: Pat, type: string}
+  where: {field_type: high_level, machine_name: creationLocation, value: lab, type: string}
+  owner: {field_type: high_level, machine_name: owner, value: Pat, type: string}
+  group: {field_type: high_level, machine_name: ownerGroup, value: staff, type: string}
+  folder: {field_type: high_level, machine_name: sourceFolder, value: <folder>, type: string}
+  contact: {field_type: high_level, machine_name: contactEmail, value: pat@lab.example, type: email}
+  when: {field_type: high_level, machine_name: creationTime, value: '2099-05-04T10:07:30Z', type: date}
+"""
+"""Items of a metadata schema that a dataset needs and that most tests do not care about; needs a variable `folder`."""
+
 
 def beamtime(directory: Path, id: str = ID, *, generated: bool = False, **metadata: Any) -> Beamtime:  # noqa: A002
     """A beamtime; nothing is written."""

@@ -15,11 +15,12 @@ import pytest
 
 from tests.catalogue.faulty import SpoilingProxy
 from tests.flows.program import PROGRAM, Site, free_port
-from tests.makers import ID, INGESTED, beamtime_directory, nexus
+from tests.makers import ID, INGESTED, SCHEMA_FIELDS, beamtime_directory, nexus
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs/developer/example-plugin"
 
-SCHEMA = """\
+SCHEMA = (
+    """\
 id: mine
 name: Mine
 instrument: p99
@@ -36,16 +37,13 @@ schema:
   pid: {field_type: high_level, machine_name: pid, value: <pid>, type: string}
   name: {field_type: high_level, machine_name: datasetName, value: <pid>, type: string}
   text: {field_type: high_level, machine_name: description, value: <about>, type: string}
-  pi: {field_type: high_level, machine_name: principalInvestigator, value: Pat, type: string}
-  where: {field_type: high_level, machine_name: creationLocation, value: lab, type: string}
-  owner: {field_type: high_level, machine_name: owner, value: Pat, type: string}
-  group: {field_type: high_level, machine_name: ownerGroup, value: staff, type: string}
-  folder: {field_type: high_level, machine_name: sourceFolder, value: <folder>, type: string}
-  contact: {field_type: high_level, machine_name: contactEmail, value: pat@lab.example, type: email}
-  when: {field_type: high_level, machine_name: creationTime, value: '2099-05-04T10:07:30Z', type: date}
+"""
+    + SCHEMA_FIELDS
+    + """\
   sm: {field_type: scientific_metadata, machine_name: temperature, value: <temperature>, type: integer}
   sm_title: {field_type: scientific_metadata, machine_name: title, value: <title>, type: string}
 """
+)
 
 
 @pytest.fixture

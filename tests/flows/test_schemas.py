@@ -10,9 +10,10 @@ import requests
 
 from tests.catalogue.faulty import Answer, Request, SpoilingProxy
 from tests.flows.program import Catalogue, Site, eventually, free_port
-from tests.makers import ID, INGESTED, LIST, append, beamtime_directory, nexus
+from tests.makers import ID, INGESTED, LIST, SCHEMA_FIELDS, append, beamtime_directory, nexus
 
-GOOD = """\
+GOOD = (
+    """\
 id: good
 name: Good
 instrument: p99
@@ -26,14 +27,9 @@ schema:
   pid: {field_type: high_level, machine_name: pid, value: <pid>, type: string}
   name: {field_type: high_level, machine_name: datasetName, value: <pid>, type: string}
   text: {field_type: high_level, machine_name: description, value: <title>, type: string}
-  pi: {field_type: high_level, machine_name: principalInvestigator, value: Pat, type: string}
-  where: {field_type: high_level, machine_name: creationLocation, value: lab, type: string}
-  owner: {field_type: high_level, machine_name: owner, value: Pat, type: string}
-  group: {field_type: high_level, machine_name: ownerGroup, value: staff, type: string}
-  folder: {field_type: high_level, machine_name: sourceFolder, value: <folder>, type: string}
-  contact: {field_type: high_level, machine_name: contactEmail, value: pat@lab.example, type: email}
-  when: {field_type: high_level, machine_name: creationTime, value: '2099-05-04T10:07:30Z', type: date}
 """
+    + SCHEMA_FIELDS
+)
 TITLE = "title: {source: NXS, path: /entry/title, value_type: string}"
 FROM_PROPOSAL = "title: {source: SC, url: proposals/20990007, field: title, value_type: string}"
 
