@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,17 +79,20 @@ class Tree:
 
     def _rescan_below(
         self, top: DirectoryNode, now: float, entered: Callable[[Path], None], *, hinted: bool
-    ) -> Iterator[DirectoryNode]:
+    ) -> Sequence[DirectoryNode]:
         """Rescan a directory and what is new in it, however deep: with a stack of our own, not the interpreter's."""
-        todo = [top]
+        if not self._rescan_one(top, now, entered, hinted=hinted):
+            return ()  # As nearly all of a full rescan are.
+        listed, todo = [], [top]
         while todo:
             node = todo.pop()
-            if not self._rescan_one(node, now, entered, hinted=hinted or node is not top):
+            if node is not top and not self._rescan_one(node, now, entered, hinted=True):
                 continue
-            yield node
+            listed.append(node)
             new = sorted(child for child in node.children if child not in self.nodes)
             self.nodes |= {child: DirectoryNode(child, node.depth + 1) for child in new}
             todo += [self.nodes[child] for child in reversed(new)]
+        return listed
 
     def _rescan_one(self, node: DirectoryNode, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
         """List one directory if it may have changed; whether it was listed."""
