@@ -85,9 +85,11 @@ class FileState(NamedTuple):
         return (self.inode, self.device) == (other.inode, other.device)
 
     def agrees(self, other: FileState) -> bool:
-        """Whether both may be states of the same content; a device that is not known agrees with any."""
-        known = 0 not in (self.device, other.device)
-        return self == other if known else self._replace(device=0) == other._replace(device=0)
+        """Whether both may be states of the same content.
+
+        The device does not count: a file system that is mounted anew, as after a restart of the host, may have another.
+        """
+        return self._replace(device=0) == other._replace(device=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def test_states_of_a_file_differ_by_content_and_not_by_what_is_not_known() -> No
     state = FileState(1, 2, 3, 4, 5)
     assert state.agrees(state._replace(device=0))
     assert state._replace(device=0).agrees(state)
-    assert not state.agrees(state._replace(device=6))
+    assert state.agrees(state._replace(device=6))  # Mounted anew.
     assert not state.agrees(state._replace(device=0, changed=9))
     assert state.same_file(state._replace(size=99))
     assert not state.same_file(state._replace(inode=99))

@@ -172,3 +172,13 @@ def test_a_listed_scan_that_was_found_before_keeps_its_dataset_and_settles_the_f
         assert known.open_line(_line("a", "pilatus"), root / "raw") is None
         assert not known.wanted(known.of_file(root / "raw/a.nxs", root))
         assert known.of_line(_line("a"), root / "raw").pid == "1/raw/a"
+
+
+def test_a_file_system_that_is_mounted_anew_changes_no_file(root: Path, ledgers: Ledgers) -> None:
+    """Network file systems, and disks of a host that was started again, may come back as another device."""
+    ledger, request = ledgers(), _request(root, origin=Origin.FOUND)
+    state = FileState(1, 2, 3, 4, device=50)
+    ledger.note(Outcome(request, Status.CREATED, stamps=STAMPS), state, 100.0)
+    again = ledgers()
+    assert not again.changed(request, state._replace(device=51))
+    assert again.changed(request, state._replace(changed=9))
