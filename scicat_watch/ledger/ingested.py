@@ -113,7 +113,9 @@ class IngestedList:
         record = Record(line, stamps)
         with self._lock:
             if record.done:
-                self._take(record)  # True even if it cannot be written down: a restart would find it unchanged.
+                # True even if it cannot be written down: a restart would find it unchanged.
+                self._done.add(line)
+                self._names.add(_name(line))
             if not self._sound:
                 repair(self.path)
             self._sound = False
@@ -129,17 +131,9 @@ class IngestedList:
         self._sound = False
         seen = _state(self.path)
         records = [record for path in (*self._older, self.path) for record in _records(path)]
-        # What is known stays known until all lists were read: an error makes no scan undone.
-        self._seen, self._done, self._names = seen, set(), set()
-        for record in records:
-            if record.done:
-                self._take(record)
-
-    def _take(self, record: Record) -> None:
-        self._done.add(record.line)
-        first = record.line.split(None, 1)[0]
-        if "::" not in first:
-            self._names.add(first.partition(":")[0])
+        lines = {record.line for record in records if record.done}
+        # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
+        self._done, self._names, self._seen = lines, set(filter(None, map(_name, lines))), seen
 
     def _follow(self) -> None:
         """Read again if it is another file than it was, or a shorter one: somebody removed or edited it."""
@@ -217,6 +211,12 @@ class ListLock:
     def release(self) -> None:
         """Give it back; the end of the process does so too, however it ends."""
         self._lock.release()
+
+
+def _name(line: str) -> str:
+    """The name of the dataset that a line asks for; empty if it is one entry's, which is not that of the file."""
+    first = line.split(None, 1)[0]
+    return "" if "::" in first else first.partition(":")[0]
 
 
 def _records(path: Path) -> list[Record]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -311,3 +312,21 @@ def test_a_lock_whose_directory_was_made_anew_is_held_no_longer(tmp_path: Path) 
     assert not lock.holds
     assert ListLock(tmp_path / "raw/done.lst").acquire()
     lock.release()
+
+
+def test_what_is_done_stays_known_while_the_list_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread asks meanwhile; a scan that looks new to it could get a second name."""
+    path = tmp_path / "done.lst"
+    path.write_text("a 1700000000.0 1700000000.0 0\nb 1700000000.0 1700000000.0 0\n")
+    known = IngestedList(path)
+    known.load()
+    counts: list[int] = []
+    done: Any = Record.done
+
+    def asked(record: Record) -> bool:
+        counts.append(known.count)
+        return bool(done.fget(record))
+
+    monkeypatch.setattr(Record, "done", property(asked))
+    known.load()
+    assert set(counts) == {2}
