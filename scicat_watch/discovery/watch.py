@@ -205,8 +205,14 @@ class BeamtimeWatch:
         node = self.tree.nodes.get(file.parent)
         if self._rules.trigger == "lists" or node is None or file not in node.data:
             return
-        if not self._claims(file):
-            self._offer_if_changed(file, now)
+        try:
+            if not self._claims(file):
+                self._offer_if_changed(file, now)
+        except OSError as error:
+            # The other scans of the beamtime must not wait for this directory; it is checked as on the first day.
+            self._troubled[file.parent] = f"{file.parent}: what was ingested cannot be read: {error}"
+            self._listed_before.discard(file.parent)
+            self.tree.relist(file.parent)
 
     def _claims(self, file: Path) -> bool:
         """Whether a list speaks for a data file, which is no scan of its own then."""
