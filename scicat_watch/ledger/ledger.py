@@ -79,6 +79,10 @@ class BeamtimeLedger:
         """The request of a data file that no list names, in a directory whose scans `directory` names now."""
         return naming.of_file(self._beamtime, file, directory, self, origin)
 
+    def as_begun(self, request: Request) -> Request:
+        """The same request under the name that its scan has by now; OSError as `ingested`."""
+        return naming.as_begun(self._beamtime, request, self)
+
     def begun_in(self, directory: Path, name: str) -> bool:
         """Whether a scan of this name has begun to be ingested under the directory, or was, by whichever way."""
         if self._journal.begun(directory, name):

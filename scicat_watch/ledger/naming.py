@@ -10,10 +10,11 @@ asked of `Known`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from scicat_watch.model import Beamtime, ListEntry, Origin, Request, RequestKey, Scan, line_of_found, stem_of
+from scicat_watch.model import Beamtime, ListEntry, Origin, Request, RequestKey, Scan, line_of_found
 
 
 class Known(Protocol):
@@ -28,25 +29,38 @@ def of_line(beamtime: Beamtime, entry: ListEntry, directory: Path, known: Known)
 
     Its outcome is noted there; its dataset may be named under another directory, if it was ingested under that before.
     """
-    scan = Scan.listed(beamtime.id, directory, entry)
+    scan = _as_begun(Scan.listed(beamtime.id, directory, entry), beamtime.directory, known)
     again = entry.again is not None or bool(entry.entry)
-    named = None
-    if (above := _begun_above(scan.place, directory, beamtime.directory, known)) is not None:
-        named = scan.under(above)
-    elif not known.begun_in(directory, scan.name) and (below := _begun_below(scan.place, directory, known)) is not None:
-        named = scan.below(below)  # The list of a directory below had named it, and has gone.
-    named = named or scan
-    return Request(RequestKey(directory, entry.line), named.pid, (named,), Origin.LISTED, again)
+    return Request(RequestKey(directory, entry.line), scan.pid, (scan,), Origin.LISTED, again)
 
 
 def of_file(beamtime: Beamtime, file: Path, directory: Path, known: Known, origin: Origin = Origin.FOUND) -> Request:
     """The request of a data file that no list names; `directory` is the one that names the scans around it now."""
-    place, root = stem_of(file), beamtime.directory
-    home = _begun_above(place, directory, root, known)
-    if home is None and not known.begun_in(directory, place.relative_to(directory).as_posix()):
-        home = _begun_below(place, directory, known)
-    scan = Scan.found(beamtime.id, home or directory, file)
-    return Request(RequestKey(scan.directory, line_of_found(scan.name)), scan.pid, (scan,), origin)
+    scan = _as_begun(Scan.found(beamtime.id, directory, file), beamtime.directory, known)
+    return Request(_key_of_found(scan), scan.pid, (scan,), origin)
+
+
+def as_begun(beamtime: Beamtime, request: Request, known: Known) -> Request:
+    """The same request, if need be under the name that its scan was given by another one since this one was made."""
+    scan = _as_begun(request.scan, beamtime.directory, known)
+    if scan.directory == request.scan.directory:
+        return request
+    key = request.key if request.listed else _key_of_found(scan)
+    return replace(request, key=key, pid=scan.pid, scans=(scan, *request.scans[1:]))
+
+
+def _key_of_found(scan: Scan) -> RequestKey:
+    return RequestKey(scan.directory, line_of_found(scan.name))
+
+
+def _as_begun(scan: Scan, root: Path, known: Known) -> Scan:
+    """The scan under the directory that has named it already, if there is one."""
+    directory = scan.directory
+    if (above := _begun_above(scan.place, directory, root, known)) is not None:
+        return scan.under(above)
+    if not known.begun_in(directory, scan.name) and (below := _begun_below(scan.place, directory, known)) is not None:
+        return scan.below(below) or scan  # The list of a directory below had named it, and has gone.
+    return scan
 
 
 def _begun_above(place: Path, directory: Path, root: Path, known: Known) -> Path | None:

@@ -6,6 +6,7 @@ import functools
 import logging
 import queue
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.discovery.pending import Ready
@@ -131,23 +132,37 @@ class BeamtimeWork:
         return done, unreadable
 
     def _dispatch(self, ready: Ready) -> None:
-        request = ready.request
-        if not self._may_ingest(request.key.directory):
-            if self._once:  # It ends rather than wait for another's end.
-                self.watch.forget(request)
-            else:
-                self._put_off(request, self._site.settings.watching.rescan_interval)
+        asked, settings = ready.request, self._site.settings
+        try:
+            request = self.ledger.as_begun(asked)
+        except OSError as error:
+            self._unusable[asked.key.directory] = str(error)
+            self._leave(asked, settings.retrying.first)
+            return
+        self._unusable.pop(asked.key.directory, None)
+        # The directory that names the scan learns of it as well, and nobody else may be at the same dataset.
+        directories = dict.fromkeys((request.key.directory, request.scan.directory))
+        if not all(self._may_ingest(directory) for directory in directories):
+            self._leave(asked, settings.watching.rescan_interval)
             return
         now = self._site.clock.now().timestamp()
         decision = Decision(Action.INGEST) if self._once else self.ledger.decide(request, ready.state, now)
         match decision.action:
             case Action.INGEST:
                 self.ledger.begin(request, now)
-                self._dispatcher.put(ready, self.beamtime, functools.partial(self._finished, ready))
+                named = replace(ready, request=request)
+                self._dispatcher.put(named, self.beamtime, functools.partial(self._finished, ready))
             case Action.WAIT:
-                self._put_off(request, decision.until - now)
+                self._put_off(asked, decision.until - now)
             case Action.NOTHING:
-                self.watch.forget(request)
+                self.watch.forget(asked)
+
+    def _leave(self, request: Request, seconds: float) -> None:
+        """Let a request that cannot be worked on come again later; a one-time ingest ends rather than wait."""
+        if self._once:
+            self.watch.forget(request)
+        else:
+            self._put_off(request, seconds)
 
     def _may_ingest(self, directory: Path) -> bool:
         """Whether the scans of a directory are ours."""
@@ -165,7 +180,7 @@ class BeamtimeWork:
         return ours
 
     def _finished(self, ready: Ready, outcome: Outcome) -> None:
-        """Note and report an outcome; called by a queue's thread."""
+        """Note and report the outcome of what `ready` asked for; called by a queue's thread."""
         now = self._site.clock.now().timestamp()
         try:
             again = self.ledger.note(outcome, ready.state, now)
@@ -173,7 +188,7 @@ class BeamtimeWork:
             # A request that could not be noted comes again, and is found unchanged in the catalogue.
             log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.request.pid)
             again = now + self._site.settings.retrying.first
-        self._results.put((outcome.request, None if again is None else again - now))
+        self._results.put((ready.request, None if again is None else again - now))
         self._reporter.outcome(outcome)
         self._wake()
 

@@ -274,3 +274,50 @@ def test_queues_are_those_of_the_directory_that_names_the_scan(worked: Worked, t
     assert (worked.disk.root / "raw" / INGESTED).read_text().startswith("scan_1 ")
     assert (worked.disk.root / INGESTED).read_text().startswith("raw/scan_1 ")
     worked.work.ledger.release()
+
+
+def test_a_scan_whose_list_goes_before_its_file_is_quiet_has_one_name(worked: Worked) -> None:
+    """The line's request and the file's are both pending then, each by its own name."""
+    worked.disk.nexus("raw/scan_1.nxs")
+    dataset_list = worked.disk.append(f"raw/{LIST}", "scan_1")
+    worked.run(2)
+    dataset_list.unlink()
+    worked.disk.changed(dataset_list)
+    worked.run(30)
+    assert worked.site.ingest.pids == [f"{ID}/scan_1"]
+    assert worked.work.state().waiting == 0
+    worked.work.ledger.release()
+
+
+def test_a_request_waits_while_another_has_the_directory_that_names_its_scan(worked: Worked) -> None:
+    """Its dataset may be under way there, and its end is noted there as well."""
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.site.ingest.faults[f"{ID}/raw/scan_1"] = "no schema fits"
+    worked.run(10)
+    worked.restart()
+    other = worked.other()
+    assert other.ours(worked.disk.root)
+    del worked.site.ingest.faults[f"{ID}/raw/scan_1"]
+    worked.disk.append(f"raw/{LIST}", "scan_1")
+    worked.run(60)
+    assert worked.site.ingest.pids == []
+    assert worked.work.foreign() == {worked.disk.root}
+    other.release()
+    worked.run(100)
+    assert worked.site.ingest.pids == [f"{ID}/raw/scan_1"]
+    worked.work.ledger.release()
+
+
+def test_what_was_ingested_cannot_be_read_just_as_a_scan_is_complete(worked: Worked) -> None:
+    worked.disk.nexus("raw/scan_1.nxs")
+    worked.run(3)
+    blocked = worked.disk.root / INGESTED
+    blocked.mkdir()
+    worked.run(10)
+    assert worked.site.ingest.pids == []
+    assert any(problem.startswith(f"{worked.disk.root}: cannot be worked on") for problem in worked.work.problems())
+    blocked.rmdir()
+    worked.run(40)
+    assert worked.site.ingest.pids == [f"{ID}/raw/scan_1"]
+    assert worked.work.problems() == []
+    worked.work.ledger.release()
