@@ -163,7 +163,10 @@ class BeamtimeLedger:
         aside = [place / self._name for place in self._rules.aside(directory)]
         if self._rules.directory is not None:
             return aside[0], ()
-        beside, fallback = directory / self._name, aside[-1]
+        beside = directory / self._name
+        if self._rules.fallback is None:
+            return beside, ()
+        fallback = aside[-1]
         if os.access(beside if beside.exists() else directory, os.W_OK) and os.access(directory, os.W_OK | os.X_OK):
             return beside, (fallback,) if fallback.exists() else ()
         log.info("%s: cannot be written to; what is ingested is noted in %s", directory, fallback.parent)

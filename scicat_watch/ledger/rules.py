@@ -14,8 +14,8 @@ class IngestedRules:
     """Pattern of the name of ingested lists; may hold {beamtime} and {host}."""
     directory: Path | None = None
     """Directory below which all of them are kept, under the path of their scan directory; None: beside the data."""
-    fallback: Path = Path("ingested")
-    """Directory for those of scan directories that cannot be written to."""
+    fallback: Path | None = Path("ingested")
+    """Directory for those of scan directories that cannot be written to; None: there is none, nothing is written."""
     host: str = ""
     """Short name of this host."""
 

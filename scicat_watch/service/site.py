@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.catalogue.availability import Availability
@@ -122,13 +124,28 @@ def open_journal(settings: Settings) -> Journal:
 
 @contextmanager
 def read_ledger(beamtime: Beamtime, settings: Settings) -> Iterator[BeamtimeLedger]:
-    """The ledger of a beamtime, to be read only: nothing is made that is not there."""
-    path = settings.var_dir / "journal.sqlite"
-    journal = Journal(path if path.exists() else None)
+    """The ledger of a beamtime, to be read only: nothing is made that is not there.
+
+    The state directory may be another account's, the daemon's say. What is not readable there is not known.
+    """
+    rules, journal = settings.ingested_rules(this_host()), _journal_to_read(settings.var_dir / "journal.sqlite")
+    rules = replace(rules, directory=_readable(rules.directory), fallback=_readable(rules.fallback))
     try:
-        yield BeamtimeLedger(beamtime, settings.ingested_rules(this_host()), settings.retrying.rules(), journal)
+        yield BeamtimeLedger(beamtime, rules, settings.retrying.rules(), journal)
     finally:
         journal.close()
+
+
+def _journal_to_read(path: Path) -> Journal:
+    try:
+        return Journal(path if path.exists() else None)
+    except OSError as error:
+        log.warning("the journal cannot be read (%s); what began to be ingested is not known", error)
+        return Journal(None)
+
+
+def _readable(directory: Path | None) -> Path | None:
+    return directory if directory is not None and os.access(directory, os.R_OK | os.X_OK) else None
 
 
 def open_executor(settings: Settings, clock: Clock) -> Executor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +159,9 @@ class _Finder:
         ingested = self._settings.ingested_rules(self._host)
         names = (ingested.list_name(beamtime.id), self._rules.list_name(beamtime.id, self._host))
         way = [path for path in (directory, *directory.parents) if path.is_relative_to(beamtime.directory)]
-        return any((place / name).exists() for path in way for place in (path, *ingested.aside(path)) for name in names)
+        places = (place / name for path in way for place in (path, *ingested.aside(path)) for name in names)
+        # Not Path.exists, which raises where we may not look: the state directory may be another account's.
+        return any(os.path.exists(place) for place in places)  # noqa: PTH110
 
 
 def _describes(file: Path, request: Request) -> bool:

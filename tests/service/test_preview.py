@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -213,3 +215,28 @@ def test_of_an_unavailable_catalogue_each_preview_asks_once(clock: FakeClock) ->
         with pytest.raises(Refused, match="unavailable"):
             questions("proposals/1")
     assert (asked, questions.unavailable) == (["proposals/1"], "no answer")
+
+
+def test_it_needs_nothing_of_a_state_directory_that_is_another_accounts(
+    disk: Disk, previews: Previews, ingest: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who may read the data looks at a scan with the daemon's configuration."""
+    file = disk.nexus("raw/x.nxs")
+    ingest(file)
+    own, status, var = os.access, os.stat, tmp_path / "var"
+
+    def denied(path: Any, *how: Any, **more: Any) -> os.stat_result:
+        if not isinstance(path, int) and Path(os.fsdecode(path)).is_relative_to(var) and Path(path) != var:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+        return status(path, *how, **more)
+
+    def may(path: Any, mode: int) -> bool:
+        return not mode & os.W_OK and not Path(path).is_relative_to(var) and own(path, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", denied)
+        patch.setattr(os, "access", may)
+        for way in (disk.root, file):
+            assert _pids(previews(way)) == [f"{ID}/raw/x"]
+        (disk.root / f"beamtime-metadata-{ID}.json").unlink()
+        assert _pids(previews(file)) == ["raw/x"]
