@@ -90,7 +90,7 @@ def latency_and_idling(place: Path, given: argparse.Namespace) -> None:
 
 
 def idle_rescan(place: Path, given: argparse.Namespace) -> None:
-    """What a look at everything costs when nothing changed."""
+    """What a full rescan costs when nothing changed."""
     from scicat_watch.discovery.rules import WatchRules
     from scicat_watch.discovery.watch import BeamtimeWatch, Hints
     from scicat_watch.ledger.journal import Journal
@@ -113,11 +113,11 @@ def idle_rescan(place: Path, given: argparse.Namespace) -> None:
     for _ in range(4):
         clock += 3.0
         watch.step(clock, None)
-    looks = []
+    rescans = []
     for _ in range(10):
         clock += 3.0
-        looks.append(timed(lambda: watch.step(clock, None)))  # noqa: B023
-    note("a look at 1,011 unchanged directories", milliseconds(looks))
+        rescans.append(timed(lambda: watch.step(clock, None)))  # noqa: B023
+    note("rescan of 1,011 unchanged directories", milliseconds(rescans))
     names = [f"run_{number:06d}" for number in range(100_000)]
     append(place / "bt" / "scicat-datasets-1.lst", *names)
     (place / "bt" / "scicat-ingested-datasets-1.lst").write_text("".join(f"{name} 1.7e9 1.7e9 0\n" for name in names))
@@ -137,7 +137,7 @@ def family(pid: int) -> Iterator[tuple[int, str]]:
     yield pid, "daemon"
     for child in psutil.Process(pid).children(recursive=True):
         command = " ".join(child.cmdline())
-        kind = "embedded catalogue" if "catalogue" in command else "reading processes and their server"
+        kind = "embedded catalogue" if "catalogue" in command else "worker processes and their server"
         yield child.pid, kind
 
 

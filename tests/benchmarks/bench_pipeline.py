@@ -69,7 +69,7 @@ def many_datasets(place: Path, rounds: int) -> None:
     files = {"100 datasets": small, "100,000 datasets in 1,000 groups": large, "100,000 datasets in one group": flat}
     for what, path in files.items():
         note(f"{what}: three values and the tree of one group", readings(job_of(path, asking()), rounds))
-        note(f"{what}: and looking for a thumbnail", readings(job_of(path, asking(), thumbnails=True), rounds))
+        note(f"{what}: and searching for a thumbnail", readings(job_of(path, asking(), thumbnails=True), rounds))
         peak = subprocess.run(
             [sys.executable, "-m", "tests.benchmarks.bench_pipeline", "--memory", path],
             check=True,
