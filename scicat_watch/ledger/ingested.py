@@ -20,7 +20,7 @@ from typing import BinaryIO
 import filelock
 
 from scicat_watch.files import append_line, read_ordinary
-from scicat_watch.model import FileState, Stamps
+from scicat_watch.model import FileState, Stamps, line_of_found
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +99,9 @@ class IngestedList:
         return line in self._done
 
     def done_name(self, name: str) -> bool:
-        """Whether some line that asks for the dataset of this name is done."""
+        """Whether some line that asks for the dataset of this name is done, or a found file of this name is."""
         self._follow()
-        return name in self._names
+        return name in self._names or (bool(self._done) and line_of_found(name) in self._done)
 
     @property
     def count(self) -> int:

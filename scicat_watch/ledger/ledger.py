@@ -71,6 +71,10 @@ class BeamtimeLedger:
         """The request of a line of the dataset list in `directory`; OSError as `ingested`."""
         return naming.of_line(self._beamtime, entry, directory, self)
 
+    def as_listed(self, entry: ListEntry, directory: Path) -> Request:
+        """The same as its list names it, whatever its scan was called before."""
+        return naming.as_listed(self._beamtime, entry, directory)
+
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The same, if the line is not done yet; None if it is."""
         return self.of_line(entry, directory) if self._wants(RequestKey(directory, entry.line)) else None
@@ -85,16 +89,13 @@ class BeamtimeLedger:
 
     def begun_in(self, directory: Path, name: str) -> bool:
         """Whether a scan of this name has begun to be ingested under the directory, or was, by whichever way."""
-        if self._journal.begun(directory, name):
-            return True
-        ingested = self.ingested(directory)
-        return ingested.done_name(name) or ingested.done(line_of_found(name))
+        return self._journal.begun(directory, name) or self.ingested(directory).done_name(name)
 
     def wanted(self, request: Request) -> bool:
         """Whether a request is not done yet; OSError as `ingested`."""
         if request.listed:
             return self._wants(request.key)
-        return self._wants(request.key) and not self.ingested(request.key.directory).done_name(request.scan.name)
+        return not self.ingested(request.key.directory).done_name(request.scan.name)
 
     def changed(self, request: Request, state: FileState) -> bool:
         """Whether a found file looks different from when it was ingested, if that is still known."""

@@ -9,6 +9,7 @@ asked of `Known`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,12 @@ def of_line(beamtime: Beamtime, entry: ListEntry, directory: Path, known: Known)
 
     Its outcome is noted there; its dataset may be named under another directory, if it was ingested under that before.
     """
-    scan = _as_begun(Scan.listed(beamtime.id, directory, entry), beamtime.directory, known)
+    return as_begun(beamtime, as_listed(beamtime, entry, directory), known)
+
+
+def as_listed(beamtime: Beamtime, entry: ListEntry, directory: Path) -> Request:
+    """The same, before it is asked what the scan was called before."""
+    scan = Scan.listed(beamtime.id, directory, entry)
     again = entry.again is not None or bool(entry.entry)
     return Request(RequestKey(directory, entry.line), scan.pid, (scan,), Origin.LISTED, again)
 
@@ -58,29 +64,36 @@ def _as_begun(scan: Scan, root: Path, known: Known) -> Scan:
     directory = scan.directory
     if (above := _begun_above(scan.place, directory, root, known)) is not None:
         return scan.under(above)
-    if not known.begun_in(directory, scan.name) and (below := _begun_below(scan.place, directory, known)) is not None:
-        return scan.below(below) or scan  # The list of a directory below had named it, and has gone.
-    return scan
+    if "/" not in scan.name or known.begun_in(directory, scan.name):
+        return scan
+    below = _begun_below(scan.place, directory, known)
+    return (scan.below(below) if below else None) or scan  # The list of a directory below had named it, and has gone.
 
 
 def _begun_above(place: Path, directory: Path, root: Path, known: Known) -> Path | None:
     """The directory above `directory` under which the scan is known, the topmost first; None if it is under none."""
-    for above in reversed(list(_between(directory, root))):
-        if above != directory and known.begun_in(above, place.relative_to(above).as_posix()):
+    for above in reversed(list(_between(directory, root))[1:]):
+        if known.begun_in(above, _name(place, above)):
             return above
     return None
 
 
 def _begun_below(place: Path, directory: Path, known: Known) -> Path | None:
     """The directory below `directory` that named the scan while it had a list; None if none did."""
-    for below in _between(place.parent, directory):
-        if below != directory and known.begun_in(below, place.relative_to(below).as_posix()):
+    for below in list(_between(place.parent, directory))[:-1]:
+        if known.begun_in(below, _name(place, below)):
             return below
     return None
 
 
+def _name(place: Path, directory: Path) -> str:
+    """The name of a scan within a directory. Asked several times for each line of a list: `relative_to` takes long."""
+    return os.fspath(place)[len(os.fspath(directory)) :].lstrip("/")
+
+
 def _between(low: Path, high: Path) -> Iterator[Path]:
-    """The directories from `low` up to `high`, both included."""
-    for directory in (low, *low.parents):
-        if directory.is_relative_to(high):
-            yield directory
+    """The directories from `low` up to `high`, which is above it or the same; `high` itself as the last."""
+    while low not in (high, low.parent):
+        yield low
+        low = low.parent
+    yield high

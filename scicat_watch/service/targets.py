@@ -55,8 +55,8 @@ class Once:
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The request of a line, if it is meant."""
-        request = self.ledger.of_line(entry, directory)
-        return request if self.meant(request) else None
+        request = self.ledger.as_listed(entry, directory)  # Most lines are not meant, and what is known takes long.
+        return self.ledger.as_begun(request) if self.meant(request) else None
 
     def of_file(self, file: Path, directory: Path, origin: Origin = Origin.FOUND) -> Request:
         """As the ledger."""

@@ -351,7 +351,7 @@ def test_a_found_file_that_is_closed_again_while_it_is_ingested_is_checked_once_
 
 
 def test_a_file_closed_where_what_was_ingested_cannot_be_read_holds_up_no_other(beamline: Beamline) -> None:
-    beamline.make("a.nxs")
+    beamline.make("found/a.nxs")
     beamline.step()
     (ready,) = beamline.watch.step(beamline.now + 10.0, None).ready
     beamline.ledger.note(Outcome(ready.request, Status.CREATED, stamps=STAMPS), ready.state, 1.7e9)
@@ -362,12 +362,12 @@ def test_a_file_closed_where_what_was_ingested_cannot_be_read_holds_up_no_other(
     noted = beamline.root / "scicat-ingested-datasets-1.lst"
     noted.rename(aside := beamline.root / ".aside")
     noted.mkdir()
-    file = beamline.root / "a.nxs"
+    file = beamline.root / "found/a.nxs"
     file.write_text("more than before")
     assert [request.pid for request in beamline.step(Hints(files=frozenset({file})))] == ["1/b"]
     assert any("cannot be read" in problem for problem in beamline.watch.problems())
     noted.rmdir()
     aside.rename(noted)
     beamline.step()
-    assert [request.pid for request in beamline.step()] == ["1/a"]  # It was not forgotten that it changed.
+    assert [request.pid for request in beamline.step()] == ["1/found/a"]  # It was not forgotten that it changed.
     assert beamline.watch.problems() == []

@@ -11,11 +11,12 @@ import pytest
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.errors import ConfigError
-from scicat_watch.model import Origin, Request
-from scicat_watch.service.targets import Target, targets
+from scicat_watch.model import ListEntry, Origin, Request
+from scicat_watch.service.targets import Once, Target, targets
 from tests import makers
 from tests.makers import ID, LIST
 from tests.service.conftest import Disk, settings
+from tests.service.fakes import FakeSite
 
 Find = Callable[..., list[Target | BrokenBeamtime]]
 
@@ -233,3 +234,16 @@ def test_without_paths_all_configured_beamtimes_are_meant(tmp_path: Path, find: 
     roots = [makers.beamtime_directory(tmp_path / "base" / name, name) for name in ("1", "2")]
     sections = {"beamtimes": {"directories": [roots[1]], "base_directories": [tmp_path / "base"]}}
     assert [one.beamtime.id for one in find(**sections) if isinstance(one, Target)] == ["2", "1"]
+
+
+def test_of_lines_that_are_not_meant_nothing_is_asked(disk: Disk, site: FakeSite) -> None:
+    """A file of a beamtime whose list has 100,000 lines is ingested by its name."""
+    ledger = site.ledger(makers.beamtime(disk.root))
+    asked: list[str] = []
+    ledger.begun_in = lambda directory, name: bool(asked.append(name))  # type: ignore[method-assign, func-returns-value]
+    once = Once(ledger, lambda request: request.scan.name == "x")
+    assert once.open_line(ListEntry("y", "y", "y"), disk.root / "raw") is None
+    assert asked == []
+    request = once.open_line(ListEntry("x", "x", "x"), disk.root / "raw")
+    assert request is not None
+    assert (request.pid, asked) == (f"{ID}/x", ["raw/x"])
