@@ -7,6 +7,7 @@ violation is told with file, line and rule; the last tests make sure that one wo
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ MAKERS: dict[str, frozenset[str]] = {
     "embedded.app": frozenset({"service.serving"}),
     "ledger.journal:Journal": frozenset({"service.reporting.journal"}),  # Writes to the one that it is given.
     "ledger.ledger:BeamtimeLedger": frozenset({"service.work", "service.oneshot", "service.targets"}),  # The same.
-    "discovery.events.source:open_source": frozenset(),
+    "discovery.events.choose": frozenset(),
     "discovery.events.inotify": frozenset(),
 }
 """What is made from settings, and which modules beside `service.site` may know it; none of these makes one."""
@@ -243,6 +244,28 @@ def violations(source: Path) -> list[str]:
 
 def test_the_plan_is_kept() -> None:
     assert violations(SOURCE) == []
+
+
+def circle(source: Path) -> list[str]:
+    """Modules that import each other in a circle, lazily or for types included; empty if there is none."""
+    known = modules(source)
+    names = frozenset(known)
+    graph = {
+        module: {one.ours for one in imports(module, file, names) if one.ours in names and one.ours != module}
+        for module, file in known.items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle(tmp_path: Path) -> None:
+    assert circle(SOURCE) == []
+    lazily = "def f():\n    from scicat_watch.ledger.plan import y"
+    made = _package(tmp_path, ledger__plan="from scicat_watch.ledger.x import y", ledger__x=lazily)
+    assert set(circle(made)) == {"ledger.plan", "ledger.x"}
 
 
 def test_every_pure_module_of_the_plan_is_there() -> None:

@@ -6,22 +6,23 @@ Everything here may be done twice: publishing makes sure of each step that it is
 from __future__ import annotations
 
 import logging
+import threading
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from scicat_watch.catalogue.publisher import Published
+from scicat_watch.catalogue.availability import Availability
+from scicat_watch.catalogue.publisher import Published, Publisher, UpdatePolicy
+from scicat_watch.clock import Clock
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import ScicatWatchError, Unavailable
-from scicat_watch.model import Beamtime, Outcome, Stamps, Status
+from scicat_watch.model import Beamtime, Outcome, Scan, Stamps, Status
 from scicat_watch.pipeline.assembly.assemble import Additions, assemble
+from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.assembly.sources.source import Context
-from scicat_watch.pipeline.handover import Reading
-from scicat_watch.service.executors.executor import Running
-
-if TYPE_CHECKING:
-    from scicat_watch.service.site import Site
+from scicat_watch.pipeline.handover import Reading, ReadJob
+from scicat_watch.service.executors.executor import Executor, Running
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,26 @@ class UnderWay:
     started: float
 
 
+class IngestSite(Protocol):
+    """What ingesting needs of a site (`service.site`)."""
+
+    executor: Executor
+    publisher: Publisher
+    policy: UpdatePolicy
+    availability: Availability
+    lookups: Lookups
+    clock: Clock
+    stopping: threading.Event
+    catalogue_url: str
+
+    def read_job(self, scan: Scan, beamtime: Beamtime) -> ReadJob:
+        """What a reading process is to do for a scan."""
+
+
 class Ingestor:
     """Ingests scans for one site; used by several threads."""
 
-    def __init__(self, site: Site, give_up_after: float | None = None) -> None:
+    def __init__(self, site: IngestSite, give_up_after: float | None = None) -> None:
         """`give_up_after`: seconds of an unavailable catalogue after which `Unavailable` is raised; None: never."""
         self._site = site
         self._give_up_after = give_up_after

@@ -16,7 +16,8 @@ from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.publisher import Publisher, UpdatePolicy
 from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.discovery.events.source import EventSource, Sink, open_source
+from scicat_watch.discovery.events.choose import open_source
+from scicat_watch.discovery.events.source import EventSource, Sink
 from scicat_watch.errors import CatalogueError, ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger

@@ -1,4 +1,4 @@
-"""What a source of file events is, and which one serves on this computer.
+"""What a source of file events is.
 
 Events are hints: one says that a directory should be scanned, and nothing is concluded from it. A source that
 misses changes, or has to leave out a directory, says so by `incomplete`; then rescans at the poll interval find
@@ -7,16 +7,10 @@ what it does not report. Called by the daemon, which passes the events on to its
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-from scicat_watch.discovery.events.polling import PollingSource
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +46,3 @@ class EventSource(Protocol):
 
     def close(self) -> None:
         """Report nothing more, end all threads and close all descriptors."""
-
-
-def open_source(sink: Sink) -> EventSource:
-    """The source that this computer has: inotify on Linux, elsewhere and without inotify instances rescans alone.
-
-    Other systems have events too (FSEvents, kqueue), but no site runs scicat-watch there: rescans do for a trial.
-    """
-    if sys.platform == "linux":
-        from scicat_watch.discovery.events.inotify import InotifySource
-
-        try:
-            return InotifySource(sink)
-        except OSError as error:
-            log.warning("no file events: %s (see fs.inotify.max_user_instances)", error.strerror)
-    log.info("changes are found by rescans at the poll interval")
-    return PollingSource()

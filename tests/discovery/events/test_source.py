@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from scicat_watch.discovery.events.choose import open_source
 from scicat_watch.discovery.events.inotify import InotifySource
 from scicat_watch.discovery.events.polling import PollingSource
-from scicat_watch.discovery.events.source import Event, EventSource, Sink, open_source
+from scicat_watch.discovery.events.source import Event, EventSource, Sink
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.tree import Tree
 
@@ -34,7 +35,7 @@ def test_without_an_inotify_instance_there_are_rescans_and_the_log_says_why() ->
     program = """
         import logging, os, resource
         from scicat_watch.discovery.events.inotify import InotifySource
-        from scicat_watch.discovery.events.source import open_source
+        from scicat_watch.discovery.events.choose import open_source
         logging.basicConfig(format="%(message)s")
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
         taken = []
