@@ -64,14 +64,15 @@ class Dispatcher:
                 thread.start()
             self._changed.notify_all()
 
-    def drop(self, root: Path, seconds: float) -> None:
-        """Forget what waits for directories below `root`, and wait for what is under way there, at most so long."""
+    def drop(self, beamtime: Beamtime, seconds: float) -> None:
+        """Forget what waits of a beamtime, and wait for what is under way in its directories, at most so long."""
+        root = beamtime.directory
         with self._changed:
-            for directory in [directory for directory in self._waiting if directory.is_relative_to(root)]:
-                del self._waiting[directory]
-            for directory, items in self._busy.items():
-                if directory.is_relative_to(root):
-                    items.clear()
+            for items in (*self._waiting.values(), *self._busy.values()):
+                others = [item for item in items if item.beamtime != beamtime]
+                items.clear()
+                items.extend(others)
+            self._waiting = {directory: items for directory, items in self._waiting.items() if items}
             self._changed.wait_for(lambda: not any(busy.is_relative_to(root) for busy in self._busy), seconds)
             self._note_idle()
 

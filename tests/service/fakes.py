@@ -120,8 +120,8 @@ class FakeDispatcher(Dispatcher):
         if not self._planned:
             self._plan()
 
-    def drop(self, root: Path, seconds: float) -> None:
-        self._queued = [item for item in self._queued if not item[0].request.scan.directory.is_relative_to(root)]
+    def drop(self, beamtime: Beamtime, seconds: float) -> None:
+        self._queued = [item for item in self._queued if item[1] != beamtime]
         if not self._queued:
             self.idle.set()
 

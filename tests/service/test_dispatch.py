@@ -153,7 +153,7 @@ def test_what_is_dropped_is_forgotten_once_what_is_under_way_has_ended(opened: O
     dropped = _put(dispatcher, "/bt/a", "a1", "a2", "a3", "a4")
     kept = _put(dispatcher, "/other", "b1")
     assert {gate.entered.get(timeout=20) for _ in range(2)} == {"a1", "b1"}
-    ending = threading.Thread(target=dispatcher.drop, args=(Path("/bt"), 20.0))
+    ending = threading.Thread(target=dispatcher.drop, args=(BEAMTIME, 20.0))
     ending.start()
     gate.open.set()
     ending.join(20)
@@ -189,3 +189,17 @@ def test_a_fault_in_who_hears_of_the_outcome_costs_no_other_request(opened: Open
 
 def _all(outcomes: queue.SimpleQueue[Outcome]) -> list[Outcome]:
     return [outcomes.get() for _ in range(outcomes.qsize())]
+
+
+def test_a_beamtime_that_is_left_takes_no_request_of_another_one_with_it(opened: Opened) -> None:
+    """A directory may have several metadata files, and what is forgotten here comes again after a restart only."""
+    gate, dispatcher, _ = opened
+    other = Beamtime("11018766", BEAMTIME.directory, {})
+    _put(dispatcher, "/bt/a", "a1", "a2", "a3")
+    assert gate.entered.get(timeout=20) == "a1"
+    for directory, name in (("/bt/a", "a4"), ("/bt/b", "b1"), ("/bt/c", "c1")):
+        dispatcher.put(Ready(makers.request(makers.scan(Path(directory), name))), other, lambda outcome: None)
+    dispatcher.drop(BEAMTIME, 0.1)
+    gate.open.set()
+    assert dispatcher.idle.wait(20)
+    assert sorted(gate.finished) == ["a1", "a2", "a4", "b1", "c1"]

@@ -137,5 +137,5 @@ class BeamtimeThread(threading.Thread):
         """Let the beamtime alone; its lists are free for others once nothing of them is under way."""
         self.loop.leave()
         self.join(END_WITHIN)
-        self._dispatcher.drop(self.loop.beamtime.directory, END_WITHIN)
+        self._dispatcher.drop(self.loop.beamtime, END_WITHIN)
         self.loop.work.ledger.release()
