@@ -157,7 +157,9 @@ class _Finder:
     def _was_generated(self, beamtime: Beamtime, directory: Path) -> bool:
         """Whether there are lists of a generated beamtime on the way from its directory to this one."""
         ingested = self._settings.ingested_rules(self._host)
-        names = (ingested.list_name(beamtime.id), self._rules.list_name(beamtime.id, self._host))
+        names = [ingested.list_name(beamtime.id)]
+        if (name := self._rules.list_name(beamtime.id, self._host)) != self._rules.list_name("", self._host):
+            names.append(name)  # Otherwise a list of this name is there whatever the beamtime is.
         way = [path for path in (directory, *directory.parents) if path.is_relative_to(beamtime.directory)]
         places = (place / name for path in way for place in (path, *ingested.aside(path)) for name in names)
         # Not Path.exists, which raises where we may not look: the state directory may be another account's.

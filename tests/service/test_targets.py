@@ -247,3 +247,12 @@ def test_of_lines_that_are_not_meant_nothing_is_asked(disk: Disk, site: FakeSite
     request = once.open_line(ListEntry("x", "x", "x"), disk.root / "raw")
     assert request is not None
     assert (request.pid, asked) == (f"{ID}/x", ["raw/x"])
+
+
+@pytest.mark.parametrize("way", ["raw", "raw/x.nxs", "raw/scans.lst"])
+def test_a_list_whose_name_holds_no_beamtime_says_nothing_about_it(tmp_path: Path, find: Find, way: str) -> None:
+    root = tmp_path / "bt"
+    makers.append(root / "raw/scans.lst", "x")
+    makers.nexus(root / "raw/x.nxs")
+    sections = {"beamtimes": {"directories": [root]}, "lists": {"dataset_list": "scans.lst"}}
+    assert _beamtime(find(root / way, **sections)) == ("bt", root)
