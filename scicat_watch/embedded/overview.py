@@ -9,14 +9,15 @@ from typing import Any
 
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.store import Session
-from scicat_watch.embedded.tables import ATTACHMENTS
+from scicat_watch.embedded.tables import ATTACHMENTS, HAS_THUMBNAIL
 from scicat_watch.embedded.thumbnails import Thumbnail, thumbnail
 
 _NO_LIMIT = 1 << 31
 _LINE = (
-    'SELECT pid, "datasetName", "creationTime", "ownerGroup", size, "numberOfFiles", "isPublished",'
+    'SELECT pid, "datasetName", "creationTime", "ownerGroup", size, "numberOfFiles", "isPublished",'  # noqa: S608
     " substr(json_extract(doc, '$.description'), 1, 200),"
-    ' (SELECT _id FROM attachments WHERE "datasetId" = datasets.pid AND thumbnail ORDER BY "createdAt" DESC LIMIT 1)'
+    f' (SELECT _id FROM attachments WHERE "datasetId" = datasets.pid AND "{HAS_THUMBNAIL}"'
+    ' ORDER BY "createdAt" DESC LIMIT 1)'
 )
 
 

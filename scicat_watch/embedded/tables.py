@@ -93,12 +93,14 @@ BLOCKS = Kind(
         *_STAMPS,
     ),
 )
+HAS_THUMBNAIL = "picture"
+"""The column's name in catalogues that exist: another one would need another `SCHEMA_VERSION`, and a conversion."""
 ATTACHMENTS = Kind(
     "attachments",
     "_id",
     (
         _field("datasetId", indexed=True),
-        Column("thumbnail", lambda document: int(thumbnail(document.get("thumbnail")) is not None), plain=False),
+        Column(HAS_THUMBNAIL, lambda document: int(thumbnail(document.get("thumbnail")) is not None), plain=False),
         *_RIGHTS,
         *_STAMPS,
     ),

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 import scicat_watch
 from scicat_watch.cli import cli
+from scicat_watch.embedded.tables import HAS_THUMBNAIL
 from scicat_watch.settings.load import RENAMED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +56,9 @@ _PATTERNS = {
     re.compile(rf"(?i)(?<![\w-])(?:{pattern.replace(' ', chr(92) + 's+')})(?![\w-])"): instead
     for pattern, instead in INSTEAD.items()
 }
+
+KEPT = {*RENAMED, HAS_THUMBNAIL}
+"""Names that a program or a file of before may hold."""
 
 Text = tuple[int, str]
 """A piece of text, with the line at which it begins."""
@@ -105,7 +109,7 @@ def page(path: Path) -> Iterator[Text]:
 def module(source: str) -> Iterator[Text]:
     """The string literals, docstrings and comments of a module."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in RENAMED:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in KEPT:
             yield node.lineno, node.value
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:

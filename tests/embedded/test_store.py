@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import Query, matches, ordered
-from scicat_watch.embedded.store import DuplicateError, Store
+from scicat_watch.embedded.store import SCHEMA_VERSION, DuplicateError, Store
 from scicat_watch.embedded.tables import BLOCKS, DATASETS
 from scicat_watch.errors import ConfigError
 
@@ -127,6 +127,25 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(ConfigError, match="another program"):
         Store(path)
+
+
+def test_the_tables_are_those_of_catalogues_that_exist(store: Store) -> None:
+    # A column that is renamed, added or removed needs another SCHEMA_VERSION, and a conversion of what is stored.
+    rights = ["ownerGroup", "isPublished", "readers"]
+    stamps = ["createdAt", "updatedAt", "updatedBy", "doc"]
+    columns = {
+        "datasets": ["pid", "datasetName", "creationTime", "type", "size", "numberOfFiles", "search", *rights],
+        "origdatablocks": ["_id", "datasetId", "size", "files", *rights],
+        "attachments": ["_id", "datasetId", "picture", *rights],
+        "proposals": ["proposalId", *rights],
+        "samples": ["sampleId", "proposalId", *rights],
+        "instruments": ["pid", "uniqueName"],
+    }
+    with store.reading() as session:
+        for table, names in columns.items():
+            found = [row[1] for row in session.connection.execute(f"PRAGMA table_info({table})")]
+            assert found == ["seq", *names, *stamps]
+        assert session.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,) == (1,)
 
 
 def test_a_newer_catalogue_is_left_alone(tmp_path: Path) -> None:
