@@ -24,10 +24,16 @@ Progress = Callable[[Outcome, int], None]
 """Called after each scan, with its outcome and the number of scans known so far."""
 
 
+def _renamed(context: click.Context, option: click.Parameter, given: bool) -> None:
+    if given:
+        raise click.UsageError("--no-pictures is called --no-thumbnails now", context)
+
+
 @click.command("ingest")
 @click.argument("paths", nargs=-1, type=PATH, metavar="[PATH]...")
 @configured
 @click.option("--no-thumbnails", is_flag=True, help="Do not make thumbnails.")
+@click.option("--no-pictures", is_flag=True, hidden=True, expose_value=False, callback=_renamed)
 def command(
     paths: tuple[Path, ...], config: Path | None, var_dir: Path | None, log_level: str | None, no_thumbnails: bool
 ) -> None:

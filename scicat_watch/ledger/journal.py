@@ -147,9 +147,9 @@ class Journal:
                 connection.execute("delete from beamtimes where directory=?", (_text(directory),))
 
     def shown(self) -> list[BeamtimeState]:
-        """What `show` left, by directory; what another version left in another form is not shown."""
-        rows = self._all("select state from beamtimes order by directory, id")
-        states = (_state(json.loads(row[0])) for row in rows)
+        """What `show` left, by directory; what cannot be understood is not shown."""
+        rows = self._all("select directory, id, state from beamtimes order by directory, id")
+        states = (_state({"directory": row[0], "id": row[1], **json.loads(row[2])}) for row in rows)
         return [state for state in states if state is not None]
 
     def beat(self, started: float, now: float, host: str, catalogue: str) -> None:
@@ -220,6 +220,8 @@ def _name(line: str, beamtime: str, pid: str, found: bool) -> str | None:
 
 
 def _state(shown: dict[str, Any]) -> BeamtimeState | None:
+    if "made_up" in shown:  # As version 0.1 called it.
+        shown["generated"] = shown.pop("made_up")
     try:
         shown["waiting_scans"] = tuple(WaitingScan(**one) for one in shown["waiting_scans"])
         shown["skipped_lines"] = tuple(SkippedLine(**one) for one in shown["skipped_lines"])

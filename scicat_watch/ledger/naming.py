@@ -51,8 +51,20 @@ def as_begun(beamtime: Beamtime, request: Request, known: Known) -> Request:
     scan = _as_begun(request.scan, beamtime.directory, known)
     if scan.directory == request.scan.directory:
         return request
-    key = request.key if request.listed else _key_of_found(scan)
+    key = _key_of_listed(request, scan) if request.listed else _key_of_found(scan)
     return replace(request, key=key, pid=scan.pid, scans=(scan, *request.scans[1:]))
+
+
+def _key_of_listed(request: Request, scan: Scan) -> RequestKey:
+    """Where the outcome of a line is noted: at its own list, but for a scan that a directory below has named.
+
+    That is noted there, as the line of the list that has gone: noted at both it could later be of either name.
+    """
+    directory = request.key.directory
+    if scan.directory == directory or not scan.directory.is_relative_to(directory):
+        return request.key
+    between = f"{scan.directory.relative_to(directory).as_posix()}/"
+    return RequestKey(scan.directory, request.key.line.removeprefix(between))
 
 
 def _key_of_found(scan: Scan) -> RequestKey:

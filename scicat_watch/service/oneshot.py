@@ -67,7 +67,7 @@ class OneShot:
                 self._fail(str(target.file), target.reason)
                 continue
             if target.beamtime.generated:
-                log.info(
+                log.warning(
                     "%s: has no beamtime metadata file; taken as beamtime %r",
                     target.beamtime.directory, target.beamtime.id,
                 )  # fmt: skip

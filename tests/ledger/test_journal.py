@@ -233,6 +233,14 @@ def test_a_journal_of_before_is_read_without_what_it_did_not_know(tmp_path: Path
     assert known.agrees(FileState(1, 2, 3, 4, 77))
     assert not known.agrees(FileState(1, 2, 3, 5, 77))
     assert journal.shown() == []
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        state = (
+            '{"title": "t", "made_up": true, "done": 3, "waiting": 0, "waiting_scans": [], "skipped": 0, '
+            '"skipped_lines": [], "elsewhere": [], "problems": ["p"]}'
+        )
+        connection.execute("insert into beamtimes values ('/of-0.1', '1', ?)", (state,))
+    connection.close()
+    assert journal.shown() == [BeamtimeState("/of-0.1", "1", "t", generated=True, done=3, problems=("p",))]
 
 
 def test_a_journal_in_memory_remembers_until_its_end() -> None:

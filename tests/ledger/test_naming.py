@@ -64,7 +64,7 @@ def test_a_line_is_named_relative_to_its_list_unless_the_scan_has_a_name_already
 def test_a_line_of_a_list_above_asks_for_what_the_list_below_had_named_before_it_went() -> None:
     request = naming.of_line(BEAMTIME, _entry("a/x", "a/pilatus"), ROOT, Known(("/bt/a|x",)))
     assert (request.pid, request.scan.directory, request.scan.stem) == ("1/x", ROOT / "a", "x")
-    assert (request.scan.extras, request.key.directory, request.key.line) == (("pilatus",), ROOT, "a/x a/pilatus")
+    assert (request.scan.extras, request.key.directory, request.key.line) == (("pilatus",), ROOT / "a", "x a/pilatus")
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,8 @@ def _history() -> Iterator[History]:
 @example([("list", "a"), ("fail", "a/x"), ("unlist", "a")])
 @example([("list", "a"), ("begin", "a/x"), ("restart", ""), ("unlist", "a")])
 @example([("list", ""), ("list", "a"), ("begin", "a/x"), ("unlist", "a")])
+@example([("list", ""), ("list", "a"), ("begin", "a/x"), ("unlist", "a"), ("finish", "a/x")])
+@example([("list", ""), ("list", "a"), ("fail", "a/x"), ("unlist", "a"), ("finish", "a/x"), ("lose the journal", "")])
 @example([("list", ""), ("fail", "a/x"), ("list", "a")])
 @example([("list", "a"), ("begin", "a/b/x"), ("restart", ""), ("list", "a/b")])
 @example([("list", ""), ("finish with extras", "a/x"), ("list", "a")])

@@ -146,4 +146,6 @@ class InotifySource:
             )  # fmt: skip
         elif error.errno not in _LIMITS and path not in self._unwatched:
             self._unwatched[path] = error.errno or 0
-            log.warning("%s: cannot be watched: %s; rescans find what changes there", path, error.strerror)
+            # What may not be read is a problem that the next rescan reports.
+            level = logging.DEBUG if error.errno in _FORBIDDEN else logging.WARNING
+            log.log(level, "%s: cannot be watched: %s; rescans find what changes there", path, error.strerror)
