@@ -40,6 +40,17 @@ class Located:
         return None
 
 
+def load(file: Path, *, repeated_keys: bool = False) -> Located:
+    """Read the document of a configuration file; `ConfigError` as `parse`, and for a file that cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the configuration cannot be read: {error.strerror}", file) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("the configuration is not UTF-8 text", file) from error
+    return parse(text, file, repeated_keys=repeated_keys)
+
+
 def parse(text: str, file: Path, *, repeated_keys: bool = False) -> Located:
     """Read one document; `ConfigError` with file and line for invalid text or a repeated key.
 

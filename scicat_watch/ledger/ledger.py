@@ -22,7 +22,6 @@ from scicat_watch.model import (
     Request,
     RequestKey,
     Stamps,
-    line_of_found,
 )
 
 log = logging.getLogger(__name__)
@@ -143,8 +142,7 @@ class BeamtimeLedger:
 
     def _note_home(self, outcome: Outcome, state: FileState | None, now: float) -> None:
         """The same for the found scan as which a listed one began: it has the dataset, and is done with it."""
-        scan = outcome.request.scan
-        home = RequestKey(scan.directory, line_of_found(scan.name))
+        home = naming.key_of_found(outcome.request.scan)
         found = replace(outcome, request=replace(outcome.request, key=home, origin=Origin.FOUND))
         if self._wants(home):
             self._write(found.request, outcome.stamps)

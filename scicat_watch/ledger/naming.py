@@ -43,7 +43,7 @@ def as_listed(beamtime: Beamtime, entry: ListEntry, directory: Path) -> Request:
 def of_file(beamtime: Beamtime, file: Path, directory: Path, known: Known, origin: Origin = Origin.FOUND) -> Request:
     """The request of a data file that no list names; `directory` is the one that names the scans around it now."""
     scan = _as_begun(Scan.found(beamtime.id, directory, file), beamtime.directory, known)
-    return Request(_key_of_found(scan), scan.pid, (scan,), origin)
+    return Request(key_of_found(scan), scan.pid, (scan,), origin)
 
 
 def as_begun(beamtime: Beamtime, request: Request, known: Known) -> Request:
@@ -51,7 +51,7 @@ def as_begun(beamtime: Beamtime, request: Request, known: Known) -> Request:
     scan = _as_begun(request.scan, beamtime.directory, known)
     if scan.directory == request.scan.directory:
         return request
-    key = _key_of_listed(request, scan) if request.listed else _key_of_found(scan)
+    key = _key_of_listed(request, scan) if request.listed else key_of_found(scan)
     return replace(request, key=key, pid=scan.pid, scans=(scan, *request.scans[1:]))
 
 
@@ -67,7 +67,8 @@ def _key_of_listed(request: Request, scan: Scan) -> RequestKey:
     return RequestKey(scan.directory, request.key.line.removeprefix(between))
 
 
-def _key_of_found(scan: Scan) -> RequestKey:
+def key_of_found(scan: Scan) -> RequestKey:
+    """Where the outcome of a scan that no list names is noted."""
     return RequestKey(scan.directory, line_of_found(scan.name))
 
 

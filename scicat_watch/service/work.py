@@ -81,20 +81,24 @@ class BeamtimeWork:
 
     def problems(self) -> list[str]:
         """Directories and lists that cannot be read or worked on, for people."""
+        return self._problems(self._done()[1])
+
+    def _problems(self, unreadable: list[str]) -> list[str]:
         unusable = [f"{path}: cannot be worked on: {error}" for path, error in self._unusable.items()]
-        return list(dict.fromkeys(self.watch.problems() + self._done()[1] + unusable))
+        return list(dict.fromkeys(self.watch.problems() + unreadable + unusable))
 
     def state(self, problem: str = "") -> BeamtimeState:
         """How far the work is."""
         # Requests that failed are shown as failed, by the journal.
         waiting = [one for one in self.watch.waiting() if not one.put_off]
         bad = list(self.watch.bad_lines())
+        done, unreadable = self._done()
         return BeamtimeState(
             directory=str(self.beamtime.directory),
             id=self.beamtime.id,
             title=str(self.beamtime.metadata.get("title") or ""),
             generated=self.beamtime.generated,
-            done=self._done()[0],
+            done=done,
             waiting=len(waiting),
             waiting_scans=tuple(WaitingScan(one.request.pid, one.reason) for one in waiting[:_SHOWN]),
             skipped=len(bad),
@@ -102,7 +106,7 @@ class BeamtimeWork:
                 SkippedLine(str(path), line.line, line.number, line.reason) for path, line in bad[:_SHOWN]
             ),
             elsewhere=tuple(sorted(str(path) for path in self._foreign)),
-            problems=((problem,) if problem else ()) + tuple(self.problems()),
+            problems=((problem,) if problem else ()) + tuple(self._problems(unreadable)),
         )
 
     def report(self, problem: str = "") -> None:

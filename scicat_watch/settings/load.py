@@ -37,13 +37,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
 
     Raises `ConfigError` for a file that cannot be read, and `ConfigErrors` with every mistake in it.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"the configuration cannot be read: {error.strerror}", path) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("the configuration is not UTF-8 text", path) from error
-    located = yamltext.parse(text, path)
+    located = yamltext.load(path)
     data = {} if located.data is None else located.data
     if not isinstance(data, dict):
         raise ConfigError("a configuration is a mapping of sections, such as `beamtimes:`", path, 1)

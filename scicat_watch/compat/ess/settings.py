@@ -227,13 +227,7 @@ def load(path: Path, options: Mapping[str, Any]) -> tuple[EssSettings, tuple[str
 
     Raises `ConfigError`, never with the value of a key in it, since that may be the token.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"the configuration cannot be read: {error.strerror}", path) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("the configuration is not UTF-8 text", path) from error
-    located = yamltext.parse(text, path, repeated_keys=True)
+    located = yamltext.load(path, repeated_keys=True)
     if not isinstance(located.data, dict):
         raise ConfigError("a configuration is a mapping of sections, such as `scicat:`", path, 1)
     reader = _SectionReader(path, located)

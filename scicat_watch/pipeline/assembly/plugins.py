@@ -29,18 +29,20 @@ def _accepted(whose: str, thing: object) -> Operator:
 def _guarded(whose: str, apply: Callable[[Quantity, Arguments], Quantity]) -> Callable[[Quantity, Arguments], Quantity]:
     """A package's operator whose faults are those of one variable."""
 
-    def guarded(quantity: Quantity, arguments: Arguments) -> Quantity:
-        try:
-            result = apply(quantity, arguments)
-        except ScicatWatchError:
-            raise
-        except Exception as error:
-            raise SourceError(f"the operator {whose} failed: {plugins.described(error)}") from error
-        if not isinstance(result, Quantity):
-            raise SourceError(f"the operator {whose} gave a {type(result).__name__}, not a Quantity")
-        return result
+    return lambda quantity, arguments: quantity_from(f"the operator {whose}", lambda: apply(quantity, arguments))
 
-    return guarded
+
+def quantity_from(what: str, make: Callable[[], object]) -> Quantity:
+    """What a package's code makes; `SourceError`, which names `what`, for whatever else it does."""
+    try:
+        made = make()
+    except ScicatWatchError:
+        raise
+    except Exception as error:
+        raise SourceError(f"{what} failed: {plugins.described(error)}") from error
+    if not isinstance(made, Quantity):
+        raise SourceError(f"{what} gave a {type(made).__name__}, not a Quantity")
+    return made
 
 
 OPERATORS: Plugins[Operator] = Plugins(plugins.OPERATORS, operators.NAMES, _accepted)

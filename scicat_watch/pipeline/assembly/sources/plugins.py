@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from scicat_watch.errors import ScicatWatchError, SourceError
 from scicat_watch.model import Quantity
 from scicat_watch.pipeline import plugins
+from scicat_watch.pipeline.assembly.plugins import quantity_from
 from scicat_watch.pipeline.assembly.sources import table
 from scicat_watch.pipeline.assembly.sources.source import Context, Source
 from scicat_watch.pipeline.plugins import Plugins, Unusable
@@ -44,15 +45,7 @@ class _Guarded:
     inner: Source
 
     def read(self, variable: Variable, known: Mapping[str, Quantity]) -> Quantity:
-        try:
-            found = self.inner.read(variable, known)
-        except ScicatWatchError:
-            raise
-        except Exception as error:
-            raise SourceError(f"the source {self.whose} failed: {plugins.described(error)}") from error
-        if not isinstance(found, Quantity):
-            raise SourceError(f"the source {self.whose} gave a {type(found).__name__}, not a Quantity")
-        return found
+        return quantity_from(f"the source {self.whose}", lambda: self.inner.read(variable, known))
 
 
 def _accepted(whose: str, thing: object) -> Callable[[Context], Source]:
