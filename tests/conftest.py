@@ -70,6 +70,8 @@ def _descriptors() -> dict[str, str]:
             to = os.fspath(link.readlink())
         except OSError:
             continue
-        if not to.startswith(("/dev/", "pipe:", "anon_inode:[eventpoll]")) and "/proc/" not in to:
+        # matplotlib keeps each of its fonts open from the first text that it draws.
+        ours = not to.startswith(("/dev/", "pipe:", "anon_inode:[eventpoll]")) and "/matplotlib/mpl-data/" not in to
+        if ours and "/proc/" not in to:
             found[link.name] = to
     return found

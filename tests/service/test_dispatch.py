@@ -153,11 +153,14 @@ def test_what_is_dropped_is_forgotten_once_what_is_under_way_has_ended(opened: O
     dropped = _put(dispatcher, "/bt/a", "a1", "a2", "a3", "a4")
     kept = _put(dispatcher, "/other", "b1")
     assert {gate.entered.get(timeout=20) for _ in range(2)} == {"a1", "b1"}
+    dispatcher.drop(BEAMTIME, 0.0)  # Before the gate opens, so that none of the others can be done already.
     ending = threading.Thread(target=dispatcher.drop, args=(BEAMTIME, 20.0))
     ending.start()
+    assert ending.is_alive()
     gate.open.set()
     ending.join(20)
     assert not ending.is_alive()
+    assert "a1" in gate.finished
     assert "a4" not in gate.started
     assert {outcome.request.scan.name for outcome in _all(dropped)} <= {"a1", "a2"}  # The second was being read.
     assert kept.get(timeout=20).done
@@ -202,4 +205,5 @@ def test_a_beamtime_that_is_left_takes_no_request_of_another_one_with_it(opened:
     dispatcher.drop(BEAMTIME, 0.1)
     gate.open.set()
     assert dispatcher.idle.wait(20)
-    assert sorted(gate.finished) == ["a1", "a2", "a4", "b1", "c1"]
+    # The second was read ahead if it came before the queue began with the first one.
+    assert sorted(set(gate.finished) - {"a2"}) == ["a1", "a4", "b1", "c1"]
