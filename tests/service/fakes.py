@@ -180,6 +180,9 @@ class InlineReading:
     def result(self) -> Reading:
         return worker.read(self._job)
 
+    def add_done_callback(self, callback: Callable[[], object]) -> None:
+        callback()
+
 
 class InlineExecutor:
     """Reads in this process."""

@@ -31,7 +31,7 @@ from scicat_watch.pipeline.schema.model import Schema
 
 if TYPE_CHECKING:
     from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
-    from scicat_watch.service.executors.executor import Executor
+    from scicat_watch.service.executors.single import SingleReader
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +39,13 @@ BUILT_IN_FALLBACK = "ess-fallback"
 """Name of the fallback schema that is shipped."""
 
 
-def ingest(settings: EssSettings, executor: Executor, clock: Clock, stopping: threading.Event) -> str:
+def ingest(settings: EssSettings, reader: SingleReader, clock: Clock, stopping: threading.Event) -> str:
     """Ingest the data file that `settings` name; says what was done.
 
     Raises a `ScicatWatchError` for whatever made that impossible.
     """
     job = _job(settings)
-    running = executor.start(job)
+    running = reader.start(job)
     # Loaded while the file is being read, as it takes as long.
     from scicat_watch.compat.ess.scicat import connect
 

@@ -1,11 +1,13 @@
-"""Where data files are read: in a pool of processes of this machine (`local`), or one process for one file (`single`).
+"""Where data files are read: in a pool of processes of this machine (`local`).
 
-An executor only starts what `worker` does, wherever that is, and gives back what was read. Limits of time and memory,
-and waits for a file that cannot be read yet, come with the job.
+A command that is started for one file has one process for it instead (`single`). An executor only starts what `worker`
+does, wherever that is, and gives back what was read. Limits of time and memory, and waits for a file that cannot be
+read yet, come with the job.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,6 +22,12 @@ class Running(Protocol):
 
         Raises `ReadingError` if a fault was found, or reading took too long or ended the process that did it;
         `AssemblyError` if no schema fits; `concurrent.futures.CancelledError` if the executor was closed meanwhile.
+        """
+
+    def add_done_callback(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once as soon as `result` does not wait any more, for whatever reason; at once if that is so.
+
+        It may be called by any thread, and must return soon: others wait for the same thread.
         """
 
 

@@ -11,9 +11,9 @@ import logging
 import multiprocessing
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -33,16 +33,30 @@ _END_WITHIN = 5.0
 _TASKS_PER_PROCESS = 1000  # A process is renewed now and then: libraries that leak do not add up over months.
 
 
-@dataclass(frozen=True, slots=True)
 class _Running:
     """A scan that a process of the pool reads, or will."""
 
-    executor: LocalExecutor
-    job: ReadJob
-    future: Future[Reading]
+    def __init__(self, executor: LocalExecutor, job: ReadJob, future: Future[Reading]) -> None:
+        self._executor, self._job, self._future = executor, job, future
+        self._answer: Future[Reading] | None = None
 
     def result(self) -> Reading:
-        return self.executor.result_of(self.future, self.job)
+        if self._answer is not None:
+            return self._answer.result()
+        return self._executor.result_of(self._future, self._job)
+
+    def add_done_callback(self, callback: Callable[[], object]) -> None:
+        """As `Running`. A thread waits: a pool that is lost answers nobody, and somebody has to ask the next one."""
+        if self._answer is None:
+            self._answer = Future()
+            threading.Thread(target=self._wait, args=(self._answer,), name="reading", daemon=True).start()
+        self._answer.add_done_callback(lambda answer: callback())
+
+    def _wait(self, answer: Future[Reading]) -> None:
+        try:
+            answer.set_result(self._executor.result_of(self._future, self._job))
+        except BaseException as error:  # noqa: BLE001 - it is raised by `result`.
+            answer.set_exception(error)
 
 
 class LocalExecutor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,27 @@ def test_a_closed_executor_reads_nothing_and_lets_go_of_those_who_wait(executor:
         waiting.result()
     with pytest.raises(CancelledError):
         executor.start(job)
+
+
+@pytest.mark.parametrize("end", [lambda made: made._pool.stop(), lambda made: made.close()], ids=["lost", "closed"])
+def test_whoever_wants_to_hear_of_the_end_of_a_reading_does_so_whatever_becomes_of_the_pool(
+    executor: LocalExecutor, job: ReadJob, end: Callable[[LocalExecutor], None]
+) -> None:
+    patient = dataclasses.replace(job, limits=dataclasses.replace(LIMITS, retry_delays=(60.0,)))
+    absent = makers.scan(job.scan.directory, "scan_2", job.scan.directory / "scan_2.nxs")
+    running, done, again = (
+        executor.start(dataclasses.replace(patient, scan=absent)),
+        threading.Event(),
+        threading.Event(),
+    )
+    running.add_done_callback(done.set)
+    executor._limits = dataclasses.replace(LIMITS, time_limit=0.5)  # For the next pool, if there is one.
+    end(executor)
+    assert done.wait(40)
+    running.add_done_callback(again.set)
+    assert again.is_set()
+    with pytest.raises((CancelledError, ReadingError)):
+        running.result()
 
 
 def test_a_file_that_cannot_be_read_yet_is_tried_again_within_a_longer_time_limit(
