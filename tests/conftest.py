@@ -9,12 +9,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
 from tests.fakes import FakeClock
 
-_LINGER = 5.0  # Seconds that a thread, process or descriptor may take to go after a test.
+_LINGER = 30.0  # Seconds that a thread, process or descriptor may take to go after a test.
+
+# The same examples in each run: a new one that fails belongs to the person who searches for it, not to the next change.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("soak", hypothesis.settings.get_profile("tests"), derandomize=False)
+hypothesis.settings.load_profile("soak" if "SCICAT_WATCH_SOAK_HOURS" in os.environ else "tests")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def test_a_line_is_appended_to_a_new_and_to_a_known_file(tmp_path: Path) -> None
     assert path.read_text(encoding="utf-8") == "one\nzw\u00f6lf\n"
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_only_ordinary_files_are_appended_to_and_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "real").write_text("x")

@@ -49,7 +49,7 @@ def http(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., HttpClient]
     token.write_text('{"jwt": "ready-token"}')
 
     def make(base: str, **options: Any) -> HttpClient:
-        http = HttpOptions(base, **({"timeout": 10.0} | options))
+        http = HttpOptions(base, **({"timeout": 60.0} | options))
         clients.append(HttpClient(http, LoginOptions(credential_file=token), threading.Event(), clock))
         return clients[-1]
 
@@ -94,7 +94,7 @@ class Site:
         self, account: str = "ingestor", base: str = "", prefix: str = "", kind: type[ScicatV3] = ScicatV3
     ) -> ScicatV3:
         login = LoginOptions(credential_file=self._directory / account)
-        self._clients.append(HttpClient(HttpOptions(base or self.base, timeout=20), login))
+        self._clients.append(HttpClient(HttpOptions(base or self.base, timeout=60), login))
         return kind(self._clients[-1], prefix)
 
     def publisher(self, account: str = "ingestor", base: str = "", prefix: str = "") -> ScicatPublisher:
@@ -108,7 +108,7 @@ class Site:
 
     def close(self) -> None:
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(120)
 
 
 @pytest.fixture(scope="session")

@@ -158,7 +158,7 @@ class SpoilingProxy(Loopback):
         headers = {name: value for name, value in request.headers.items() if name in ("content-type", "authorization")}
         if request.token in self.dead:
             headers.pop("authorization", None)
-        connection = http.client.HTTPConnection(self._upstream.hostname or "", self._upstream.port, timeout=30)
+        connection = http.client.HTTPConnection(self._upstream.hostname or "", self._upstream.port, timeout=120)
         try:
             connection.request(request.method, request.path, request.body or None, headers)
             response = connection.getresponse()

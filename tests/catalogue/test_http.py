@@ -97,15 +97,17 @@ def test_a_server_that_is_off_is_unavailable(serve: Serve, http: MakeHttp) -> No
 
 
 def test_a_server_that_never_answers_is_unavailable(serve: Serve, http: MakeHttp) -> None:
-    released = threading.Event()
+    asked, released = threading.Event(), threading.Event()
 
     def held(_: Request) -> Answer:
+        asked.set()
         released.wait(60)
         return Answer()
 
     server = serve(held)
     with pytest.raises(Unavailable, match="within"):
         http(server.base, timeout=0.2).request("GET", "health")
+    assert asked.wait(60)
     released.set()
     assert len(server.requests) == 1
 
@@ -166,7 +168,7 @@ def test_threads_ask_side_by_side(serve: Serve, http: MakeHttp) -> None:
     together = threading.Barrier(4)
 
     def meet(_: Request) -> Answer:
-        together.wait(30)
+        together.wait(120)
         return Answer(200, b"[1]")
 
     here = http(serve(meet).base)

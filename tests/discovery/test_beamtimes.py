@@ -66,7 +66,7 @@ def test_a_numeric_id_and_the_mark_that_windows_writes_are_taken(tmp_path: Path)
     assert beamtimes.read(file).id == "42"
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_a_pipe_in_the_place_of_a_metadata_file_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "beamtime-metadata-1.json")
     (found,) = beamtimes.find(tmp_path, BeamtimeRules())

@@ -96,7 +96,7 @@ def test_a_list_that_cannot_be_read_keeps_what_it_said_and_is_read_when_it_can(t
     assert known.problem == ""
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["pipe", "directory", "device", "link out", "circle", "gigabytes"])
 def test_what_is_not_an_ordinary_file_of_the_beamtime_is_not_read(tmp_path: Path, kind: str) -> None:
     path, root = tmp_path / "bt/scans.lst", tmp_path / "bt"

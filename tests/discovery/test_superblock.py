@@ -79,7 +79,7 @@ def test_what_is_no_hdf5_is_left_to_the_reader_to_say(tmp_path: Path) -> None:
     assert examine(tmp_path / "e.nxs").obstacle == "is empty"
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_a_pipe_a_directory_and_a_device_hold_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.nxs")
     (tmp_path / "dir.nxs").mkdir()

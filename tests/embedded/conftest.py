@@ -68,7 +68,7 @@ class Client:
 
     def call(self, method: str, path: str, *ids: str, **options: Any) -> requests.Response:
         filled = path.format(*(quote(key, safe="") for key in ids))
-        return self.session.request(method, f"{self.url}/api/v3/{filled}", timeout=30, **options)
+        return self.session.request(method, f"{self.url}/api/v3/{filled}", timeout=120, **options)
 
     def post(self, path: str, body: object, *ids: str) -> requests.Response:
         return self.call("POST", path, *ids, json=body)
@@ -97,12 +97,12 @@ def served(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         thread = threading.Thread(target=serve, args=(replace(chosen, **options), ready.put, stopping))
         thread.start()
         started.append((thread, stopping))
-        return Running(ready.get(timeout=20), tmp_path)
+        return Running(ready.get(timeout=120), tmp_path)
 
     yield start
     for thread, stopping in started:
         stopping.set()
-        thread.join(20)
+        thread.join(120)
         assert not thread.is_alive()
 
 

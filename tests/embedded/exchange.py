@@ -42,7 +42,7 @@ class Player:
     def _call(self, method: str, path: str, query: Mapping[str, str], body: Any, token: str | None) -> tuple[int, Any]:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         data = None if body is None else json.dumps(body)
-        answer = requests.request(method, self._base + path, params=query, data=data, headers=headers, timeout=30)
+        answer = requests.request(method, self._base + path, params=query, data=data, headers=headers, timeout=120)
         try:
             return answer.status_code, answer.json() if answer.content else None
         except ValueError:

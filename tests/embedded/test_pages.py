@@ -24,7 +24,7 @@ def png() -> str:
 
 
 def page(running: Running, path: str = "/", **headers: str) -> str:
-    return requests.get(running.url + path, headers=headers, timeout=30).text
+    return requests.get(running.url + path, headers=headers, timeout=120).text
 
 
 def add(client: Client, name: str, **fields: Any) -> str:
@@ -50,7 +50,7 @@ def test_the_list_shows_the_newest_first_with_thumbnail_size_and_files(catalogue
     assert "1.5 GB" in html
     assert "2024-05-01 08:00:00 UTC" in html
     (source,) = re.findall(r'<img src="(/thumbnails/[^"]+)"', html)
-    answer = requests.get(catalogue.url + source, timeout=30)
+    answer = requests.get(catalogue.url + source, timeout=120)
     assert answer.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(answer.content)).size == (4, 3)
 
@@ -145,26 +145,26 @@ def test_others_see_published_datasets_only(served: Callable[..., Running], how:
     assert "hidden_scan" not in html
     assert "1 published dataset" in html
     assert "hidden_scan" not in page(running, "/?q=hidden", **headers).replace("q=hidden", "")
-    answer = requests.get(f"{running.url}/datasets/20.500.1%2Fhidden_scan", headers=headers, timeout=30)
+    answer = requests.get(f"{running.url}/datasets/20.500.1%2Fhidden_scan", headers=headers, timeout=120)
     assert answer.status_code == 404
     assert (
-        requests.get(f"{running.url}/datasets/20.500.1%2Fpublic_scan", headers=headers, timeout=30).status_code == 200
+        requests.get(f"{running.url}/datasets/20.500.1%2Fpublic_scan", headers=headers, timeout=120).status_code == 200
     )
     thumbnails = [client.get("datasets/{}/attachments", pid).json()[0]["id"] for pid in (hidden, shown)]
-    answers = [requests.get(f"{running.url}/thumbnails/{key}", headers=headers, timeout=30) for key in thumbnails]
+    answers = [requests.get(f"{running.url}/thumbnails/{key}", headers=headers, timeout=120) for key in thumbnails]
     assert [answer.status_code for answer in answers] == [404, 200]
 
 
 def test_pages_bring_nothing_from_elsewhere_and_run_nothing_of_others(catalogue: Running) -> None:
     add(catalogue.client("ingestor"), "scan_1")
-    answer = requests.get(catalogue.url, timeout=30)
+    answer = requests.get(catalogue.url, timeout=120)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert not re.findall(r'(?:src|href)="https?:', answer.text)
     for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', answer.text):
-        assert requests.get(catalogue.url + path, timeout=30).status_code == 200
+        assert requests.get(catalogue.url + path, timeout=120).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_pages_bring_nothing_from_elsewhere_and_run_nothing_of_others(catalogue:
 def test_other_paths_have_no_page(catalogue: Running, path: str) -> None:
     request = requests.Request("GET", catalogue.url).prepare()
     request.url = catalogue.url + path  # As it is: no client tidies it.
-    assert requests.Session().send(request, timeout=30).status_code == 404
+    assert requests.Session().send(request, timeout=120).status_code == 404
 
 
 def test_the_version_moves_when_something_arrives(catalogue: Running) -> None:

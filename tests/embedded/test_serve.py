@@ -51,7 +51,7 @@ def test_what_was_answered_is_there_after_any_end(tmp_path: Path, number: signal
     client = logged_in(url, var_dir)
     assert client.post("datasets", raw_dataset(ownerGroup="any")).status_code == 201
     process.send_signal(number)
-    rest, _ = process.communicate(timeout=20)
+    rest, _ = process.communicate(timeout=120)
     assert (process.returncode, rest) == ((-9, "") if number is signal.SIGKILL else (0, "stopped\n"))
     process, url = started(var_dir)
     client = logged_in(url, var_dir)
@@ -59,7 +59,7 @@ def test_what_was_answered_is_there_after_any_end(tmp_path: Path, number: signal
     assert client.patch("datasets/{}", {"comment": "corrected"}, "20.500.1/scan_1").status_code == 200
     assert client.delete("datasets/{}", "20.500.1/scan_1").status_code == 200
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
 
 
 def _options(place: Path, **more: Any) -> ServeOptions:
@@ -96,4 +96,4 @@ def test_which_addresses_are_this_machines_own(host: str, own: bool) -> None:
 
 
 def test_health(catalogue: Running) -> None:
-    assert requests.get(f"{catalogue.url}/api/v3/health", timeout=30).json()["status"] == "ok"
+    assert requests.get(f"{catalogue.url}/api/v3/health", timeout=120).json()["status"] == "ok"

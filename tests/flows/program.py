@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import yaml
 PROGRAM = shutil.which("scicat-watch", path=str(Path(sys.executable).parent)) or "scicat-watch"
 
 
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
     """Wait until `condition` holds; its value."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -33,10 +34,16 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 40.0) -
 
 
 def free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens at, and that the kernel gives to nobody who does not name it.
+
+    So it is still free, or free again, when a test comes back to it.
+    """
+    low, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    while True:
+        port = secrets.randbelow(max(low, 20_000) - 10_000) + 10_000
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Catalogue:
@@ -45,12 +52,12 @@ class Catalogue:
     def __init__(self, url: str, credentials: Path) -> None:
         self.api = f"{url}/api/v3"
         self.url = url
-        answer = requests.post(f"{self.api}/auth/login", json=json.loads(credentials.read_text()), timeout=10)
+        answer = requests.post(f"{self.api}/auth/login", json=json.loads(credentials.read_text()), timeout=60)
         self.headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def get(self, path: str, **params: Any) -> Any:
         query = {key: json.dumps(value) for key, value in params.items()}
-        answer = requests.get(f"{self.api}/{path}", params=query, headers=self.headers, timeout=10)
+        answer = requests.get(f"{self.api}/{path}", params=query, headers=self.headers, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -102,7 +109,7 @@ class Site:
         finally:
             daemon.kill()
 
-    def run(self, *arguments: str | Path, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         command = [PROGRAM, *map(str, arguments), "-c", str(self.config)]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
@@ -125,7 +132,7 @@ class Site:
             yield Catalogue(address, self.credentials())
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
     def credentials(self) -> Path:
         """A credential file for the embedded catalogue's account."""
@@ -152,6 +159,15 @@ class Daemon:
     def catalogue(self) -> Catalogue:
         return Catalogue(self.url, self.site.credentials())
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it the daemon stands still, so that all that is written meanwhile is one change to it."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it as a power cut would."""
         if self.process.poll() is None:
@@ -161,7 +177,7 @@ class Daemon:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def memory(self) -> int:
         """Resident bytes of the process."""

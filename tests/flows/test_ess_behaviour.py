@@ -667,7 +667,7 @@ def test_a_log_that_cannot_be_had_is_reported(site: EssSite) -> None:
 def test_messages_go_to_graylog(site: EssSite) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as graylog:
         graylog.bind(("127.0.0.1", 0))
-        graylog.settimeout(20)
+        graylog.settimeout(120)
         address = {"graylog": True, "graylog_host": "127.0.0.1", "graylog_port": graylog.getsockname()[1]}
         site.configure({"logging": address | {"graylog_facility": "beamline"}})
         assert site.run(site.nexus()).returncode == 0

@@ -104,9 +104,8 @@ def test_a_file_that_its_writer_holds_open_is_not_ingested_until_it_is_closed(
         assert writer.stdout.readline() == "open\n"
 
         def held() -> bool:
-            return [one["reason"] for one in site.status()["beamtimes"][0]["waiting_scans"]] == [
-                f"{file.name} is marked as being written"
-            ]
+            waiting = [one["reason"] for shown in site.status()["beamtimes"] for one in shown["waiting_scans"]]
+            return waiting == [f"{file.name} is marked as being written"]
 
         eventually(held, "the file waits for its writer")
         time.sleep(1.0)  # Longer than the ingestion delay.

@@ -152,7 +152,7 @@ def test_a_dataset_without_its_file_list_gets_it(site: Site, beamtime: Path) -> 
         import requests
 
         block = catalogue.blocks(f"{ID}/run_1")[0]["_id"]
-        answer = requests.delete(f"{catalogue.api}/origdatablocks/{block}", headers=catalogue.headers, timeout=10)
+        answer = requests.delete(f"{catalogue.api}/origdatablocks/{block}", headers=catalogue.headers, timeout=60)
         assert answer.status_code == 200
         assert catalogue.blocks(f"{ID}/run_1") == []
     assert "1 updated" in site.ingest(beamtime).stdout
@@ -202,7 +202,7 @@ def test_without_rights_to_the_directory_the_scans_are_ingested_and_noted_in_the
         ]
         environment = os.environ | {"HOME": str(var)}
         try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
         except FileNotFoundError:
             pytest.skip("no setpriv here to become somebody else with")
         if "Permission denied" in ended.stderr and "scicat" not in ended.stdout:
@@ -221,4 +221,4 @@ def test_ctrl_c_is_the_orderly_end_of_watching_the_status(site: Site) -> None:
     assert watching.stdout is not None
     assert "daemon" in watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
-    assert (watching.wait(timeout=10), watching.communicate()[1]) == (0, "")
+    assert (watching.wait(timeout=60), watching.communicate()[1]) == (0, "")

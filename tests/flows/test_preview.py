@@ -256,7 +256,7 @@ def test_a_package_with_an_operator_a_source_and_a_reader_is_installed_and_used(
     shutil.copytree(EXAMPLE, package)
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     install += ["--disable-pip-version-check", "--target", str(place), str(package)]
-    subprocess.run(install, check=True, capture_output=True, timeout=120)
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
     (beamtime / "raw" / "ramp_1.steps").write_text("title: Ramp\nquantity: temperature\nunit: K\n1.52\n2.57\n")
     os.utime(beamtime / "raw" / "ramp_1.steps", (4081572000.0, 4081572000.0))
     site = Site(
@@ -268,7 +268,7 @@ def test_a_package_with_an_operator_a_source_and_a_reader_is_installed_and_used(
     environment = os.environ | {"PYTHONPATH": f"{place}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     arguments = ["preview", str(beamtime / "raw" / "ramp_1.steps"), "--json", "-c", str(site.config)]
     ended = subprocess.run(
-        [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=90, check=False
+        [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert ended.returncode == 0, ended.stderr
     preview = json.loads(ended.stdout)
@@ -281,12 +281,12 @@ def test_a_package_with_an_operator_a_source_and_a_reader_is_installed_and_used(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         check=False,
     )
     assert checked.returncode == 0, checked.stderr
     without_package = subprocess.run(
-        [PROGRAM, "config", "check", str(package)], capture_output=True, text=True, timeout=90, check=False
+        [PROGRAM, "config", "check", str(package)], capture_output=True, text=True, timeout=300, check=False
     )
     assert without_package.returncode == 2
     assert "the operator 'round_to' is not known" in without_package.stderr

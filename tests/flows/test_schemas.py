@@ -195,7 +195,7 @@ def add_proposal(catalogue: Catalogue) -> None:
         "proposalId": "20990007", "title": "Garnets", "email": "pat@lab.example", "ownerGroup": "staff",
         "accessGroups": [],
     }  # fmt: skip
-    answer = requests.post(f"{catalogue.api}/proposals", json=proposal, headers=catalogue.headers, timeout=10)
+    answer = requests.post(f"{catalogue.api}/proposals", json=proposal, headers=catalogue.headers, timeout=60)
     assert answer.status_code == 201, answer.text
 
 
@@ -236,8 +236,8 @@ def test_a_page_for_people_is_no_proposal(tmp_path: Path, beamtime: Path, server
 def test_while_the_catalogue_is_away_what_it_knows_is_not_missing(
     tmp_path: Path, beamtime: Path, server: Site, asking: Path
 ) -> None:
-    with server.catalogue() as catalogue:
-        port = int(catalogue.url.rpartition(":")[2])
+    port = free_port()
+    with server.catalogue(port) as catalogue:
         add_proposal(catalogue)
     site = client(tmp_path / "site", f"http://127.0.0.1:{port}", server, asking)
     with site.daemon(beamtime) as daemon:

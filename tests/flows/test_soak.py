@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.program import PROGRAM, Catalogue, Site, eventually
+from tests.flows.program import PROGRAM, Catalogue, Site, eventually, free_port
 from tests.makers import ID, LIST, append, beamtime_directory, nexus
 
 SECONDS = 3600 * float(os.environ.get("SCICAT_WATCH_SOAK_HOURS", "0")) or 20.0
@@ -27,6 +27,7 @@ SECONDS = 3600 * float(os.environ.get("SCICAT_WATCH_SOAK_HOURS", "0")) or 20.0
 def test_through_kills_and_outages_every_scan_becomes_one_dataset(tmp_path: Path) -> None:
     dice = random.Random(int(os.environ.get("SCICAT_WATCH_SOAK_SEED", "1")))
     beamtime = beamtime_directory(tmp_path / "bt")
+    (beamtime / "raw" / LIST).touch()  # From the start: it decides what the scans beside it are called.
     (tmp_path / "catalogue").mkdir()
     server = _Switched(Site(tmp_path / "catalogue"))
     with server.running():
@@ -90,7 +91,7 @@ class _Switched:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.port = 0
+        self.port = free_port()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Catalogue]:
@@ -99,7 +100,6 @@ class _Switched:
         try:
             assert process.stdout is not None
             address = process.stdout.readline().split()[-1]
-            self.port = int(address.rpartition(":")[2])
             yield Catalogue(address, self.site.credentials())
         finally:
             process.kill()

@@ -248,7 +248,9 @@ def test_one_fault_at_any_place_does_no_harm(site: Site, spoiled: Spoiled, pid: 
     assert state(site, pid) == complete(bundle(pid))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(faults=st.lists(st.sampled_from(Fault), max_size=25), update=st.booleans())
 def test_whatever_goes_wrong_it_ends_in_one_dataset_one_file_list_and_one_thumbnail(
     site: Site, spoiled: Spoiled, faults: list[Fault], update: bool
@@ -275,7 +277,9 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(tree=st.dictionaries(st.text(max_size=6), json_values, max_size=5))
 def test_any_metadata_is_recognised_when_it_comes_back(site: Site, tree: dict[str, Any]) -> None:
     pid = f"9/scan_{next(numbers):05d}"

@@ -35,7 +35,7 @@ def test_the_facility_of_the_system_log_has_no_effect(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as system_log:
         system_log.bind(str(tmp_path / "log"))
-        system_log.settimeout(10)
+        system_log.settimeout(120)
         monkeypatch.setattr(logs, "_SYSTEM_LOG", tmp_path / "log")
         logs.set_up(EssLogging(system_log=True, system_log_facility=facility), NOW)
         logging.getLogger("scicat_watch").warning("hello")

@@ -61,7 +61,7 @@ def test_a_new_file_is_reported_or_left_to_a_rescan(opened: Callable[[Sink], Eve
     tree = Tree(tmp_path, "scans.lst", WatchRules())
     tree.rescan(0.0, None, source.watch)
     (tmp_path / "a.nxs").touch()
-    hinted = None if source.incomplete else {events.get(timeout=20).directory or tmp_path}
+    hinted = None if source.incomplete else {events.get(timeout=60).directory or tmp_path}
     tree.rescan(10.0, hinted, source.watch)
     assert [file.name for file in tree.nodes[tmp_path].data] == ["a.nxs"]
     source.close()

@@ -39,8 +39,8 @@ def worker(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
         for name in ("SCICAT_TOKEN", "https_proxy", "HDF5_PLUGIN_PATH"):
             patch.setenv(name, "secret")
         with ProcessPool(1, initializer=prepare, initargs=(MEMORY,), context=context) as pool:
-            pool.schedule(os.getpid, timeout=60).result()  # Its threads and processes are there before the first test.
-            yield lambda function, *arguments: pool.schedule(function, args=arguments, timeout=60).result()
+            pool.schedule(os.getpid, timeout=200).result()  # Its threads and processes are there before the first test.
+            yield lambda function, *arguments: pool.schedule(function, args=arguments, timeout=200).result()
 
 
 def _environment() -> dict[str, str]:
@@ -206,5 +206,5 @@ def test_a_hanging_worker_does_not_outlive_a_parent_that_was_killed(tmp_path: Pa
         worker = psutil.Process(int(parent.stdout.readline()))
         assert worker.is_running()
         parent.kill()
-    gone, _ = psutil.wait_procs([worker], timeout=30)
+    gone, _ = psutil.wait_procs([worker], timeout=120)
     assert gone
