@@ -7,15 +7,26 @@ documented as public, so watchdog is pinned below 8, and `tests/discovery/events
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import itertools
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchDescriptor
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    Watch,
+    WatchCallback,
+    WatchDescriptor,
+    inotify_add_watch,
+)
 from watchdog.observers.inotify_c import InotifyConstants as In
 
 from scicat_watch.discovery.events.source import Event, Sink
@@ -30,16 +41,74 @@ _LIST = Mask(In.IN_MODIFY | In.IN_CLOSE_WRITE | In.IN_ATTRIB | In.IN_DELETE_SELF
 _GONE = In.IN_DELETE | In.IN_MOVED_FROM | In.IN_DELETE_SELF | In.IN_MOVE_SELF
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _LIMITS = (errno.ENOSPC, errno.EMFILE, errno.ENFILE)
-_DENIED = WatchDescriptor(-1)
-"""How `InotifyFD` answers EACCES, for which it raises no error."""
+_TRIES = 5  # To watch a path whose watch ends in that moment.
 _END_WITHIN = 5.0
-"""Seconds that `close` waits: for a watch that a hung file system holds up, and for a sink that does not return."""
+"""Seconds that `close` waits for a sink that does not return."""
 
 
 class _Watch(NamedTuple):
     path: Path
     is_list: bool
     callback: CallbackId
+
+
+class _Instance(InotifyFD):
+    """An inotify instance that holds no lock while it asks a file system for a watch.
+
+    The kernel's call does not return from a mount whose server is gone. `InotifyFD` makes it under the lock that its
+    thread needs for each event, so one such mount would end the events of all others.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asking = 0
+        """How many threads ask the kernel for a watch."""
+        self._ended: set[WatchDescriptor] = set()
+        """Watches that ended while somebody asked for one: it may have got just that one."""
+        self._to_be_closed = False
+
+    def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        """See `InotifyFD`. Events from before this returns may be dropped; OSError, for EACCES as well."""
+        for _ in range(_TRIES):
+            with self._lock:
+                if self._closed:
+                    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+                self._asking += 1
+            descriptor = inotify_add_watch(self._inotify_fd, path, mask)
+            number = ctypes.get_errno()
+            with self._lock:
+                ended = descriptor in self._ended
+                self._asked()
+                if descriptor == -1:
+                    raise OSError(number, os.strerror(number))
+                if not ended:
+                    watch = self._watch_for_wd.setdefault(descriptor, Watch(descriptor, mask, path))
+                    watch.callbacks[id_] = callback
+                    return descriptor
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def holds(self, descriptor: WatchDescriptor) -> bool:
+        """Whether the watch is still there."""
+        return descriptor in self._watch_for_wd
+
+    def _asked(self) -> None:
+        self._asking -= 1
+        if not self._asking:
+            self._ended.clear()
+            if self._to_be_closed:
+                super()._close_resources()
+
+    def _remove_watch(self, wd: WatchDescriptor) -> Sequence[WatchCallback]:
+        if self._asking:
+            self._ended.add(wd)
+        return super()._remove_watch(wd)
+
+    def _close_resources(self) -> None:
+        # Not while somebody is on the way into the kernel: the number could be that of another file by then.
+        if self._asking:
+            self._to_be_closed = True
+        else:
+            super()._close_resources()
 
 
 class InotifySource:
@@ -54,7 +123,7 @@ class InotifySource:
         """Paths that are there and could not be watched when it was last tried, each with the error's number."""
         self._limited = self._closed = False
         self._ids = itertools.count()
-        self._inotify = InotifyFD()
+        self._inotify = _Instance()
         os.set_inheritable(self._inotify._inotify_fd, False)
         self._inotify.name = "file events"
         self._inotify.start()
@@ -70,32 +139,32 @@ class InotifySource:
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         """Report changes in the directory `path`, or of the list `path`; see `EventSource`."""
-        mask = _LIST if is_list else _DIRECTORY
-        with self._lock:
-            if self._closed:
-                return
-            number = CallbackId(next(self._ids))  # One of its own, because the instance warns of one that it knows.
-            try:
-                descriptor = self._inotify.add_callback(os.fsencode(path), mask, self, number)
-                if descriptor == _DENIED:
-                    self._inotify.remove_callbacks([(descriptor, number)])
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            except OSError as error:
+        if self._closed:
+            return
+        number = CallbackId(next(self._ids))  # One of its own, because the instance warns of one that it knows.
+        try:  # Without a lock: the file system may not answer.
+            mask = _LIST if is_list else _DIRECTORY
+            descriptor = self._inotify.add_callback(os.fsencode(path), mask, self, number)
+        except OSError as error:
+            with self._lock:
                 self._failed(path, error)
-                return
+            return
+        with self._lock:
             self._unwatched.pop(path, None)
             before = self._watched.get(descriptor)
             self._watched[descriptor] = _Watch(path, is_list, number)
             if before is not None:
                 self._inotify.remove_callbacks([(descriptor, before.callback)])
+            if not self._inotify.holds(descriptor):
+                del self._watched[descriptor]  # It ended meanwhile.
 
     def close(self) -> None:
-        """Report nothing more, end the thread and close all descriptors."""
-        if not self._lock.acquire(timeout=_END_WITHIN):
-            log.warning("a file system does not answer; its file events end with the process")
-            return
-        self._closed = True
-        self._lock.release()
+        """Report nothing more, end the thread and close all descriptors.
+
+        A watch that a file system which does not answer holds up keeps them open until it is answered.
+        """
+        with self._lock:
+            self._closed = True
         self._inotify.stop()
         self._inotify.join(_END_WITHIN)
 
@@ -136,6 +205,8 @@ class InotifySource:
             log.exception("a file event could not be passed on; the next rescan finds what it was about")
 
     def _failed(self, path: Path, error: OSError) -> None:
+        if self._closed:
+            return
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             self._unwatched.pop(path, None)
         elif error.errno in _LIMITS and not self._limited:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from watchdog.observers.inotify_c import CallbackId, InotifyFD, Mask, WatchCallback, WatchDescriptor
+from watchdog.observers.inotify_c import Mask, WatchDescriptor, inotify_add_watch
 
 from scicat_watch.discovery.events import inotify
 from scicat_watch.discovery.events.inotify import InotifySource
@@ -318,28 +318,78 @@ def _watches(source: InotifySource) -> int:
     return Path(f"/proc/self/fdinfo/{source._inotify._inotify_fd}").read_text().count("inotify wd:")
 
 
-def test_a_file_system_that_hangs_holds_up_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel's call does not return from a mount whose server is gone; here, until the test lets it."""
-    entered, returns = threading.Event(), threading.Event()
-    add = InotifyFD.add_callback
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hung]:
+    """A directory on a mount whose server is gone: the kernel's call for a watch does not return until it is back."""
+    hung = Hung(tmp_path / "hung")
+    monkeypatch.setattr(inotify, "inotify_add_watch", hung.add_watch)
+    yield hung
+    hung.answer.set()
 
-    def hang(self: InotifyFD, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
-        entered.set()
-        returns.wait(PATIENCE)
-        return add(self, path, mask, callback, id_)
 
-    monkeypatch.setattr(InotifyFD, "add_callback", hang)
-    monkeypatch.setattr(inotify, "_END_WITHIN", 0.1)
-    source = InotifySource(lambda event: None)
-    caller = threading.Thread(target=source.watch, args=(tmp_path,))
-    caller.start()
-    assert entered.wait(PATIENCE)
-    started = time.monotonic()
-    source.close()
-    assert time.monotonic() - started < PATIENCE / 2
-    returns.set()
+class Hung:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.directory.mkdir()
+        self.asked, self.answer = threading.Event(), threading.Event()
+        self.late = False
+        """Whether the kernel has made the watch before its answer is held up."""
+
+    def add_watch(self, instance: int, path: bytes, mask: Mask) -> WatchDescriptor:
+        if path != os.fsencode(self.directory) or self.answer.is_set():
+            return inotify_add_watch(instance, path, mask)
+        early = inotify_add_watch(instance, path, mask) if self.late else None
+        self.asked.set()
+        assert self.answer.wait(PATIENCE)
+        return inotify_add_watch(instance, path, mask) if early is None else early
+
+    def watched_by(self, source: InotifySource) -> threading.Thread:
+        """A thread that has asked for the watch, and waits for it."""
+        caller = threading.Thread(target=source.watch, args=(self.directory,))
+        caller.start()
+        assert self.asked.wait(PATIENCE)
+        return caller
+
+
+def test_a_file_system_that_hangs_holds_up_no_events_of_another(reported: Reported, hung: Hung, tmp_path: Path) -> None:
+    (tmp_path / "well").mkdir()
+    caller = hung.watched_by(reported.source)
+    reported.source.watch(tmp_path / "well")
+    (tmp_path / "well/a.nxs").touch()
+    reported.until(lambda event: event.name == "a.nxs")
+    hung.answer.set()
     caller.join()
+    (hung.directory / "b.nxs").touch()
+    reported.until(lambda event: event.name == "b.nxs")
+    assert not reported.source.incomplete
+
+
+def test_a_file_system_that_hangs_holds_up_no_end(hung: Hung) -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    source = InotifySource(lambda event: None)
+    caller = hung.watched_by(source)
     source.close()
+    assert not source._inotify.is_alive()
+    hung.answer.set()
+    caller.join()
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    source.close()
+
+
+def test_a_watch_that_ends_while_it_is_asked_for_is_asked_for_again(reported: Reported, hung: Hung) -> None:
+    """The directory is removed and made anew between the kernel's answer and ours."""
+    hung.late = True
+    caller = hung.watched_by(reported.source)
+    hung.directory.rmdir()
+    until = time.monotonic() + PATIENCE
+    while not reported.source._inotify._ended:  # The kernel reports the end, and the source has taken it in.
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    hung.directory.mkdir()
+    hung.answer.set()
+    caller.join()
+    (hung.directory / "b.nxs").touch()
+    reported.until(lambda event: event == Event(hung.directory, "b.nxs"))
 
 
 _PROGRAM = """
