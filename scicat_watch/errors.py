@@ -4,6 +4,8 @@
     ├── ConfigError        a person fixes the configuration or a schema file
     ├── BeamtimeError      a person fixes the beamtime file
     ├── ReadingError       a scan's data files cannot be read (now)
+    │   ├── ReaderLost     reading hung or ended the worker process: the file is at fault
+    │   └── StorageHangs   its directory does not answer: time fixes it
     ├── SourceError        a variable of a schema could not be made
     │   └── MissingValue   its source has no such value
     ├── AssemblyError      the documents of a scan cannot be made: a required value is missing
@@ -39,6 +41,14 @@ class BeamtimeError(ScicatWatchError):
 
 class ReadingError(ScicatWatchError):
     """The data files of a scan could not be read: damaged, vanished, too slow, or they killed their reader."""
+
+
+class ReaderLost(ReadingError):
+    """Reading a scan hung or ended the worker process: such a scan is read apart, and in the end quarantined."""
+
+
+class StorageHangs(ReadingError):
+    """Reading a scan hung, and so does the directory that it is in: the file system is at fault, and not the scan."""
 
 
 class SourceError(ScicatWatchError):

@@ -273,6 +273,17 @@ class Status(StrEnum):
     """Something went wrong; it will be tried again."""
 
 
+class Fault(StrEnum):
+    """What is at fault where an ingestion failed, as far as it matters for further attempts."""
+
+    READER = "reader"
+    """Reading hung or ended its worker process: the scan is read apart from the others, and in the end quarantined."""
+    STORAGE = "storage"
+    """The scan's directory did not answer; the scan itself may be good."""
+    OTHER = "other"
+    """Anything else: a damaged file, no schema, a refusal of the catalogue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stamps:
     """The three times of a line of the ingested list, in seconds since 1970 (facts: DESY's format).
@@ -298,6 +309,8 @@ class Outcome:
     """What was left out or noticed on the way, e.g. a variable without a value."""
     seconds: float = 0.0
     """How long the try took."""
+    fault: Fault = Fault.OTHER
+    """What is at fault, if it failed."""
 
     @property
     def done(self) -> bool:

@@ -32,10 +32,16 @@ def _renamed(context: click.Context, option: click.Parameter, given: bool) -> No
 @click.command("ingest")
 @click.argument("paths", nargs=-1, type=PATH, metavar="[PATH]...")
 @configured
+@click.option("--retry", is_flag=True, help="Only scans that failed before, quarantined ones included.")
 @click.option("--no-thumbnails", is_flag=True, help="Do not make thumbnails.")
 @click.option("--no-pictures", is_flag=True, hidden=True, expose_value=False, callback=_renamed)
 def command(
-    paths: tuple[Path, ...], config: Path | None, var_dir: Path | None, log_level: str | None, no_thumbnails: bool
+    paths: tuple[Path, ...],
+    config: Path | None,
+    var_dir: Path | None,
+    log_level: str | None,
+    retry: bool,
+    no_thumbnails: bool,
 ) -> None:
     """Ingest beamtimes, lists or files once: create missing datasets, update changed ones.
 
@@ -57,7 +63,7 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with contextlib.closing(Site(settings, stopping)) as site, _progress() as progress:
-        summary = OneShot(site, progress).run(found)
+        summary = OneShot(site, progress, retry=retry).run(found)
         _report(summary)
     sys.exit(summary.exit_status)
 

@@ -15,6 +15,7 @@ from scicat_watch.clock import SystemClock
 from scicat_watch.words import printable
 
 _INTERVAL = 2.0  # Seconds between two updates of `--watch`.
+_QUARANTINED = "         not tried again until the file changes, or `scicat-watch ingest --retry PATH`"
 
 
 @click.command("status")
@@ -46,6 +47,12 @@ def _page(state: dict[str, Any]) -> str:
         tries = f"{entry['tries']} attempts" if entry["tries"] != 1 else "1 attempt"
         again = f", next {entry['next_try']}" if entry["next_try"] else ""
         lines += [f"failed   {entry['pid']}  ({tries}{again})", f"         {entry['reason']}"]
+    for entry in state["quarantined"]:
+        lines += [
+            f"quarantined {entry['pid']}  ({entry['tries']} attempts)",
+            f"         {entry['reason']}",
+            _QUARANTINED,
+        ]
     totals = state["totals"]
     lines.append(", ".join(f"{number} {what}" for what, number in totals.items()))
     return "\n".join(map(printable, lines))

@@ -118,6 +118,11 @@ class Pending:
                 entry = self._entries[key]
                 entry.due = min(entry.due, now)
 
+    def hasten(self, request: Request, now: float) -> None:
+        """A request that is pending is to be checked now, whatever it was put off for."""
+        if (entry := self._entries.get(request.key)) is not None:
+            entry.due = min(entry.due, now)
+
     def next_due(self) -> float | None:
         """Monotonic time at which the next request is to be checked."""
         return min((entry.due for entry in self._entries.values()), default=None)

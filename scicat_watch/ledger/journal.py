@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -26,13 +27,13 @@ log = logging.getLogger(__name__)
 BEGUN = "begun"
 """Status of a request whose first ingestion is under way, or was when its process ended."""
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 create table if not exists scans (
     directory text not null, line text not null, beamtime text not null, pid text not null,
     status text not null, tries integer not null, reason text not null, next_try real,
     last_try real not null, seconds real not null, signature text not null, notes text not null,
-    found integer not null,
+    found integer not null, readers_lost integer not null default 0,
     primary key (directory, line)
 ) without rowid;
 create index if not exists scans_by_status on scans (status);
@@ -43,8 +44,11 @@ create table if not exists daemon (
     one integer primary key check (one = 1), pid integer not null, host text not null,
     started real not null, pulse real not null, catalogue text not null
 );
-pragma user_version = 2;
 """
+_UPGRADES = {2: "alter table scans add column readers_lost integer not null default 0;"}
+"""What makes a journal one of the next version, by the version that it has."""
+_NOTE = """insert or replace into scans (directory, line, beamtime, pid, status, tries, reason, next_try, last_try,
+    seconds, signature, notes, found, readers_lost) values (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class Entry:
     seconds: float
     """How long the last try took."""
     notes: tuple[str, ...] = field(kw_only=True)
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether time alone brings no further try."""
+        return self.next_try == math.inf
 
 
 class Journal:
@@ -95,21 +104,29 @@ class Journal:
             *_key(request.key), request.scan.beamtime, _text(request.pid), outcome.status.value,
             attempt.tries if attempt else 0, _text(outcome.reason), attempt.next_try if attempt else None, now,
             outcome.seconds, json.dumps(state or ()), json.dumps(outcome.notes), not request.listed,
+            attempt.readers_lost if attempt else 0,
         )  # fmt: skip
         if outcome.done:
             self._begun.discard(_named(request))
         with self._writing() as connection:
-            connection.execute("insert or replace into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+            connection.execute(_NOTE, row)
 
     def begin(self, request: Request, now: float) -> None:
         """Remember that a request's ingestion begins, unless there is something better to remember of it."""
         row = (
             *_key(request.key), request.scan.beamtime, _text(request.pid), BEGUN, 0, "", None, now, 0.0, "[]", "[]",
-            not request.listed,
+            not request.listed, 0,
         )  # fmt: skip
         self._begun.add(_named(request))
         with self._writing() as connection:
-            connection.execute("insert or ignore into scans values (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+            connection.execute(_NOTE.replace("or replace", "or ignore"), row)
+
+    def reschedule(self, key: RequestKey, next_try: float) -> None:
+        """Let a request that failed be tried again at `next_try` (seconds since 1970), and not when it would be."""
+        with self._writing() as connection:
+            connection.execute(
+                "update scans set next_try=? where directory=? and line=? and status='failed'", (next_try, *_key(key))
+            )
 
     def begun(self, directory: Path, name: str) -> bool:
         """Whether the ingestion of a scan of this name under `directory` is under way, or has failed so far."""
@@ -117,8 +134,9 @@ class Journal:
 
     def attempt(self, key: RequestKey) -> Attempt | None:
         """The failures of a request since it last succeeded."""
-        row = self._one("select tries, next_try, reason from scans where directory=? and line=?", _key(key))
-        return Attempt(row[0], row[1], row[2]) if row and row[1] is not None else None
+        columns = "tries, next_try, reason, readers_lost"
+        row = self._one(f"select {columns} from scans where directory=? and line=?", _key(key))  # noqa: S608
+        return Attempt(*row) if row and row[1] is not None else None
 
     def state(self, key: RequestKey) -> FileState | None:
         """What a scan's master file looked like when it was last read; None if that is not known."""
@@ -175,10 +193,10 @@ class Journal:
             connection.execute("pragma synchronous=normal")
             if (said := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
                 raise sqlite3.DatabaseError(said)
-            if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, _VERSION):
+            if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, *_UPGRADES, _VERSION):
                 raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
             if version != _VERSION:  # One that is there is read even while the disk is full, or somebody writes.
-                connection.executescript(_SCHEMA)
+                connection.executescript(_script(version))
         except sqlite3.Error:
             connection.close()
             raise
@@ -203,6 +221,12 @@ class Journal:
         except sqlite3.Error as error:
             log.warning("%s: cannot be read: %s", self.path, error)
             return []
+
+
+def _script(version: int) -> str:
+    """What makes a journal of `version` (0: a new file) one of ours, all of it or nothing."""
+    steps = [_UPGRADES[one] for one in range(version, _VERSION)] if version else [_SCHEMA]
+    return f"begin immediate; {' '.join(steps)} pragma user_version = {_VERSION}; commit;"
 
 
 def _key(key: RequestKey) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from scicat_watch.ledger import naming
 from scicat_watch.ledger.ingested import IngestedList, ListLock
 from scicat_watch.ledger.journal import Journal
-from scicat_watch.ledger.plan import Action, Attempt, Decision, Past, next_try, plan
+from scicat_watch.ledger.plan import Action, Decision, Past, failed, plan
 from scicat_watch.ledger.rules import IngestedRules, RetryRules
 from scicat_watch.model import (
     Beamtime,
@@ -97,7 +97,7 @@ class BeamtimeLedger:
         return not self.ingested(request.key.directory).done_name(request.scan.name)
 
     def changed(self, request: Request, state: FileState) -> bool:
-        """Whether a found file looks different from when it was ingested, if that is still known."""
+        """Whether a scan's master file looks different from when it was last tried, if that is still known."""
         known = self._journal.state(request.key)
         return known is not None and not known.agrees(state)
 
@@ -112,21 +112,32 @@ class BeamtimeLedger:
         except OSError as error:
             log.error("%s: what was ingested cannot be read: %s", request.pid, error)
             return Decision(Action.WAIT, now + self._retrying.first)
-        changed = done and state is not None and self.changed(request, state)
+        changed = state is not None and self.changed(request, state)
         return plan(request, Past(done, changed, self._journal.attempt(request.key)), now)
+
+    def failed(self, request: Request) -> bool:
+        """Whether the last attempt failed."""
+        return self._journal.attempt(request.key) is not None
+
+    def retry(self, request: Request, now: float) -> bool:
+        """Let a request that failed be due at `now`, also if it is quarantined; whether it had failed."""
+        attempt = self._journal.attempt(request.key)
+        if attempt is not None:
+            self._journal.reschedule(request.key, now)
+        return attempt is not None
 
     def note(self, outcome: Outcome, state: FileState | None, now: float) -> float | None:
         """Write down how an ingestion ended; when to try again (seconds since 1970), None if it is done.
 
+        Infinite if the request is quarantined: only another file, or somebody who asks for it, brings it again.
         A ledger that cannot be written is reported in the log and does not stop the work: what is in
         the catalogue is found there again.
         """
         request, attempt = outcome.request, None
         if not outcome.done:
-            before = self._journal.attempt(request.key)
-            tries = (before.tries if before else 0) + 1
-            at = next_try(tries, now, self._retrying.first, self._retrying.longest)
-            attempt = Attempt(tries, at, outcome.reason)
+            changed = state is not None and self.changed(request, state)
+            before = None if changed else self._journal.attempt(request.key)
+            attempt = failed(before, outcome.fault, outcome.reason, now, self._retrying)
         if outcome.done or outcome.stamps != Stamps():
             self._write(request, outcome.stamps)
         self._journal.note(outcome, attempt, now, state)

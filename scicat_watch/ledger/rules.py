@@ -31,7 +31,9 @@ class IngestedRules:
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """When a failed scan is tried again: the intervals double from `first` to `longest` seconds."""
+    """When a failed scan is tried again: the intervals grow from `first` to `longest` seconds."""
 
     first: float = 30.0
     longest: float = 3600.0
+    quarantine_after: int = 5
+    """Attempts in which reading hung or ended its worker process, after which the scan is not tried again by itself."""

@@ -54,6 +54,8 @@ class ReadJob:
     limits: ReadLimits
     roots: tuple[Path, ...]
     """Directories that links in data files may lead into: those of the beamtime."""
+    suspect: bool = False
+    """Whether reading the scan hung or ended its worker process before, so that it is read apart from the others."""
 
 
 @dataclass(frozen=True, slots=True)

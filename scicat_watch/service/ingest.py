@@ -16,8 +16,8 @@ from scicat_watch.catalogue.publisher import Published, Publisher, UpdatePolicy
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
-from scicat_watch.errors import ScicatWatchError, Unavailable
-from scicat_watch.model import Beamtime, Outcome, Scan, Stamps, Status
+from scicat_watch.errors import ReaderLost, ScicatWatchError, StorageHangs, Unavailable
+from scicat_watch.model import Beamtime, Fault, Outcome, Request, Stamps, Status
 from scicat_watch.pipeline.assembly.assemble import Additions, assemble
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.assembly.sources.source import Context
@@ -56,8 +56,8 @@ class IngestSite(Protocol):
     stopping: threading.Event
     catalogue_url: str
 
-    def read_job(self, scan: Scan, beamtime: Beamtime) -> ReadJob:
-        """What a reading process is to do for a scan."""
+    def read_job(self, request: Request, beamtime: Beamtime) -> ReadJob:
+        """What a reading process is to do for a request's scan."""
 
 
 class Ingestor:
@@ -70,7 +70,7 @@ class Ingestor:
 
     def start(self, ready: Ready, beamtime: Beamtime) -> UnderWay:
         """Begin to read a scan."""
-        job = self._site.read_job(ready.request.scan, beamtime)
+        job = self._site.read_job(ready.request, beamtime)
         try:
             running = self._site.executor.start(job)
         except CancelledError:
@@ -93,7 +93,7 @@ class Ingestor:
                 raise
             return self._failed(under_way, f"the catalogue answers others, but not this scan: {error}")
         except ScicatWatchError as error:
-            return self._failed(under_way, str(error))
+            return self._failed(under_way, str(error), _fault(error))
         except (Stopped, MemoryError):
             raise
         except Exception as error:
@@ -133,6 +133,16 @@ class Ingestor:
         seconds = self._site.clock.monotonic() - under_way.started
         return Outcome(under_way.ready.request, status, reason, stamps, bundle.notes, seconds)
 
-    def _failed(self, under_way: UnderWay, reason: str) -> Outcome:
+    def _failed(self, under_way: UnderWay, reason: str, fault: Fault = Fault.OTHER) -> Outcome:
         seconds = self._site.clock.monotonic() - under_way.started
-        return Outcome(under_way.ready.request, Status.FAILED, reason, seconds=seconds)
+        return Outcome(under_way.ready.request, Status.FAILED, reason, seconds=seconds, fault=fault)
+
+
+def _fault(error: ScicatWatchError) -> Fault:
+    match error:
+        case ReaderLost():
+            return Fault.READER
+        case StorageHangs():
+            return Fault.STORAGE
+        case _:
+            return Fault.OTHER

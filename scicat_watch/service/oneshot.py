@@ -17,7 +17,7 @@ from pathlib import Path
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
-from scicat_watch.model import BeamtimeState, Outcome, Status
+from scicat_watch.model import BeamtimeState, Outcome, Request, Status
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Target
 from scicat_watch.service.work import BeamtimeWork
@@ -49,8 +49,14 @@ class Summary:
 class OneShot:
     """One run over some targets. It is the reporter of its own work, and passes on what it hears."""
 
-    def __init__(self, site: Site, progress: Callable[[Outcome, int], None] = lambda outcome, total: None) -> None:
-        """`progress` is called with each outcome and how many scans there are so far, one call at a time."""
+    def __init__(
+        self, site: Site, progress: Callable[[Outcome, int], None] = lambda outcome, total: None, *, retry: bool = False
+    ) -> None:
+        """`progress` is called with each outcome and how many scans there are so far, one call at a time.
+
+        `retry`: only scans that failed before.
+        """
+        self._retry = retry
         self._site, self._stopping, self._progress = site, site.stopping, progress
         self._summary = Summary()
         self._lock = threading.Lock()
@@ -99,9 +105,13 @@ class OneShot:
         beamtime = target.beamtime
         # Several targets of one beamtime share its locks: none of them is another scicat-watch.
         ledger = self._ledgers.setdefault((beamtime.directory, beamtime.id), self._site.ledger(beamtime))
+
+        def failed(request: Request) -> bool:
+            return target.means(request) and ledger.failed(ledger.as_begun(request))
+
         return BeamtimeWork(
-            self._site, beamtime, self._dispatcher, self, rules=target.rules, ledger=ledger, once=target.means,
-            within=target.within,
+            self._site, beamtime, self._dispatcher, self, rules=target.rules, ledger=ledger,
+            once=failed if self._retry else target.means, within=target.within,
         )  # fmt: skip
 
     def _exhaust(self, work: BeamtimeWork, target: Target) -> None:

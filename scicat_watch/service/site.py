@@ -21,7 +21,7 @@ from scicat_watch.discovery.events.source import EventSource, Sink
 from scicat_watch.errors import CatalogueError, ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
-from scicat_watch.model import Beamtime, Scan
+from scicat_watch.model import Beamtime, Request, Scan
 from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.handover import ReadJob
@@ -74,9 +74,10 @@ class Site:
         rules, retrying = self.settings.ingested_rules(self.host), self.settings.retrying.rules()
         return BeamtimeLedger(beamtime, rules, retrying, self.journal)
 
-    def read_job(self, scan: Scan, beamtime: Beamtime) -> ReadJob:
-        """What a reading process is to do for a scan."""
-        return read_job(scan, beamtime, self.library, self.settings)
+    def read_job(self, request: Request, beamtime: Beamtime) -> ReadJob:
+        """What a reading process is to do for a request's scan."""
+        job, attempt = read_job(request.scan, beamtime, self.library, self.settings), self.journal.attempt(request.key)
+        return replace(job, suspect=attempt is not None and attempt.readers_lost > 0)
 
     def events(self, sink: Sink) -> EventSource:
         """File-system events, passed to `sink` from a thread of their own."""

@@ -15,7 +15,7 @@ _ALIVE = 30.0  # Seconds since its last heartbeat after which a daemon is taken 
 
 
 def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
-    """The state as plain values: `daemon`, `beamtimes`, `failed`, and the totals of both."""
+    """The state as plain values: `daemon`, `beamtimes`, `failed`, `quarantined`, and the totals."""
     journal = open_journal(settings)
     try:
         pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
@@ -25,12 +25,14 @@ def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
     return {
         "daemon": None if pulse is None else _daemon(pulse, now),
         "beamtimes": [asdict(state) for state in shown],
-        "failed": [_failed(entry) for entry in failed],
+        "failed": [_failed(entry) for entry in failed if not entry.quarantined],
+        "quarantined": [_failed(entry) for entry in failed if entry.quarantined],
         "totals": {
             "done": sum(state.done for state in shown),
             "waiting": sum(state.waiting for state in shown),
             "skipped": sum(state.skipped for state in shown),
-            "failed": len(failed),
+            "failed": sum(not entry.quarantined for entry in failed),
+            "quarantined": sum(entry.quarantined for entry in failed),
             "problems": sum(len(state.problems) for state in shown),
         },
     }
@@ -55,7 +57,7 @@ def _failed(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "tries": entry.tries,
         "last_try": _iso(entry.last_try),
-        "next_try": _iso(entry.next_try) if entry.next_try else None,
+        "next_try": _iso(entry.next_try) if entry.next_try and not entry.quarantined else None,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import queue
 from collections.abc import Callable
 from dataclasses import replace
@@ -113,6 +114,16 @@ class BeamtimeWork:
         """Report the state of the beamtime."""
         self._reporter.beamtime(self.state(problem))
 
+    def retry(self, meant: Callable[[Request], bool]) -> int:
+        """Let the requests that failed, or are quarantined, come with the next step; how many of those `meant`."""
+        self.take_results()
+        failed = [one.request for one in self.watch.waiting() if one.put_off and meant(one.request)]
+        now = self._site.clock.now().timestamp()
+        hastened = [asked for asked in failed if self.ledger.retry(self.ledger.as_begun(asked), now)]
+        for asked in hastened:
+            self.watch.hasten(asked, self._site.clock.monotonic())
+        return len(hastened)
+
     def take_results(self) -> None:
         """Say to the watch which requests are done with, and which are to come again."""
         while True:
@@ -156,7 +167,7 @@ class BeamtimeWork:
                 self.ledger.begin(request, now)
                 named = replace(ready, request=request)
                 self._dispatcher.put(named, self.beamtime, functools.partial(self._finished, ready))
-            case Action.WAIT:
+            case Action.WAIT | Action.HOLD:
                 self._put_off(asked, decision.until - now)
             case Action.NOTHING:
                 self.watch.forget(asked)
@@ -197,4 +208,7 @@ class BeamtimeWork:
         self._wake()
 
     def _put_off(self, request: Request, seconds: float) -> None:
+        """Let a request come again later. One that is quarantined is checked now and then: its file may be another."""
+        if math.isinf(seconds):
+            seconds = self._site.settings.watching.rescan_interval
         self.watch.again(request, self._site.clock.monotonic() + seconds)

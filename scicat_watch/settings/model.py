@@ -252,16 +252,19 @@ class ReadingSection(Section):
 
 
 class RetryingSection(Section):
-    """The `retrying:` section: when a failed scan is tried again."""
+    """The `retrying:` section: when a failed scan is tried again. A scan whose file changed is tried again at once."""
 
     first: float = Field(default=_RETRY.first, gt=0)
     """Seconds between the first failure and the second attempt; doubles with each further failure."""
     longest: float = Field(default=_RETRY.longest, gt=0)
     """Maximum wait between two attempts, in seconds."""
+    quarantine_after: int = Field(default=_RETRY.quarantine_after, ge=1)
+    """Attempts in which reading a scan hung or ended its worker process, after which the scan is quarantined: it is
+    tried again only when its file changes, or by `ingest`. Other failures are tried again for ever."""
 
     def rules(self) -> RetryRules:
         """The parameters of `ledger.plan`."""
-        return RetryRules(self.first, self.longest)
+        return RetryRules(self.first, self.longest, self.quarantine_after)
 
 
 class LoggingSection(Section):

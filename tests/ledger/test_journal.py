@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import subprocess
@@ -241,6 +242,21 @@ def test_a_journal_of_before_is_read_without_what_it_did_not_know(tmp_path: Path
         connection.execute("insert into beamtimes values ('/of-0.1', '1', ?)", (state,))
     connection.close()
     assert journal.shown() == [BeamtimeState("/of-0.1", "1", "t", generated=True, done=3, problems=("p",))]
+
+
+def test_a_journal_of_version_2_goes_on_with_all_that_it_holds(tmp_path: Path, journals: Journals) -> None:
+    journal = journals(tmp_path / "journal.sqlite")
+    _fail(journal, _request())
+    journal.close()
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute("alter table scans drop column readers_lost")
+        connection.execute("pragma user_version = 2")
+    connection.close()
+    for known in (journals(tmp_path / "journal.sqlite"), journals(tmp_path / "journal.sqlite")):
+        assert known.attempt(_key()) == Attempt(1, 130.0, "no schema", readers_lost=0)
+    known.note(Outcome(_request(), Status.FAILED, "hung"), Attempt(2, math.inf, "hung", 2), 100.0, None)
+    assert journals(tmp_path / "journal.sqlite").attempt(_key()) == Attempt(2, math.inf, "hung", 2)
+    assert known.failed()[0].quarantined
 
 
 def test_a_journal_in_memory_remembers_until_its_end() -> None:

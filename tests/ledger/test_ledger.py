@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action
 from scicat_watch.ledger.rules import IngestedRules, RetryRules
-from scicat_watch.model import Beamtime, FileState, ListEntry, Origin, Outcome, Request, Stamps, Status
+from scicat_watch.model import Beamtime, Fault, FileState, ListEntry, Origin, Outcome, Request, Stamps, Status
 from tests import makers
 from tests.ledger.conftest import Journals
 
@@ -68,6 +69,32 @@ def test_a_failure_waits_longer_each_time_also_over_a_restart(root: Path, ledger
     assert ledgers().note(failed, None, 130.0) == 190.0
     assert ledger.decide(request, None, 189.0).until == 190.0
     assert ledger.decide(request, None, 190.0).action is Action.INGEST
+
+
+def test_a_scan_whose_reader_was_lost_too_often_is_held_until_its_file_changes(root: Path, ledgers: Ledgers) -> None:
+    ledger, request, state = ledgers(), _request(root / "raw"), FileState(1, 2, 3, 4, 5)
+    lost = Outcome(request, Status.FAILED, "hung", fault=Fault.READER)
+    again = [ledger.note(lost, state, 100.0) for _ in range(5)]
+    assert again == [130.0, 220.0, 580.0, 2020.0, math.inf]
+    ledger = ledgers()
+    assert ledger.decide(request, state, 1e9).action is Action.HOLD
+    assert ledger.decide(request, state._replace(size=2), 100.0).action is Action.INGEST
+    assert ledger.note(lost, state._replace(size=2), 1000.0) == 1030.0  # Another file: its first attempt.
+
+
+def test_who_asks_for_a_quarantined_scan_gets_one_more_attempt(root: Path, ledgers: Ledgers) -> None:
+    ledger, request, state = ledgers(), _request(root / "raw"), FileState(1, 2, 3, 4, 5)
+    assert not ledger.retry(request, 100.0)
+    for _ in range(5):
+        ledger.note(Outcome(request, Status.FAILED, "hung", fault=Fault.READER), state, 100.0)
+    assert ledger.failed(request)
+    assert ledger.retry(request, 200.0)
+    assert ledgers().decide(request, state, 200.0).action is Action.INGEST
+    assert ledger.note(Outcome(request, Status.FAILED, "hung", fault=Fault.READER), state, 210.0) == math.inf
+    ledger.retry(request, 300.0)
+    ledger.note(Outcome(request, Status.CREATED, stamps=STAMPS), state, 310.0)
+    assert not ledger.failed(request)
+    assert not ledger.retry(request, 320.0)
 
 
 def test_a_part_that_was_refused_is_written_down_and_tried_again(root: Path, ledgers: Ledgers) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_watch.ledger.plan import Action, Attempt, Past, next_try, plan
-from scicat_watch.model import Origin, Request
+from scicat_watch.ledger.plan import Action, Attempt, Past, failed, plan
+from scicat_watch.ledger.rules import RetryRules
+from scicat_watch.model import Fault, Origin, Request
 from tests import makers
 
 ROOT = Path("/bt")
@@ -29,6 +32,9 @@ def _request(origin: Origin = Origin.LISTED) -> Request:
         (_request(Origin.FOUND), Past(done=True), Action.NOTHING),
         (_request(), Past(attempt=Attempt(3, 1001.0)), Action.WAIT),
         (_request(), Past(attempt=Attempt(3, 1000.0)), Action.INGEST),
+        (_request(), Past(changed=True, attempt=Attempt(3, 1001.0)), Action.INGEST),
+        (_request(), Past(attempt=Attempt(5, math.inf)), Action.HOLD),
+        (_request(), Past(changed=True, attempt=Attempt(5, math.inf)), Action.INGEST),
         (_request(), Past(done=True, attempt=Attempt(3, 1001.0)), Action.NOTHING),
     ],
 )
@@ -40,17 +46,54 @@ def test_a_clock_that_was_set_back_puts_no_scan_off_for_ever() -> None:
     assert plan(_request(), Past(attempt=Attempt(1, 2e9)), 1e9).action is Action.INGEST
 
 
-def test_the_waits_double_up_to_the_longest() -> None:
-    waits = [next_try(tries, 100.0, 30.0, 200.0) - 100.0 for tries in (1, 2, 3, 4, 5, 10_000)]
-    assert waits == [30.0, 60.0, 120.0, 200.0, 200.0, 200.0]
+@pytest.mark.parametrize(
+    ("fault", "waits"),
+    [
+        (Fault.OTHER, [30.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1000.0, 1000.0]),
+        (Fault.STORAGE, [30.0, 60.0, 120.0, 240.0, 300.0, 300.0, 300.0, 300.0]),
+        (Fault.READER, [30.0, 120.0, 480.0, math.inf]),
+    ],
+)
+def test_the_waits_grow_by_what_is_at_fault(fault: Fault, waits: list[float]) -> None:
+    assert _waits([fault] * len(waits)) == waits
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(-1e6, 1e6)), max_size=30), st.floats(1.0, 1e4))
-def test_a_scan_comes_until_it_is_done_and_then_never_again(tries: list[tuple[bool, float]], longest: float) -> None:
-    """Whatever the outcomes, and wherever the clock jumps in between."""
+def test_a_scan_that_fails_for_ever_is_tried_for_ever() -> None:
+    assert _waits([Fault.OTHER] * 10_000)[-1] == 1000.0
+
+
+def test_only_attempts_that_lost_their_reader_count_for_the_quarantine() -> None:
+    faults = [Fault.READER, Fault.OTHER, Fault.STORAGE, Fault.READER, Fault.OTHER, Fault.READER, Fault.READER]
+    assert [math.isinf(wait) for wait in _waits(faults)] == [False] * 6 + [True]
+
+
+def _waits(faults: list[Fault]) -> list[float]:
+    """How long is waited after each failure."""
+    attempts: list[Attempt] = []
+    for fault in faults:
+        attempts.append(failed(attempts[-1] if attempts else None, fault, "why", 100.0, RetryRules(30.0, 1000.0, 4)))
+    return [attempt.next_try - 100.0 for attempt in attempts]
+
+
+_TRIES = st.lists(st.tuples(st.sampled_from([None, *Fault]), st.booleans(), st.floats(-1e6, 1e6)), max_size=30)
+
+
+@given(_TRIES, st.floats(1.0, 1e4), st.integers(1, 6))
+def test_a_scan_comes_until_it_is_done_or_quarantined_and_then_never_again(
+    tries: list[tuple[Fault | None, bool, float]], longest: float, quarantine_after: int
+) -> None:
+    """Whatever is at fault, whether its file changes, and wherever the clock jumps in between."""
     request, past, now = _request(), Past(), 1.7e9
-    for succeeded, jump in tries:
+    lost = 0
+    for fault, changes, jump in tries:
         now += jump
+        if changes and past.attempt is not None:
+            lost = 0
+            assert plan(request, replace(past, changed=True), now).action is Action.INGEST
+            past = Past()
+        assert (plan(request, past, now).action is Action.HOLD) == (lost >= quarantine_after)
+        if lost >= quarantine_after:
+            continue
         decision = plan(request, past, now)
         if past.done:
             assert decision.action is Action.NOTHING
@@ -62,5 +105,9 @@ def test_a_scan_comes_until_it_is_done_and_then_never_again(tries: list[tuple[bo
             decision = plan(request, past, now)
         assert decision.action is Action.INGEST
         assert waited <= 7 * 86400.0
-        count = past.attempt.tries + 1 if past.attempt else 1
-        past = Past(done=True) if succeeded else Past(attempt=Attempt(count, next_try(count, now, 1.0, longest)))
+        if fault is None:
+            past = Past(done=True)
+            continue
+        lost += fault is Fault.READER
+        rules = RetryRules(1.0, longest, quarantine_after)
+        past = Past(attempt=failed(past.attempt, fault, "why", now, rules))

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from scicat_watch.discovery.events.source import Event, Sink
 from scicat_watch.discovery.pending import Ready
-from scicat_watch.errors import Unavailable
-from scicat_watch.model import Beamtime, BeamtimeState, Outcome, Stamps, Status
+from scicat_watch.errors import ReaderLost, Unavailable
+from scicat_watch.model import Beamtime, BeamtimeState, Fault, Outcome, Stamps, Status
 from scicat_watch.pipeline.handover import Reading, ReadJob
 from scicat_watch.service.dispatch import Dispatcher, Finished
 from scicat_watch.service.executors import worker
@@ -88,6 +88,8 @@ class FakeIngest:
         pid = ready.request.pid
         self.tried.append((self._clock.monotonic(), pid))
         fault = self.faults.get(pid)
+        if isinstance(fault, ReaderLost):
+            return Outcome(ready.request, Status.FAILED, str(fault), fault=Fault.READER)
         if isinstance(fault, Exception):
             raise fault
         if fault is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scicat_watch.errors import Unavailable
+from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.model import Outcome, Status
 from scicat_watch.service.oneshot import OneShot, Summary
 from scicat_watch.service.targets import targets
@@ -53,6 +53,25 @@ def test_a_second_run_tries_all_of_it_again(site: FakeSite, disk: Disk, sites: C
     second = sites(watching=QUIET)
     second.ingest.titles |= site.ingest.titles
     assert _run(second, disk.root).counts[Status.UNCHANGED] == 1
+
+
+def test_a_retry_takes_only_what_failed_quarantined_or_not(
+    site: FakeSite, disk: Disk, sites: Callable[..., FakeSite]
+) -> None:
+    for name in ("good", "bad", "poison"):
+        disk.nexus(f"{name}.nxs")
+    disk.nexus("raw/listed.nxs")
+    disk.append(f"raw/{LIST}", "listed")
+    site = sites(watching=QUIET, retrying={"quarantine_after": 1})
+    site.ingest.faults |= {f"{ID}/bad": "no schema", f"{ID}/listed": "refused", f"{ID}/poison": ReaderLost("hung")}
+    assert _run(site, disk.root).counts[Status.FAILED] == 3
+    second = sites(watching=QUIET)
+    summary = OneShot(second, retry=True).run(targets((disk.root,), second.settings))
+    assert sorted(second.ingest.pids) == [f"{ID}/bad", f"{ID}/listed", f"{ID}/poison"]
+    assert (summary.counts[Status.CREATED], summary.exit_status) == (3, 0)
+    third = sites(watching=QUIET)
+    assert OneShot(third, retry=True).run(targets((disk.root / "bad.nxs",), third.settings)).exit_status == 0
+    assert third.ingest.tried == []
 
 
 def test_progress_is_said_with_each_outcome(site: FakeSite, disk: Disk) -> None:

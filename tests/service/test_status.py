@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,11 +53,16 @@ def test_beamtimes_and_failures_are_listed_and_added_up(tmp_path: Path, clock: F
     for name, next_try in (("late", now + 60), ("soon", now + 30)):
         outcome = Outcome(makers.request(makers.scan(tmp_path, name)), Status.FAILED, "no schema", Stamps())
         journal.note(outcome, Attempt(2, next_try, "no schema"), now, None)
+    hung = Outcome(makers.request(makers.scan(tmp_path, "poison")), Status.FAILED, "hung", Stamps())
+    journal.note(hung, Attempt(5, math.inf, "hung", 5), now, None)
     journal.close()
     state = collect(settings(tmp_path), clock)
+    ((poison),) = state["quarantined"]
+    assert (poison["line"], poison["tries"], poison["next_try"], poison["reason"]) == ("poison", 5, None, "hung")
+    assert json.dumps(state, allow_nan=False)
     assert [(one["id"], one["done"]) for one in state["beamtimes"]] == [("1", 3), ("2", 4)]
     assert state["beamtimes"][0]["waiting_scans"] == ({"pid": "1/x", "reason": "just changing"},)
-    assert state["totals"] == {"done": 7, "waiting": 1, "skipped": 2, "failed": 2, "problems": 1}
+    assert state["totals"] == {"done": 7, "waiting": 1, "skipped": 2, "failed": 2, "quarantined": 1, "problems": 1}
     assert [(one["pid"].rpartition("/")[2], one["tries"], one["next_try"]) for one in state["failed"]] == [
         ("soon", 2, _iso(30)), ("late", 2, _iso(60)),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from scicat_watch.discovery.beamtimes import read
 from scicat_watch.discovery.watch import Hints
+from scicat_watch.errors import ReaderLost
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.service.work import BeamtimeWork
 from tests import makers
@@ -21,7 +22,7 @@ from tests.service.fakes import FakeSite
 
 RULES = {
     "watching": {"ingestion_delay": 5.0, "rescan_interval": 100.0, "without_files_after": 50.0},
-    "retrying": {"first": 30.0, "longest": 200.0},
+    "retrying": {"first": 30.0, "longest": 200.0, "quarantine_after": 3},
 }
 
 
@@ -117,6 +118,48 @@ def test_a_request_that_failed_is_shown_as_failed_and_not_as_waiting(worked: Wor
     worked.run(15)
     assert worked.work.state().waiting == 0
     worked.work.ledger.release()
+
+
+def test_a_quarantined_scan_comes_again_when_its_file_changed_and_not_before(hasty: Worked) -> None:
+    file = hasty.disk.nexus("scan_1.nxs")
+    hasty.site.ingest.faults[f"{ID}/scan_1"] = ReaderLost("hung")
+    hasty.run(1000)
+    assert _intervals(hasty) == [30, 120]
+    hasty.restart()
+    hasty.run(300)
+    assert len(hasty.site.ingest.tried) == 3
+    assert [one.quarantined for one in hasty.site.journal.failed()] == [True]
+    assert hasty.work.state().waiting == 0
+    file.touch()
+    hasty.run(101)
+    assert _intervals(hasty)[3:] == [30]  # Another file, of which nothing is known, begins anew.
+    hasty.work.ledger.release()
+
+
+def test_a_failed_scan_whose_file_changed_does_not_wait_for_its_next_try(hasty: Worked) -> None:
+    file = hasty.disk.nexus("scan_1.nxs")
+    hasty.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
+    hasty.run(3)
+    file.touch()
+    hasty.work.step(Hints(files=frozenset({file})))
+    hasty.site.fake.advance(1.0)
+    assert len(hasty.site.ingest.tried) == 2
+    hasty.work.ledger.release()
+
+
+def test_who_asks_for_failed_scans_has_them_tried_now(hasty: Worked) -> None:
+    for name in ("scan_1", "scan_2", "scan_3"):
+        hasty.disk.nexus(f"{name}.nxs")
+    for name in ("scan_1", "scan_2"):
+        hasty.site.ingest.faults[f"{ID}/{name}"] = ReaderLost("hung")
+    hasty.run(1000)
+    before = len(hasty.site.ingest.tried)
+    del hasty.site.ingest.faults[f"{ID}/scan_1"]
+    assert hasty.work.retry(lambda request: request.pid != f"{ID}/scan_2") == 1
+    hasty.run(2)
+    assert [pid for _, pid in hasty.site.ingest.tried[before:]] == [f"{ID}/scan_1"]
+    assert [one.pid for one in hasty.site.journal.failed()] == [f"{ID}/scan_2"]
+    hasty.work.ledger.release()
 
 
 def test_a_directory_that_another_ledger_has_locked_is_left_and_taken_over_later(

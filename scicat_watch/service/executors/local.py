@@ -19,7 +19,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.errors import ReadingError
+from scicat_watch.errors import ReaderLost, ReadingError
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.service.executors import worker
 from scicat_watch.service.executors.executor import Running
@@ -156,12 +156,12 @@ class LocalExecutor:
             raise
         except FutureTimeout:
             limit = self._limits.longest
-            raise ReadingError(
+            raise ReaderLost(
                 f"{what}: reading took longer than {limit:g} s (reading.time_limit) and was ended"
             ) from None
         except ProcessExpired as error:
             how = _manner(error)
-            raise ReadingError(f"{what}: the process that read it ended {how}; the file may be damaged") from None
+            raise ReaderLost(f"{what}: the process that read it ended {how}; the file may be damaged") from None
         except MemoryError:
             limit = self._limits.memory_limit >> 20
             raise ReadingError(f"{what}: needs more memory than {limit} MB (reading.memory_limit)") from None
