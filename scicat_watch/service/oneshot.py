@@ -82,6 +82,9 @@ class OneShot:
             self._exhaust(work, target)
         while not self._stopping.is_set() and not self._site.clock.wait(_WAKE_EVERY, self._dispatcher.idle):
             pass  # A stop is noticed between two waits.
+        for work, _ in works:
+            while not self._stopping.is_set() and not work.settle(_WAKE_EVERY):
+                pass
         return self._end([work for work, _ in works])
 
     def outcome(self, outcome: Outcome) -> None:
@@ -151,10 +154,11 @@ class OneShot:
         self._stopping.set()
         self._dispatcher.join(_END_WITHIN)
         for work in works:
+            work.settle(_END_WITHIN)
             work.take_results()
             if not work.foreign():  # Otherwise the state is the other's to report.
                 work.report()
-            work.ledger.release()
+            work.release(_END_WITHIN)
         summary = self._summary
         summary.left = max(0, self._total - self._tried)
         if self._dispatcher.unavailable is not None:

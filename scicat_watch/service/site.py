@@ -26,6 +26,7 @@ from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.schema.library import Library
+from scicat_watch.service.calls import Calls
 from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.executors.executor import Executor
@@ -34,6 +35,7 @@ from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporter, Reporters
+from scicat_watch.service.serial import SerialThread
 from scicat_watch.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Site:
         """Raises `ConfigError` for settings that cannot work here."""
         self.settings, self.stopping = settings, stopping
         self.clock: Clock = clock or SystemClock()
+        self.calls = Calls(self.clock)
         self.host = this_host()
         self.library = load_schemas(settings)
         for problem in self.library.problems:
@@ -78,6 +81,10 @@ class Site:
         """What a reading process is to do for a request's scan."""
         job, attempt = read_job(request.scan, beamtime, self.library, self.settings), self.journal.attempt(request.key)
         return replace(job, suspect=attempt is not None and attempt.readers_lost > 0)
+
+    def serial(self, name: str) -> SerialThread:
+        """A thread for calls that must not hold up others."""
+        return SerialThread(name)
 
     def events(self, sink: Sink) -> EventSource:
         """File-system events, passed to `sink` from a thread of their own."""

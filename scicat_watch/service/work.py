@@ -34,7 +34,10 @@ _SHOWN = 50  # Waiting scans and bad lines that a state names, besides their num
 
 
 class BeamtimeWork:
-    """Steps one beamtime; all methods but `_finished` are called by one thread."""
+    """Steps one beamtime; all methods but those that begin with `_finish` and `_note` are called by one thread.
+
+    Outcomes are noted in a thread of the beamtime's own: where its file system hangs, the queues go on.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class BeamtimeWork:
         self._wake, self._once = wake, once is not None
         self.ledger = ledger or site.ledger(beamtime)
         self._results: queue.SimpleQueue[tuple[Request, float | None]] = queue.SimpleQueue()
+        self._notes = site.serial(f"notes {beamtime.id}")
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
         asked = Once(self.ledger, once) if once else self.ledger
@@ -136,6 +140,15 @@ class BeamtimeWork:
             else:
                 self._put_off(request, wait)
 
+    def settle(self, seconds: float) -> bool:
+        """Wait until all outcomes so far were noted, at most so many seconds; whether they were."""
+        return self._notes.settle(seconds)
+
+    def release(self, seconds: float) -> bool:
+        """Give the locks of the ledger back once all outcomes were noted; whether that was within so many seconds."""
+        self._notes.put(self.ledger.release)
+        return self.settle(seconds)
+
     def _done(self) -> tuple[int, list[str]]:
         """How many requests are done, and which ingested lists cannot be read."""
         done, unreadable = 0, []
@@ -195,10 +208,15 @@ class BeamtimeWork:
         return ours
 
     def _finished(self, ready: Ready, outcome: Outcome) -> None:
-        """Note and report the outcome of what `ready` asked for; called by a queue's thread."""
+        """Have the outcome of what `ready` asked for noted; called by a queue's thread, which must not wait."""
+        self._notes.put(functools.partial(self._note, ready, outcome))
+
+    def _note(self, ready: Ready, outcome: Outcome) -> None:
+        """Note and report an outcome; called by the thread that notes."""
         now = self._site.clock.now().timestamp()
         try:
-            again = self.ledger.note(outcome, ready.state, now)
+            with self._site.calls.on(self.beamtime.directory):
+                again = self.ledger.note(outcome, ready.state, now)
         except Exception:
             # A request that could not be noted comes again, and is found unchanged in the catalogue.
             log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.request.pid)

@@ -21,6 +21,7 @@ from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporters
+from scicat_watch.service.serial import Call, SerialThread
 from scicat_watch.service.site import Site
 from scicat_watch.settings.model import Settings
 from tests.fakes import FakeClock
@@ -149,6 +150,13 @@ class FakeDispatcher(Dispatcher):
             self.idle.set()
 
 
+class InlineSerial(SerialThread):
+    """Makes each call at once, in the thread that wants it made."""
+
+    def put(self, call: Call) -> None:
+        call()
+
+
 class FakeReporter:
     """Remembers what is reported, and when."""
 
@@ -219,6 +227,9 @@ class FakeSite(Site):
 
     def events(self, sink: Sink) -> FakeEvents:
         return self.source.open(sink)
+
+    def serial(self, name: str) -> SerialThread:
+        return InlineSerial(name)
 
     def dispatcher(self, give_up_after: float | None = None) -> FakeDispatcher:
         return FakeDispatcher(self.ingest, self.fake, self.stopping, lambda: self.seconds)

@@ -1,0 +1,113 @@
+"""Which roots are being worked on, and which of them do not answer.
+
+A root is a directory that the configuration names, or a beamtime directory. A call on a file system whose server is
+gone does not return, and nothing can end it. So each root has threads of its own, and here they say when they are
+about to make calls. Whoever asks learns where no answer has come for long; asking touches no file system.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from scicat_watch.clock import Clock
+
+SILENT_AFTER = 10.0
+"""Seconds without an answer after which a root counts as one that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A root that does not answer."""
+
+    root: Path
+    path: Path
+    """What the call is about that is not answered."""
+    since: datetime
+    """In UTC."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: its file system has not answered since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """Calls on one root that a thread makes; `path` may be set to what they are about at the moment."""
+
+    root: Path
+    path: Path
+    thread: int
+    """Number of the thread in this system."""
+    moved_at: float
+    """Monotonic time at which the thread was last seen to have gone on."""
+    seen: tuple[str, Path] | None = None
+    """What the system said of the thread then, and what its calls were about."""
+
+
+class Calls:
+    """The calls that are under way on all roots. Used by all threads."""
+
+    def __init__(self, clock: Clock, activity: Callable[[int], str] | None = None) -> None:
+        """`activity`: says of a thread something that is the same only as long as it is in one system call."""
+        self._clock = clock
+        self._activity = activity or activity_of
+        self._lock = threading.Lock()
+        self._works: set[Work] = set()
+        self._silent: dict[Path, Silence] = {}
+
+    @contextmanager
+    def on(self, root: Path) -> Iterator[Work]:
+        """Around calls on a root, in the thread that makes them."""
+        work = Work(root, root, threading.get_native_id(), self._clock.monotonic())
+        with self._lock:
+            self._works.add(work)
+        try:
+            yield work
+        finally:
+            with self._lock:
+                self._works.discard(work)
+
+    def check(self) -> dict[Path, Silence]:
+        """The roots that do not answer, each once. To be called every few seconds, by one thread."""
+        now = self._clock.monotonic()
+        with self._lock:
+            works = list(self._works)
+        longest: dict[Path, Work] = {}
+        for work in works:
+            # A rescan may take minutes; only a thread that stands in one and the same call gets no answer.
+            seen = (self._activity(work.thread), work.path)
+            if seen != work.seen:
+                work.seen, work.moved_at = seen, now
+            if now - work.moved_at >= SILENT_AFTER:
+                known = longest.setdefault(work.root, work)
+                longest[work.root] = min(known, work, key=lambda one: one.moved_at)
+        self._silent = {root: self._silence(work, now) for root, work in longest.items()}
+        return dict(self._silent)
+
+    def answers(self, root: Path) -> bool:
+        """Whether a root answered when that was last checked."""
+        return root not in self._silent
+
+    def _silence(self, work: Work, now: float) -> Silence:
+        known = self._silent.get(work.root)
+        if known is not None and known.path == work.path:
+            return known  # Said in the same words as long as it lasts, whatever is done to the time of day.
+        return Silence(work.root, work.path, self._clock.now() - timedelta(seconds=now - work.moved_at))
+
+
+def activity_of(thread: int) -> str:
+    """How often a thread of this process gave up its processor, and how long it ran (proc(5)); empty if unknown.
+
+    While it waits in a system call, neither changes.
+    """
+    try:
+        status = Path(f"/proc/self/task/{thread}/status").read_text(encoding="ascii", errors="replace")
+        times = Path(f"/proc/self/task/{thread}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    switches = [line for line in status.splitlines() if line.startswith(("voluntary", "nonvoluntary"))]
+    return " ".join([*switches, *times.rpartition(")")[2].split()[11:13]])
