@@ -7,12 +7,15 @@ must still be noted after a power cut.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+_NOT_ORDINARY = "is not a regular file; move it away"
 
 
 def append_line(path: Path, line: str) -> None:
@@ -24,7 +27,8 @@ def append_line(path: Path, line: str) -> None:
     """
     new = not path.exists()
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o664)
+    with _explained(path):
+        descriptor = os.open(path, flags, 0o664)
     try:
         _ordinary(descriptor, path)
         data = f"{line}\n".encode()
@@ -37,9 +41,14 @@ def append_line(path: Path, line: str) -> None:
         sync_directory(path.parent)
 
 
-def read_ordinary(path: Path, largest: int) -> bytes:
-    """The content of an ordinary file of at most `largest` bytes; OSError for anything else, and never a wait."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+def read_ordinary(path: Path, largest: int, *, follow: bool = True) -> bytes:
+    """The content of an ordinary file of at most `largest` bytes; OSError for anything else, and never a wait.
+
+    Not `follow`: nor for a link.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    with _explained(path) if not follow else contextlib.nullcontext():
+        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     try:
         if _ordinary(descriptor, path).st_size > largest:
             raise OSError(errno.EFBIG, f"has more than {largest >> 20} MB", os.fspath(path))
@@ -49,10 +58,23 @@ def read_ordinary(path: Path, largest: int) -> bytes:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Errors of opening what is no ordinary file, in words that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "is a symbolic link; put the file itself there", os.fspath(path)) from None
+        if error.errno in (errno.EISDIR, errno.ENXIO):  # To write a directory, or a pipe that nobody reads.
+            raise OSError(errno.EINVAL, _NOT_ORDINARY, os.fspath(path)) from None
+        raise
+
+
 def _ordinary(descriptor: int, path: Path) -> os.stat_result:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
+        raise OSError(errno.EINVAL, _NOT_ORDINARY, os.fspath(path))
     return status
 
 

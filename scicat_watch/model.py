@@ -363,3 +363,5 @@ class BeamtimeState:
     """Scan directories that another scicat-watch ingests."""
     problems: tuple[str, ...] = ()
     """What cannot be read or worked on."""
+    notes: tuple[str, ...] = ()
+    """What a person should know, though it holds nothing up, e.g. a file system without locks."""

@@ -24,11 +24,13 @@ class FakeClock:
         """What `monotonic` says."""
         self.waits: list[float] = []
         """How long somebody wanted to wait, each time."""
+        self.ahead = 0.0
+        """Seconds that the time of day is ahead; a test that changes it sets the clock."""
         self._planned: list[tuple[float, int, Callable[[], object]]] = []
         self._number = itertools.count()
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
+        return START + timedelta(seconds=self.seconds + self.ahead)
 
     def monotonic(self) -> float:
         return self.seconds

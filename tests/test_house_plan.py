@@ -333,7 +333,7 @@ def _package(directory: Path, **sources: str) -> Path:
         ("service__x", "from scicat_watch.cli import main", "not the commands"),
         ("cli__x", "def f():\n    from scicat_watch.ledger.journal import Journal", "cli imports only"),
         ("cli__options", "from scicat_watch.service.daemon.daemon import run", "only when they run"),
-        ("service__x", "from scicat_watch.ledger.plan import _FURTHEST", "private"),
+        ("service__x", "from scicat_watch.ledger.ledger import _hidden", "private"),
         ("ledger__plan", "import os", "pure"),
         ("embedded__query", "def f():\n    import sqlite3", "pure"),
         ("pipeline__schema__new", '"""Sums. Pure: no I/O."""\nfrom time import sleep', "pure"),

@@ -77,4 +77,5 @@ def _beamtime(one: dict[str, Any]) -> list[str]:
         where = f"{line['list']}:{line['number']}" if line["number"] else line["list"]
         lines.append(f"skipped  {where}: {line['line']} {line['reason']}")
     lines += [f"passive  {path}: another scicat-watch ingests it" for path in one.get("elsewhere", [])]
-    return lines + [f"problem  {problem}" for problem in one["problems"]]
+    lines += [f"problem  {problem}" for problem in one["problems"]]
+    return lines + [f"note     {note}" for note in one.get("notes", [])]

@@ -10,6 +10,7 @@ are appended and flushed to the disk; a last line that a crash tore is repaired 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -25,6 +26,8 @@ from scicat_watch.model import FileState, Stamps, line_of_found
 log = logging.getLogger(__name__)
 
 _LARGEST = 1 << 30
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What file systems without locks answer: some network and cluster file systems, NFS without its lock service."""
 _FIRST_STAMP = 1e8  # Stamps are seconds since 1970; before 1973 nobody ingested.
 
 
@@ -186,19 +189,25 @@ class ListLock:
     def __init__(self, path: Path) -> None:
         """`path`: the ingested list; the lock is a hidden file beside it."""
         self._path = path.with_name(f".{path.name}.lock")
-        self._lock = filelock.FileLock(self._path, thread_local=False)
+        # A lock that is only the existence of a file would outlive a kill, and hold up the next start.
+        self._lock = filelock.FileLock(self._path, thread_local=False, fallback_to_soft=False)
         self._held: FileState | None = None
+        self.unsupported = False
+        """Whether the file system has no locks, so that nothing keeps another scicat-watch away."""
 
     def acquire(self) -> bool:
-        """Take the lock; false if somebody else has it. OSError if there can be no lock file."""
+        """Take the lock; false if somebody else has it. OSError if there can be no lock file.
+
+        Where the file system has no locks it counts as taken: see `unsupported`.
+        """
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
             return False
-        except NotImplementedError:
-            log.warning(
-                "%s: this file system has no locks; make sure that one scicat-watch runs here", self._lock.lock_file
-            )
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            self.unsupported = True
         self._held = _state(self._path)
         return True
 
@@ -221,7 +230,7 @@ def _name(line: str) -> str:
 
 def _records(path: Path) -> list[Record]:
     try:
-        data = read_ordinary(path, _LARGEST)
+        data = read_ordinary(path, _LARGEST, follow=False)  # It is never written through a link either.
     except FileNotFoundError:
         return []
     lines = data.split(b"\n")

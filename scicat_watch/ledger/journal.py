@@ -11,15 +11,13 @@ import logging
 import math
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from scicat_watch.ledger.plan import Attempt
+from scicat_watch.ledger.storage import Storage
 from scicat_watch.model import BeamtimeState, FileState, Outcome, Request, RequestKey, SkippedLine, WaitingScan
 
 log = logging.getLogger(__name__)
@@ -78,24 +76,22 @@ class Journal:
     """One SQLite file, used by the threads of one process, read by others at the same time."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open or make the journal; None: one in memory, which is forgotten. OSError if it cannot be written to."""
+        """Open or make the journal; None: one in memory, which is forgotten.
+
+        A journal that cannot be opened or written is kept in memory, and says so (`problem`). A damaged one is kept
+        aside.
+        """
         self.path = path
-        self._lock = threading.Lock()
-        if path is not None:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # Unpublished metadata is nobody else's.
-        try:
-            self._connection = self._opened()
-        except sqlite3.OperationalError as error:  # Locked, full, or not writable: no damage.
-            raise OSError(f"{path}: the journal cannot be opened: {error}") from error
-        except sqlite3.DatabaseError as error:
-            if path is None:
-                raise
-            _set_aside(path, error)
-            self._connection = self._opened()
+        self._storage = Storage(path, _opened, renewed=("beamtimes",))
         columns = "directory, line, beamtime, pid, found"
         rows = self._all(f"select {columns} from scans where status in ('begun', 'failed')")  # noqa: S608
         self._begun = {(row[0], name) for row in rows if (name := _name(*row[1:])) is not None}
         """Directories with the names of scans under them whose ingestion has begun and not come to a good end."""
+
+    @property
+    def problem(self) -> str:
+        """Why the journal is in memory alone; empty if it is on the disk."""
+        return self._storage.problem
 
     def note(self, outcome: Outcome, attempt: Attempt | None, now: float, state: FileState | None) -> None:
         """Remember how a request ended; `attempt` if it failed; `state`: its master file's. `now`: since 1970."""
@@ -108,8 +104,7 @@ class Journal:
         )  # fmt: skip
         if outcome.done:
             self._begun.discard(_named(request))
-        with self._writing() as connection:
-            connection.execute(_NOTE, row)
+        self._storage.execute(_NOTE, row)
 
     def begin(self, request: Request, now: float) -> None:
         """Remember that a request's ingestion begins, unless there is something better to remember of it."""
@@ -118,15 +113,13 @@ class Journal:
             not request.listed, 0,
         )  # fmt: skip
         self._begun.add(_named(request))
-        with self._writing() as connection:
-            connection.execute(_NOTE.replace("or replace", "or ignore"), row)
+        self._storage.execute(_NOTE.replace("or replace", "or ignore"), row)
 
     def reschedule(self, key: RequestKey, next_try: float) -> None:
         """Let a request that failed be tried again at `next_try` (seconds since 1970), and not when it would be."""
-        with self._writing() as connection:
-            connection.execute(
-                "update scans set next_try=? where directory=? and line=? and status='failed'", (next_try, *_key(key))
-            )
+        self._storage.execute(
+            "update scans set next_try=? where directory=? and line=? and status='failed'", (next_try, *_key(key))
+        )
 
     def begun(self, directory: Path, name: str) -> bool:
         """Whether the ingestion of a scan of this name under `directory` is under way, or has failed so far."""
@@ -152,17 +145,15 @@ class Journal:
 
     def show(self, state: BeamtimeState) -> None:
         """Leave the state of a beamtime for `status`, in place of the one before."""
-        with self._writing() as connection:
-            values = (_text(state.directory), _text(state.id), json.dumps(asdict(state)))
-            connection.execute("insert or replace into beamtimes values (?,?,?)", values)
+        values = (_text(state.directory), _text(state.id), json.dumps(asdict(state)))
+        self._storage.execute("insert or replace into beamtimes values (?,?,?)", values)
 
     def hide(self, directory: str | None = None) -> None:
         """Take back what `show` left of a directory, or of all."""
-        with self._writing() as connection:
-            if directory is None:
-                connection.execute("delete from beamtimes")
-            else:
-                connection.execute("delete from beamtimes where directory=?", (_text(directory),))
+        if directory is None:
+            self._storage.execute("delete from beamtimes")
+        else:
+            self._storage.execute("delete from beamtimes where directory=?", (_text(directory),))
 
     def shown(self) -> list[BeamtimeState]:
         """What `show` left, by directory; what cannot be understood is not shown."""
@@ -171,10 +162,10 @@ class Journal:
         return [state for state in states if state is not None]
 
     def beat(self, started: float, now: float, host: str, catalogue: str) -> None:
-        """Say that the daemon of this process lives."""
-        with self._writing() as connection:
-            values = (os.getpid(), host, started, now, catalogue)
-            connection.execute("insert or replace into daemon values (1,?,?,?,?,?)", values)
+        """Say that the daemon of this process lives. A disk that failed and is well again is used again."""
+        self._storage.recover()
+        values = (os.getpid(), host, started, now, catalogue)
+        self._storage.execute("insert or replace into daemon values (1,?,?,?,?,?)", values)
 
     def pulse(self) -> dict[str, Any] | None:
         """The last `beat`."""
@@ -183,44 +174,44 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    def _opened(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path or ":memory:", timeout=10, check_same_thread=False, isolation_level=None)
-        try:
-            connection.execute("pragma journal_mode=wal")
-            connection.execute("pragma synchronous=normal")
-            if (said := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
-                raise sqlite3.DatabaseError(said)
-            if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, *_UPGRADES, _VERSION):
-                raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
-            if version != _VERSION:  # One that is there is read even while the disk is full, or somebody writes.
-                connection.executescript(_script(version))
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection to write with. History that cannot be written is not worth stopping for."""
-        try:
-            with self._lock:
-                yield self._connection
-        except sqlite3.Error as error:
-            log.warning("%s: cannot be written: %s", self.path, error)
+        self._storage.close()
 
     def _one(self, query: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
         return next(iter(self._all(query, values)), None)
 
     def _all(self, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock, closing(self._connection.execute(query, values)) as rows:
-                return rows.fetchall()
-        except sqlite3.Error as error:
-            log.warning("%s: cannot be read: %s", self.path, error)
-            return []
+        return self._storage.all(query, values)
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    """The journal at a path, or a new one in memory; sqlite3.Error or OSError if it cannot be used."""
+    if path is None:
+        return _connected(None)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # Unpublished metadata is nobody else's.
+    try:
+        return _connected(path)
+    except sqlite3.OperationalError:  # Locked, full, or not writable: no damage.
+        raise
+    except sqlite3.DatabaseError as error:
+        _set_aside(path, error)
+        return _connected(path)
+
+
+def _connected(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path or ":memory:", timeout=10, check_same_thread=False, isolation_level=None)
+    try:
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=normal")
+        if (said := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(said)
+        if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, *_UPGRADES, _VERSION):
+            raise sqlite3.DatabaseError(f"it is of version {version}, this program writes version {_VERSION}")
+        if version != _VERSION:  # One that is there is read even while the disk is full, or somebody writes.
+            connection.executescript(_script(version))
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _script(version: int) -> str:
@@ -250,6 +241,7 @@ def _state(shown: dict[str, Any]) -> BeamtimeState | None:
         shown["waiting_scans"] = tuple(WaitingScan(**one) for one in shown["waiting_scans"])
         shown["skipped_lines"] = tuple(SkippedLine(**one) for one in shown["skipped_lines"])
         shown |= {name: tuple(shown[name]) for name in ("elsewhere", "problems")}
+        shown["notes"] = tuple(shown.get("notes", ()))  # Not in states of before version 0.2.
         return BeamtimeState(**shown)
     except (KeyError, TypeError):
         return None

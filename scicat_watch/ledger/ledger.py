@@ -27,6 +27,14 @@ from scicat_watch.model import (
 log = logging.getLogger(__name__)
 
 
+def without_locks(directory: Path) -> str:
+    """The message about a directory whose file system has no locks."""
+    return (
+        f"{directory}: its file system has no locks, so nothing keeps a second scicat-watch away; make sure that "
+        "only one ingests this directory, also from other hosts"
+    )
+
+
 class BeamtimeLedger:
     """What is known of the requests of one beamtime. Used by its watcher's thread and by one thread per queue."""
 
@@ -35,6 +43,8 @@ class BeamtimeLedger:
         self._name = rules.list_name(beamtime.id)
         self._ingested: dict[Path, IngestedList] = {}
         self._locks: dict[Path, ListLock] = {}
+        self._unlocked: set[Path] = set()
+        self._unwritten: dict[Path, str] = {}
 
     def ingested(self, directory: Path) -> IngestedList:
         """The ingested list of a scan directory. OSError if it is there and cannot be read."""
@@ -62,9 +72,21 @@ class BeamtimeLedger:
         lock = ListLock(path)
         if not lock.acquire():
             return False
+        if lock.unsupported and directory not in self._unlocked:
+            log.warning("%s", without_locks(directory))
+            self._unlocked.add(directory)
         self._locks[directory] = lock
         self._ingested[directory].load()  # The other one may have written until a moment ago.
         return True
+
+    def problems(self) -> list[str]:
+        """Lists that could not be written the last time: what is done there is done, but unknown after a restart."""
+        written = list(self._unwritten.items())  # Another thread may note meanwhile.
+        return [f"{directory}: what is ingested cannot be noted: {error}" for directory, error in written]
+
+    def notes(self) -> list[str]:
+        """What a person should know of the lists, though it holds nothing up."""
+        return [without_locks(directory) for directory in sorted(self._unlocked)]
 
     def of_line(self, entry: ListEntry, directory: Path) -> Request:
         """The request of a line of the dataset list in `directory`; OSError as `ingested`."""
@@ -113,7 +135,7 @@ class BeamtimeLedger:
             log.error("%s: what was ingested cannot be read: %s", request.pid, error)
             return Decision(Action.WAIT, now + self._retrying.first)
         changed = state is not None and self.changed(request, state)
-        return plan(request, Past(done, changed, self._journal.attempt(request.key)), now)
+        return plan(request, Past(done, changed, self._journal.attempt(request.key)), now, self._retrying)
 
     def failed(self, request: Request) -> bool:
         """Whether the last attempt failed."""
@@ -166,8 +188,10 @@ class BeamtimeLedger:
         try:
             self.ingested(request.key.directory).note(request.key.line, stamps)
         except OSError as error:
-            path = self._ingested[request.key.directory].path
-            log.error("%s: %s could not be noted as ingested: %s", path, request.pid, error)
+            self._unwritten[request.key.directory] = str(error)
+            log.error("%s could not be noted as ingested: %s", request.pid, error)
+        else:
+            self._unwritten.pop(request.key.directory, None)
 
     def _paths(self, directory: Path) -> tuple[Path, tuple[Path, ...]]:
         aside = [place / self._name for place in self._rules.aside(directory)]

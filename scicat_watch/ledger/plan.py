@@ -60,7 +60,7 @@ class Decision:
     until: float = 0.0
 
 
-def plan(request: Request, past: Past, now: float) -> Decision:
+def plan(request: Request, past: Past, now: float, retrying: RetryRules) -> Decision:
     """Decide for one request whose scan is complete; `now` in seconds since 1970."""
     if past.done and not (past.changed and not request.listed):
         return Decision(Action.NOTHING)
@@ -69,8 +69,9 @@ def plan(request: Request, past: Past, now: float) -> Decision:
         return Decision(Action.INGEST)
     if attempt.quarantined:
         return Decision(Action.HOLD, attempt.next_try)
-    # A clock that was set back must not put a request off for ever.
-    if now < attempt.next_try <= now + _FURTHEST:
+    # A time that is farther away than we ever put a request off was noted by a clock that was ahead of this one, and
+    # says nothing.
+    if now < attempt.next_try <= now + _interval(attempt.tries, Fault.READER, retrying):
         return Decision(Action.WAIT, attempt.next_try)
     return Decision(Action.INGEST)
 
@@ -86,10 +87,14 @@ def failed(before: Attempt | None, fault: Fault, reason: str, now: float, rules:
     lost = (before.readers_lost if before else 0) + (fault is Fault.READER)
     if fault is Fault.READER and lost >= rules.quarantine_after:
         return Attempt(tries, math.inf, reason, lost)
+    return Attempt(tries, now + _interval(tries, fault, rules), reason, lost)
+
+
+def _interval(tries: int, fault: Fault, rules: RetryRules) -> float:
+    """How long is waited after so many failures; after one of a reader it is longest."""
     growth = 4.0 if fault is Fault.READER else 2.0
     longest = min(rules.longest, _STORAGE_LONGEST) if fault is Fault.STORAGE else rules.longest
-    return Attempt(tries, now + min(longest, rules.first * growth ** min(tries - 1, 60)), reason, lost)
+    return min(longest, rules.first * growth ** min(max(tries, 1) - 1, 60))
 
 
-_FURTHEST = 7 * 86400.0
 _STORAGE_LONGEST = 300.0

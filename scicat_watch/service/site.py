@@ -123,12 +123,10 @@ def load_schemas(settings: Settings) -> Library:
 
 
 def open_journal(settings: Settings) -> Journal:
-    """The journal in the state directory; `ConfigError` if that cannot be written to."""
-    path: Path = settings.var_dir / "journal.sqlite"
-    try:
-        return Journal(path)
-    except OSError as error:
-        raise ConfigError(f"the state directory cannot be used: {error}; set var_dir to a local directory") from None
+    """The journal in the state directory; `ConfigError` if that is no directory. Other faults stop nothing."""
+    if settings.var_dir.exists() and not settings.var_dir.is_dir():
+        raise ConfigError("the state directory is not a directory; set var_dir to a local one", settings.var_dir)
+    return Journal(settings.var_dir / "journal.sqlite")
 
 
 @contextmanager

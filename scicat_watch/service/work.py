@@ -90,7 +90,7 @@ class BeamtimeWork:
 
     def _problems(self, unreadable: list[str]) -> list[str]:
         unusable = [f"{path}: cannot be worked on: {error}" for path, error in self._unusable.items()]
-        return list(dict.fromkeys(self.watch.problems() + unreadable + unusable))
+        return list(dict.fromkeys(self.watch.problems() + unreadable + unusable + self.ledger.problems()))
 
     def state(self, problem: str = "") -> BeamtimeState:
         """How far the work is."""
@@ -112,6 +112,7 @@ class BeamtimeWork:
             ),
             elsewhere=tuple(sorted(str(path) for path in self._foreign)),
             problems=((problem,) if problem else ()) + tuple(self._problems(unreadable)),
+            notes=tuple(self.ledger.notes()),
         )
 
     def report(self, problem: str = "") -> None:

@@ -180,3 +180,30 @@ def test_names_of_files_cannot_write_to_the_terminal_on_their_own(site: Site, be
     assert "x\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}created y" in told
     assert "\x1b" not in told
     assert not [line for line in told.splitlines() if line.startswith("created y")]
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link"])
+def test_an_ingested_list_that_is_no_file_is_a_problem_of_its_directory_alone(
+    site: Site, tmp_path: Path, kind: str
+) -> None:
+    beamtime, elsewhere = beamtime_directory(tmp_path / "bt"), tmp_path / "elsewhere"
+    place = beamtime / "raw" / INGESTED
+    elsewhere.write_text("")
+    if kind == "directory":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(elsewhere)
+    nexus(beamtime / "raw" / "scan_00001.nxs")
+    append(beamtime / "raw" / LIST, "scan_00001")
+    nexus(beamtime / "scan_00002.nxs")
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["11018765/scan_00002"], "the scan of the other directory")
+        problems = eventually(lambda: site.status()["beamtimes"][0]["problems"], "the problem")
+        assert any(str(place) in problem for problem in problems)
+        place.rmdir() if kind == "directory" else place.unlink()
+        eventually(lambda: len(catalogue.pids()) == 2, "its scan, once the list can be written")
+        eventually(lambda: site.status()["totals"]["problems"] == 0, "the end of the problem")
+    assert elsewhere.read_text() == ""

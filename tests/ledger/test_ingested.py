@@ -330,3 +330,29 @@ def test_what_is_done_stays_known_while_the_list_is_read_again(tmp_path: Path, m
     monkeypatch.setattr(Record, "done", property(asked))
     known.load()
     assert set(counts) == {2}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_the_file_system_has_no_locks_the_work_goes_on_and_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    for lock in (ListLock(tmp_path / "done.lst"), ListLock(tmp_path / "done.lst")):  # Nothing keeps a second away.
+        assert lock.acquire()
+        assert lock.unsupported
+        assert lock.holds
+        lock.release()
+
+
+def test_another_error_of_the_lock_is_none_of_a_file_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        ListLock(tmp_path / "done.lst").acquire()

@@ -146,10 +146,21 @@ def test_a_damaged_journal_is_kept_aside_and_begun_anew(tmp_path: Path, journals
     assert len(aside) == (0 if damage == "empty" else 1)
 
 
-def test_a_journal_that_cannot_be_made_is_an_error_with_its_place(tmp_path: Path, journals: Journals) -> None:
-    (tmp_path / "journal.sqlite").mkdir()
-    with pytest.raises(OSError, match=r"journal\.sqlite"):
-        journals(tmp_path / "journal.sqlite")
+def test_a_journal_that_cannot_be_made_is_kept_in_memory_until_it_can_be(tmp_path: Path, journals: Journals) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.mkdir()
+    journal = journals(path)
+    assert str(path) in journal.problem
+    _fail(journal, _request())
+    journal.beat(50.0, 100.0, "host", "")
+    assert journal.attempt(_key()) == Attempt(1, 130.0, "no schema")
+    assert str(path) in journal.problem
+    path.rmdir()
+    journal.beat(50.0, 105.0, "host", "")
+    assert journal.problem == ""
+    other = journals(path)
+    assert other.attempt(_key()) == Attempt(1, 130.0, "no schema")
+    assert other.pulse() == journal.pulse()
 
 
 def test_history_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:

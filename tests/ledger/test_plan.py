@@ -16,6 +16,7 @@ from scicat_watch.model import Fault, Origin, Request
 from tests import makers
 
 ROOT = Path("/bt")
+RULES = RetryRules(first=30.0, longest=200.0)
 
 
 def _request(origin: Origin = Origin.LISTED) -> Request:
@@ -39,11 +40,19 @@ def _request(origin: Origin = Origin.LISTED) -> Request:
     ],
 )
 def test_the_plan_for_one_request(asked: Request, past: Past, action: Action) -> None:
-    assert plan(asked, past, 1000.0).action is action
+    assert plan(asked, past, 1000.0, RULES).action is action
 
 
-def test_a_clock_that_was_set_back_puts_no_scan_off_for_ever() -> None:
-    assert plan(_request(), Past(attempt=Attempt(1, 2e9)), 1e9).action is Action.INGEST
+@pytest.mark.parametrize(
+    ("tries", "ahead", "action"),
+    [
+        (1, 30.0, Action.WAIT), (1, 31.0, Action.INGEST), (2, 120.0, Action.WAIT), (2, 121.0, Action.INGEST),
+        (50, 200.0, Action.WAIT), (50, 201.0, Action.INGEST), (1, 7 * 86400.0, Action.INGEST), (1, 2e9, Action.INGEST),
+    ],
+)  # fmt: skip
+def test_a_time_that_is_farther_away_than_any_wait_is_not_believed(tries: int, ahead: float, action: Action) -> None:
+    """It was noted while the clock was days ahead, or the clock was set back since."""
+    assert plan(_request(), Past(attempt=Attempt(tries, 1e9 + ahead)), 1e9, RULES).action is action
 
 
 @pytest.mark.parametrize(
@@ -82,19 +91,19 @@ _TRIES = st.lists(st.tuples(st.sampled_from([None, *Fault]), st.booleans(), st.f
 def test_a_scan_comes_until_it_is_done_or_quarantined_and_then_never_again(
     tries: list[tuple[Fault | None, bool, float]], longest: float, quarantine_after: int
 ) -> None:
-    """Whatever is at fault, whether its file changes, and wherever the clock jumps in between."""
+    """Whatever is at fault, whether its file changes, and wherever the clock jumps: one interval is the most."""
     request, past, now = _request(), Past(), 1.7e9
-    lost = 0
+    lost, rules = 0, RetryRules(1.0, longest, quarantine_after)
     for fault, changes, jump in tries:
         now += jump
         if changes and past.attempt is not None:
             lost = 0
-            assert plan(request, replace(past, changed=True), now).action is Action.INGEST
+            assert plan(request, replace(past, changed=True), now, rules).action is Action.INGEST
             past = Past()
-        assert (plan(request, past, now).action is Action.HOLD) == (lost >= quarantine_after)
+        assert (plan(request, past, now, rules).action is Action.HOLD) == (lost >= quarantine_after)
         if lost >= quarantine_after:
             continue
-        decision = plan(request, past, now)
+        decision = plan(request, past, now, rules)
         if past.done:
             assert decision.action is Action.NOTHING
             continue
@@ -102,12 +111,11 @@ def test_a_scan_comes_until_it_is_done_or_quarantined_and_then_never_again(
         while decision.action is Action.WAIT:
             assert now < decision.until
             waited, now = waited + decision.until - now, decision.until
-            decision = plan(request, past, now)
+            decision = plan(request, past, now, rules)
         assert decision.action is Action.INGEST
-        assert waited <= 7 * 86400.0
+        assert waited <= longest + 1e-3
         if fault is None:
             past = Past(done=True)
             continue
         lost += fault is Fault.READER
-        rules = RetryRules(1.0, longest, quarantine_after)
         past = Past(attempt=failed(past.attempt, fault, "why", now, rules))

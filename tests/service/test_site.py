@@ -38,11 +38,6 @@ def _state_directory_is_a_file(tmp_path: Path) -> dict[str, Any]:
     return {"var_dir": tmp_path / "file"}
 
 
-def _journal_is_a_directory(tmp_path: Path) -> dict[str, Any]:
-    (tmp_path / "var/journal.sqlite").mkdir(parents=True)
-    return {}
-
-
 def _no_such_ca_file(tmp_path: Path) -> dict[str, Any]:
     return {"catalogue": {"ca_file": tmp_path / "nowhere", "url": "https://127.0.0.1:9/api/v3"}}
 
@@ -51,9 +46,7 @@ def _no_url(tmp_path: Path) -> dict[str, Any]:
     return {"catalogue": {"url": "scicat"}}
 
 
-@pytest.mark.parametrize(
-    "mistake", [_without_schemas, _state_directory_is_a_file, _journal_is_a_directory, _no_such_ca_file, _no_url]
-)
+@pytest.mark.parametrize("mistake", [_without_schemas, _state_directory_is_a_file, _no_such_ca_file, _no_url])
 def test_a_mistake_in_the_settings_closes_what_was_opened(
     tmp_path: Path, mistake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +67,13 @@ def test_a_mistake_in_the_settings_closes_what_was_opened(
     with pytest.raises(ConfigError):
         Site(settings(tmp_path, **sections), threading.Event())
     assert closed == opened
+
+
+def test_a_journal_that_cannot_be_used_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "var/journal.sqlite").mkdir(parents=True)
+    site = Site(settings(tmp_path), threading.Event())
+    assert str(tmp_path / "var/journal.sqlite") in site.journal.problem
+    site.close()
 
 
 def test_so_does_an_embedded_catalogue_that_cannot_be_served(tmp_path: Path, taken: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 from collections.abc import Callable
@@ -92,6 +93,29 @@ def test_a_failed_request_comes_again_at_its_next_try_and_not_before(hasty: Work
     assert _intervals(hasty) == [30, 60, 120, 200]  # The longest.
     assert hasty.site.ingest.pids == [f"{ID}/scan_1"]
     assert hasty.site.journal.failed() == []
+    hasty.work.ledger.release()
+
+
+@pytest.mark.parametrize("jump", [-7 * 86400.0, -3600.0, 3600.0, 7 * 86400.0])
+def test_a_clock_that_is_set_neither_hurries_nor_delays_a_retry(hasty: Worked, jump: float) -> None:
+    hasty.disk.nexus("scan_1.nxs")
+    hasty.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
+    hasty.site.fake.at(10, lambda: setattr(hasty.site.fake, "ahead", jump))
+    hasty.run(50)
+    assert _intervals(hasty) == [30]
+    hasty.work.ledger.release()
+
+
+@pytest.mark.parametrize("jump", [-3 * 86400.0, 3 * 86400.0])
+def test_after_a_restart_no_retry_waits_longer_than_its_interval(hasty: Worked, jump: float) -> None:
+    hasty.disk.nexus("scan_1.nxs")
+    hasty.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
+    hasty.site.fake.ahead = jump
+    hasty.run(10)
+    hasty.site.fake.ahead = 0.0  # The clock is right again, and what was noted is days off.
+    hasty.restart()
+    hasty.run(31)
+    assert len(hasty.site.ingest.tried) == 2
     hasty.work.ledger.release()
 
 
@@ -364,3 +388,17 @@ def test_what_was_ingested_cannot_be_read_just_as_a_scan_is_complete(worked: Wor
     assert worked.site.ingest.pids == [f"{ID}/raw/scan_1"]
     assert worked.work.problems() == []
     worked.work.ledger.release()
+
+
+def test_a_directory_without_locks_is_worked_on_and_noted(hasty: Worked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    hasty.disk.nexus("scan_1.nxs")
+    hasty.run(5)
+    state = hasty.work.state()
+    assert (state.done, state.problems) == (1, ())
+    (note,) = state.notes
+    assert str(hasty.disk.root) in note
+    hasty.work.ledger.release()
