@@ -38,5 +38,4 @@ def command(
     logs.set_up(settings.logging, log_level)
     site = Site(settings, threading.Event())
     where = f"{site.page}  (embedded catalogue, data in {settings.var_dir})" if site.page else site.catalogue_url
-    click.echo(f"scicat-watch: datasets at {where}")
-    daemon.run(site)
+    daemon.run(site, ready=lambda: click.echo(f"scicat-watch: datasets at {where}"))

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -99,6 +99,8 @@ class Application:
             answer = await run_in_threadpool(self._answer, request, raw_path, segments, content)
         except ProblemError as problem:
             answer = problem.answer
+        except ClientDisconnect:
+            return Response(status_code=400)  # Nobody is there to read it.
         has_body = bool(answer.body)
         kind = "application/json; charset=utf-8" if has_body else None
         return Response(answer.body, answer.status, _HEADERS, media_type=kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from scicat_watch.embedded.app import is_loopback, serve
+from scicat_watch.embedded.app import Application, is_loopback, serve
 from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.errors import ConfigError
 from tests.embedded.conftest import Client, Running, raw_dataset
@@ -97,3 +98,23 @@ def test_which_addresses_are_this_machines_own(host: str, own: bool) -> None:
 
 def test_health(catalogue: Running) -> None:
     assert requests.get(f"{catalogue.url}/api/v3/health", timeout=120).json()["status"] == "ok"
+
+
+def test_a_client_that_goes_in_the_middle_of_a_body_is_no_fault() -> None:
+    """The program that sent it was killed, for example: nobody is there to answer, and the log is not the place."""
+    nobody: Any = None
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/v3/datasets", "raw_path": b"/api/v3/datasets",
+        "query_string": b"", "headers": [(b"content-length", b"1000")],
+    }  # fmt: skip
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(Application(nobody, nobody)(scope, receive, send))
+    assert sent[0]["status"] == 400

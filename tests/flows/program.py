@@ -102,8 +102,8 @@ class Site:
         self.config.write_text(yaml.safe_dump(given))
 
     @contextlib.contextmanager
-    def daemon(self, *directories: Path) -> Iterator[Daemon]:
-        daemon = Daemon(self, directories)
+    def daemon(self, *directories: Path, **environment: str) -> Iterator[Daemon]:
+        daemon = Daemon(self, directories, environment)
         try:
             yield daemon
         finally:
@@ -146,11 +146,13 @@ class Site:
 class Daemon:
     """`scicat-watch run` as a process."""
 
-    def __init__(self, site: Site, directories: tuple[Path, ...]) -> None:
+    def __init__(self, site: Site, directories: tuple[Path, ...], environment: dict[str, str] | None = None) -> None:
         self.site = site
         command = [PROGRAM, "run", *map(str, directories), "-c", str(site.config), "-l", "debug"]
         with site.log.open("a") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | (environment or {})
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "datasets at" in line, (line, site.log.read_text()[-3000:])

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from scicat_watch.discovery import beamtimes
@@ -146,8 +147,8 @@ class Daemon:
         self._events.close()
 
 
-def run(site: Site) -> None:
-    """Run the daemon until SIGTERM or SIGINT; called from the main thread."""
+def run(site: Site, ready: Callable[[], None] = lambda: None) -> None:
+    """Run the daemon until SIGTERM or SIGINT; called from the main thread. `ready` is called once these are heard."""
     daemon = Daemon(site)
 
     def stop(number: int, frame: object) -> None:
@@ -156,6 +157,7 @@ def run(site: Site) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    ready()
     worker = threading.Thread(target=daemon.run, name="daemon", daemon=True)
     worker.start()
     while worker.is_alive():
