@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import os
+from collections.abc import Container
 from pathlib import Path
 
 from scicat_watch.discovery.listfile import ListLine, parse_list
@@ -13,37 +14,64 @@ from scicat_watch.model import BadLine, Command, FileState, ListEntry
 _LARGEST = 256 << 20
 
 
-@dataclass(slots=True)
-class _Whole:
-    """What is known of the lines of a list that have their newline: appending does not change them."""
-
-    length: int = 0
-    """In bytes."""
-    digest: bytes = b""
-    number: int = 0
-    """How many lines they are."""
-    lines: list[ListLine] = field(default_factory=list)
-    seen: set[bytes | str] = field(default_factory=set)
-
-
 class DatasetList:
-    """What a list said when it was last read."""
+    """What a list said when it was last read.
+
+    Nearly all lines of a long beamtime are done, so little is kept of each: the line itself and the beginning of its
+    scan's files. What is to be done is `open`.
+    """
+
+    __slots__ = (
+        "_again", "_bad", "_digest", "_last", "_length", "_lines", "_longest", "_measurements", "_number", "_rejected",
+        "_state", "_stems", "changed_at", "gone", "new", "open", "path", "problem",
+    )  # fmt: skip
 
     def __init__(self, path: Path, longest_line: int) -> None:
         self.path = path
-        self.entries: list[ListEntry] = []
-        self.claims: set[Path] = set()
-        """Where files begin that the list speaks for: they are no scans of their own."""
         self.open: list[ListEntry] = []
         """Those that were still to be ingested at the last rescan, and those that are new."""
-        self.bad: list[BadLine] = []
+        self.new: list[ListEntry] = []
+        """What was new when it was last read."""
+        self.gone: tuple[str, ...] = ()
+        """The lines that it did not say any more when it was last read."""
         self.problem = ""
         """Why the list cannot be read, for people; empty if it can."""
         self.changed_at = 0.0
         """Wall-clock time of its last change, as the file system says."""
         self._longest = longest_line
         self._state: FileState | None = None
-        self._whole = _Whole()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._length, self._digest, self._number = 0, b"", 0
+        """Bytes, digest and number of the lines that have their newline: appending does not change these."""
+        self._lines: dict[str, str] = {}
+        """The lines that ask for a dataset, each with the stem of its scan."""
+        self._stems: dict[str, None] = {}
+        """The stems that are not the whole of their line."""
+        self._bad: list[BadLine] = []
+        self._rejected: dict[bytes | str, None] = {}
+        """Lines that cannot be used."""
+        self._again: dict[str, ListEntry] = {}
+        """The re-ingest lines."""
+        self._measurements: dict[str, None] = {}
+        self._last: ListLine | None = None
+        """The line without a newline at the end, which may go on at the next rescan."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines that ask for a dataset, in their order."""
+        return list(self._lines)
+
+    @property
+    def bad(self) -> list[BadLine]:
+        """The lines that cannot be used."""
+        return [*self._bad, *([self._last] if isinstance(self._last, BadLine) else [])]
+
+    def claims(self, beginning: Path) -> bool:
+        """Whether the list speaks for files that begin so: they are no scans of their own."""
+        stem = os.fspath(beginning)[len(os.fspath(self.path.parent)) :].lstrip("/")
+        return self._lines.get(stem) == stem or stem in self._stems
 
     def refresh(self, root: Path) -> bool:
         """Read the list if it changed; whether it did. It must be an ordinary file below `root`."""
@@ -58,47 +86,84 @@ class DatasetList:
         except OSError as error:
             self.unread(f"the list cannot be read: {error.strerror}")
             return False
-        if self._state is None or not state.same_file(self._state) or len(data) <= self._whole.length:
-            self._whole = _Whole()  # Another file, or not a longer one: what was done of it is asked anew.
+        # Another file, or not a longer one: what was done of it is asked anew.
+        anew = self._state is None or not state.same_file(self._state) or len(data) <= self._length
         # The state is from before reading: what is appended meanwhile makes it differ at the next rescan.
         self._state, self.changed_at, self.problem = state, status.st_ctime, ""
-        self._take(data)
+        self._take(data, anew=anew)
         return True
 
     def unread(self, problem: str) -> None:
         """Have the list read again at the next rescan, because of `problem`; what it said last still holds."""
         self._state, self.problem = None, f"{self.path}: {problem}"
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes, *, anew: bool) -> None:
         """Read only what was appended if the rest is as it was: a list of a long beamtime grows line by line."""
-        known = self._whole
-        if not known.length or _digest(data[: known.length]) != known.digest:
-            known = _Whole()
-            self.entries, self.claims, self.open = [], set(), []
-        length = data.rfind(b"\n") + 1
-        appended = parse_list(data[known.length : length], self._longest, known.number + 1, known.seen)
-        number = known.number + data.count(b"\n", known.length, length)
-        self._whole = _Whole(length, _digest(data[:length]), number, known.lines + appended, known.seen)
-        # The last line may go on at the next rescan.
-        last = parse_list(data[length:], self._longest, number + 1, set(known.seen))
-        before = {entry.line for entry in self.entries}
-        self._sort(self._whole.lines + last)
-        new = [entry for entry in self.entries if entry.line not in before]
-        still = {entry.line for entry in self.entries}
-        self.open = [entry for entry in self.open if entry.line in still] + new
-        if before <= still:
-            self.claims |= {self.path.parent / entry.stem for entry in new}
-        else:  # A last line that went on speaks for another file now.
-            self.claims = {self.path.parent / entry.stem for entry in self.entries}
+        if anew or not self._length or _digest(data[: self._length]) != self._digest:
+            before = set(self._lines)
+            self._forget()
+            self.open = []
+            self.new = self._appended(data)
+        else:
+            last, self._last = self._last, None
+            before = {last.line} if isinstance(last, ListEntry) else set()
+            for line in before:
+                self._remove(line)
+            self.new = [entry for entry in self._appended(data) if entry.line not in before]
+        self.gone = tuple(line for line in before if line not in self._lines)
+        gone = set(self.gone)
+        self.open = [entry for entry in self.open if entry.line not in gone] + self.new
 
-    def _sort(self, lines: list[ListLine]) -> None:
-        measurements = {line.measurement for line in lines if isinstance(line, Command) and line.measurement}
-        self.entries, self.bad = [], [line for line in lines if isinstance(line, BadLine)]
-        for entry in (line for line in lines if isinstance(line, ListEntry)):
-            if entry.name in measurements and entry.again is not None:
-                self.bad.append(BadLine(entry.line, 0, "asks for the dataset of a measurement; these are not made yet"))
-            else:
-                self.entries.append(entry)
+    def _appended(self, data: bytes) -> list[ListEntry]:
+        """Take in what follows the known lines; those of it that ask for a dataset."""
+        length = data.rfind(b"\n") + 1
+        seen = _Seen(self._lines, self._rejected)
+        appended = parse_list(data[self._length : length], self._longest, self._number + 1, seen)
+        self._number += data.count(b"\n", self._length, length)
+        last = parse_list(data[length:], self._longest, self._number + 1, _Seen(seen, self._lines, self._rejected))
+        self._length, self._digest = length, _digest(data[:length])
+        entries = [line for line in appended if isinstance(line, ListEntry)]
+        self._rejected |= dict.fromkeys(seen.difference(entry.line for entry in entries))
+        self._bad += [line for line in appended if isinstance(line, BadLine)]
+        commands = (line for line in appended if isinstance(line, Command))
+        self._measurements |= {command.measurement: None for command in commands if command.measurement}
+        self._last = last[0] if last else None
+        entries += [line for line in last if isinstance(line, ListEntry)]
+        for entry in entries:
+            self._add(entry)
+        for line in [line for line, entry in self._again.items() if entry.name in self._measurements]:
+            self._reject(line, "asks for the dataset of a measurement; these are not made yet")
+        return [entry for entry in entries if entry.line in self._lines]
+
+    def _add(self, entry: ListEntry) -> None:
+        plain = entry.stem == entry.line
+        self._lines[entry.line] = entry.line if plain else entry.stem
+        if not plain:
+            self._stems[entry.stem] = None
+        if entry.again is not None:
+            self._again[entry.line] = entry
+
+    def _remove(self, line: str) -> None:
+        stem = self._lines.pop(line)
+        self._again.pop(line, None)
+        if stem != line and stem not in self._lines.values():
+            self._stems.pop(stem, None)
+
+    def _reject(self, line: str, reason: str) -> None:
+        self._remove(line)
+        self._bad.append(BadLine(line, 0, reason))
+        self._rejected[line] = None
+
+
+class _Seen(set[bytes | str]):
+    """Lines that were read, with those in `others`, which are not copied."""
+
+    def __init__(self, *others: Container[bytes | str]) -> None:
+        super().__init__()
+        self._others = others
+
+    def __contains__(self, line: object) -> bool:
+        return super().__contains__(line) or any(line in other for other in self._others)
 
 
 def _digest(data: bytes) -> bytes:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import bisect
+import heapq
+import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from scicat_watch.discovery import superblock
+from scicat_watch.discovery.absent import Absent
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.settle import Settling
 from scicat_watch.discovery.superblock import Examined
@@ -19,6 +23,7 @@ from scicat_watch.model import FileState, Request, RequestKey, Scan, stem_of
 
 _SHORTEST = 0.05
 _LONGEST = 60.0
+_MANY = 20  # Scans of one directory, from which on it is quicker to list it than to search the files of each.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,19 @@ class _Held:
     until: float = 0.0
     """When to check again."""
     stuck: bool = False
+    awaited: tuple[Path, ...] = ()
+    """Beginnings of files that are to come before then; none if it is not known what is missing."""
 
 
 @dataclass(slots=True)
 class _Entry:
     request: Request
+    number: int
+    """Its place in the order in which requests came."""
     since: float
     """Monotonic time since which the list has held this line."""
     due: float
     held: _Held = _Held("was just found")
-    put_off: bool = False
 
     @property
     def base(self) -> Path:
@@ -82,11 +90,20 @@ class Pending:
         self._list_name = list_name
         self._entries: dict[RequestKey, _Entry] = {}
         self._by_base: dict[Path, set[RequestKey]] = {}
+        self._found: set[RequestKey] = set()
+        """Those that no list names."""
+        self._put_off: set[RequestKey] = set()
+        self._numbers = itertools.count()
+        self._queue: list[tuple[float, int, RequestKey]] = []
+        """When to check which entry; what does not agree with the entry any more does not count."""
+        self._absent = Absent(self._later)
         self._settling: Settling[RequestKey] = Settling(rules.ingestion_delay)
         self._moment = (math.nan, 0.0)
         """The last monotonic time with its time of day."""
         self._names: dict[Path, list[str]] = {}
         """Names in directories, sorted; only as long as one rescan lasts."""
+        self._with_list: dict[Path, bool] = {}
+        """Whether directories have their list; as long."""
 
     def __contains__(self, key: RequestKey) -> bool:
         return key in self._entries
@@ -100,37 +117,63 @@ class Pending:
 
     def admit(self, request: Request, now: float, changed_at: float | None = None, *, due: float | None = None) -> None:
         """Take a request in. `changed_at`: wall-clock time of the last change of the list that names it."""
-        since = now - self._age(changed_at, now)
-        entry = _Entry(request, since, now if due is None else due, put_off=due is not None)
-        self._entries[request.key] = entry
-        self._by_base.setdefault(entry.base, set()).add(request.key)
+        key, since = request.key, now - self._age(changed_at, now)
+        self._drop(key)
+        entry = _Entry(request, next(self._numbers), since, now if due is None else due)
+        self._entries[key] = entry
+        self._by_base.setdefault(entry.base, set()).add(key)
+        if not request.listed:
+            self._found.add(key)
+        if due is not None:
+            self._put_off.add(key)
+        heapq.heappush(self._queue, (entry.due, entry.number, key))
 
-    def keep_listed(self, directory: Path, lines: set[str], claimed: Callable[[Request], bool]) -> None:
-        """Drop what the list of `directory` says no longer: lines that grew since, found files that it names now."""
-        for key, entry in list(self._entries.items()):
-            if key.directory == directory and key.line not in lines if entry.request.listed else claimed(entry.request):
+    def drop_lines(self, directory: Path, lines: Iterable[str]) -> None:
+        """Drop what the list of `directory` says no longer."""
+        for line in lines:
+            key = RequestKey(directory, line)
+            if (entry := self._entries.get(key)) is not None and entry.request.listed:
                 self._drop(key)
+
+    def drop_claimed(self, claimed: Callable[[Request], bool]) -> None:
+        """Drop the found files that a list names now."""
+        for key in [key for key in self._found if claimed(self._entries[key].request)]:
+            self._drop(key)
 
     def hurry(self, file: Path, now: float) -> None:
         """An event says that `file` was closed: check its scan now."""
         for base in (stem_of(file), file.parent):
             for key in self._by_base.get(base, ()):
-                entry = self._entries[key]
-                entry.due = min(entry.due, now)
+                self._check_by(self._entries[key], now)
+        self._absent.hurry(file.parent, now)
+
+    def rescan(self, directories: Iterable[Path], now: float) -> None:
+        """Events say that names came or went in `directories`: see now whether they are those of absent scans."""
+        for directory in directories:
+            self._absent.hurry(directory, now)
 
     def hasten(self, request: Request, now: float) -> None:
         """A request that is pending is to be checked now, whatever it was put off for."""
         if (entry := self._entries.get(request.key)) is not None:
-            entry.due = min(entry.due, now)
+            self._check_by(entry, now)
 
     def next_due(self) -> float | None:
         """Monotonic time at which the next request is to be checked."""
-        return min((entry.due for entry in self._entries.values()), default=None)
+        while self._queue and not self._holds(*self._queue[0]):
+            heapq.heappop(self._queue)
+        times = (self._queue[0][0] if self._queue else None, self._absent.next_due())
+        return min((time for time in times if time is not None), default=None)
 
     def take_ready(self, now: float) -> Iterator[Ready]:
         """The requests that are due and complete; they are pending no longer."""
         self._names.clear()
-        for key, entry in [(key, entry) for key, entry in self._entries.items() if entry.due <= now]:
+        self._with_list.clear()
+        due = self._take_due(now)
+        many = Counter(entry.base.parent for entry in due if entry.request.listed)
+        for directory in (directory for directory, count in many.items() if count >= _MANY):
+            self._names_in(directory)
+        for entry in due:
+            key = entry.request.key
             try:
                 result = self._check(key, entry, now)
             except OSError as error:  # One scan that cannot be checked must not hold up the others.
@@ -140,25 +183,57 @@ class Pending:
                     self._drop(key)
                     yield ready
                 case _Held() as held:
-                    entry.held, entry.put_off = held, False
-                    entry.due = held.until
+                    self._hold(entry, held, now)
                 case None:
                     self._drop(key)  # A found file that is gone: if it comes back it is found again.
 
+    def _take_due(self, now: float) -> list[_Entry]:
+        """The entries that are to be checked, in the order in which they came."""
+        due = {key: self._entries[key] for key in self._absent.take_arrived(now, self._names_in)}
+        while self._queue and self._queue[0][0] <= now:
+            key = (first := heapq.heappop(self._queue))[2]
+            if self._holds(*first):
+                due[key] = self._entries[key]
+        return sorted(due.values(), key=lambda entry: entry.number)
+
+    def _hold(self, entry: _Entry, held: _Held, now: float) -> None:
+        key = entry.request.key
+        entry.held, entry.due = held, held.until
+        self._put_off.discard(key)
+        heapq.heappush(self._queue, (entry.due, entry.number, key))
+        self._absent.discard(key)
+        if held.awaited:
+            self._absent.add(key, held.awaited, self._names_in, now)
+
+    def _check_by(self, entry: _Entry, at: float) -> None:
+        if at < entry.due:
+            entry.due = at
+            heapq.heappush(self._queue, (at, entry.number, entry.request.key))
+
+    def _holds(self, due: float, number: int, key: RequestKey) -> bool:
+        entry = self._entries.get(key)
+        return entry is not None and (entry.due, entry.number) == (due, number)
+
     def waiting(self) -> Iterator[Waiting]:
         """Those that are not complete."""
-        for entry in self._entries.values():
-            yield Waiting(entry.request, entry.held.reason, entry.held.stuck, entry.put_off)
+        for key, entry in self._entries.items():
+            yield Waiting(entry.request, entry.held.reason, entry.held.stuck, key in self._put_off)
+
+    @property
+    def incomplete(self) -> int:
+        """How many are not complete, besides those that were put off."""
+        return len(self._entries) - len(self._put_off)
 
     def _check(self, key: RequestKey, entry: _Entry, now: float) -> Ready | _Held | None:
         request, scan = entry.request, entry.request.scan
         if not _is_text(scan.name):
             return _Held("its name is not UTF-8 text; rename it", now + _LONGEST, stuck=True)
-        master = find_master(scan, self._rules.master_extensions) if request.listed else scan.master
+        master = self._find_master(entry) if request.listed else scan.master
         if master is not None:
             return self._check_file(key, entry, master, now)
-        if not (key.directory / self._list_name).exists():
-            return _Held("its directory or list is not there", now + self._later(0.0), stuck=True)
+        if not self._has_list(key.directory):
+            awaited = (*_beginnings(scan), key.directory / self._list_name)
+            return _Held("its directory or list is not there", math.inf, stuck=True, awaited=awaited)
         return self._check_folder(entry, now)
 
     def _check_file(self, key: RequestKey, entry: _Entry, master: Path, now: float) -> Ready | _Held | None:
@@ -189,23 +264,42 @@ class Pending:
         if self._has_files(entry.request.scan):
             return Ready(entry.request)
         if waited < self._rules.without_files_after:
-            return _Held("no file or folder of its name is there", now + self._later(waited), stuck=True)
+            until = entry.since + self._rules.without_files_after
+            return _Held(
+                "no file or folder of its name is there", until, stuck=True, awaited=_beginnings(entry.request.scan)
+            )
         return Ready(entry.request, comment="No files of this scan were found.")
 
     def _has_files(self, scan: Scan) -> bool:
-        for stem in (scan.stem, *scan.extras):
-            beginning = scan.directory / stem
-            if beginning.parent not in self._names:
-                try:
-                    self._names[beginning.parent] = sorted(os.listdir(beginning.parent))  # noqa: PTH208 - fast
-                except OSError:
-                    self._names[beginning.parent] = []
-            names = self._names[beginning.parent]
+        for beginning in _beginnings(scan):
+            names = self._names_in(beginning.parent)
             if beginning.name == _from(names, beginning.name):
                 return True
             if any(_from(names, goes_on := beginning.name + after).startswith(goes_on) for after in "._"):
                 return True
         return False
+
+    def _names_in(self, directory: Path) -> list[str]:
+        """The names in a directory, sorted; none if it cannot be listed."""
+        if (names := self._names.get(directory)) is None:
+            try:
+                names = sorted(os.listdir(directory))  # noqa: PTH208 - fast
+            except OSError:
+                names = []
+            self._names[directory] = names
+        return names
+
+    def _has_list(self, directory: Path) -> bool:
+        if (there := self._with_list.get(directory)) is None:
+            there = self._with_list[directory] = (directory / self._list_name).exists()
+        return there
+
+    def _find_master(self, entry: _Entry) -> Path | None:
+        """As `find_master`, without a system call if the directory was listed and there is nothing of the name."""
+        names = self._names.get(entry.base.parent)
+        if names is not None and not _from(names, entry.base.name).startswith(entry.base.name):
+            return None
+        return find_master(entry.request.scan, self._rules.master_extensions)
 
     def _obstructed(self, request: Request, master: Path, examined: Examined, now: float) -> Ready | _Held:
         quiet = self._settling.quiet_for(request.key, now)
@@ -215,7 +309,7 @@ class Pending:
         return _Held(f"{master.name} {examined.obstacle}", now + self._later(quiet), stuck=True)
 
     def _later(self, quiet: float) -> float:
-        """How long to leave a file alone that has been `quiet` for so many seconds."""
+        """How long to leave a file or directory alone that has been `quiet` for so many seconds."""
         return max(_SHORTEST, self._rules.ingestion_delay, min(quiet / 2, _LONGEST))
 
     def _age(self, changed_at: float | None, now: float) -> float:
@@ -234,6 +328,9 @@ class Pending:
         self._settling.forget(key)
         if entry is None:
             return
+        self._absent.discard(key)
+        self._found.discard(key)
+        self._put_off.discard(key)
         self._by_base[entry.base].discard(key)
         if not self._by_base[entry.base]:
             del self._by_base[entry.base]
@@ -247,6 +344,10 @@ def find_master(scan: Scan, extensions: tuple[str, ...]) -> Path | None:
             if (path := base.with_name(f"{base.name}.{extension}")).is_file():
                 return path
     return None
+
+
+def _beginnings(scan: Scan) -> tuple[Path, ...]:
+    return tuple(scan.directory / stem for stem in (scan.stem, *scan.extras))
 
 
 def _from(names: list[str], name: str) -> str:

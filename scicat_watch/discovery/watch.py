@@ -7,7 +7,7 @@ come once more, or with `forget` that it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,9 @@ class Ledger(Protocol):
 
     Each raises OSError if an ingested list cannot be read.
     """
+
+    def done_lines(self, directory: Path) -> Container[str]:
+        """The lines of the list in `directory` that need nothing more; a line that is not among them may be done."""
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The request of a line of the list in `directory`; None if it is done."""
@@ -103,6 +106,7 @@ class BeamtimeWatch:
         for file in (*self._recheck, *(hints.files if hints else ())):
             self._check_closed(file, now)
         self._recheck = []
+        self._pending.rescan(hints.directories if hints else (), now)
         ready = tuple(self._pending.take_ready(now))
         self._handed |= {one.request.key for one in ready}
         missed = tuple(node.path for node in listed if known.get(node.path, node.state) != node.state)
@@ -146,6 +150,11 @@ class BeamtimeWatch:
         """The requests whose scans are not complete yet."""
         return self._pending.waiting()
 
+    @property
+    def incomplete(self) -> int:
+        """How many they are, besides those that were put off."""
+        return self._pending.incomplete
+
     def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
         """The lines that cannot be used, each with its list."""
         return ((path, line) for path, known in self._lists.items() for line in known.bad)
@@ -181,12 +190,15 @@ class BeamtimeWatch:
         known = self._lists[path]
         if known.refresh(self.beamtime.directory):
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
-            self._pending.keep_listed(path.parent, {entry.line for entry in known.entries}, self._claimed)
+            self._pending.drop_lines(path.parent, known.gone)
+            self._pending.drop_claimed(self._claimed)
         elif not full:
             return
         # What was open at the last rescan is offered again, so that nothing depends on a request's being handed on.
         try:
-            known.open = [entry for entry in known.open if self._offer_line(entry, path.parent, now, known.changed_at)]
+            done = self._ledger.done_lines(path.parent) if known.open else ()
+            wanted = [entry for entry in known.open if entry.line not in done]
+            known.open = [entry for entry in wanted if self._offer_line(entry, path.parent, now, known.changed_at)]
         except OSError as error:
             known.unread(f"what was ingested cannot be read: {error}")
 
@@ -221,7 +233,7 @@ class BeamtimeWatch:
     def _claims(self, file: Path) -> bool:
         """Whether a list speaks for a data file, which is no scan of its own then."""
         known = self._lists.get(self.tree.scan_directory(file.parent) / self.list_name)
-        return known is not None and stem_of(file) in known.claims
+        return known is not None and known.claims(stem_of(file))
 
     def _claimed(self, request: Request) -> bool:
         return request.scan.master is not None and self._claims(request.scan.master)

@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import threading
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -100,6 +101,11 @@ class IngestedList:
         """Whether a line of the dataset list needs nothing more; OSError as `load`."""
         self._follow()
         return line in self._done
+
+    def lines(self) -> Container[str]:
+        """All lines that need nothing more; OSError as `load`."""
+        self._follow()
+        return self._done
 
     def done_name(self, name: str) -> bool:
         """Whether some line that asks for the dataset of this name is done, or a found file of this name is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,10 @@ class BeamtimeLedger:
     def as_listed(self, entry: ListEntry, directory: Path) -> Request:
         """The same as its list names it, whatever its scan was called before."""
         return naming.as_listed(self._beamtime, entry, directory)
+
+    def done_lines(self, directory: Path) -> Container[str]:
+        """The lines of the list in `directory` that are done; OSError as `ingested`."""
+        return self.ingested(directory).lines()
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The same, if the line is not done yet; None if it is."""

@@ -11,7 +11,7 @@ import dataclasses
 import fnmatch
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,10 @@ class Once:
 
     ledger: BeamtimeLedger
     meant: Callable[[Request], bool]
+
+    def done_lines(self, directory: Path) -> Container[str]:
+        """None is: what is meant is to be done again."""
+        return ()
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The request of a line, if it is meant."""

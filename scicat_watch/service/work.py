@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import math
 import queue
@@ -95,7 +96,7 @@ class BeamtimeWork:
     def state(self, problem: str = "") -> BeamtimeState:
         """How far the work is."""
         # Requests that failed are shown as failed, by the journal.
-        waiting = [one for one in self.watch.waiting() if not one.put_off]
+        waiting = itertools.islice((one for one in self.watch.waiting() if not one.put_off), _SHOWN)
         bad = list(self.watch.bad_lines())
         done, unreadable = self._done()
         return BeamtimeState(
@@ -104,8 +105,8 @@ class BeamtimeWork:
             title=str(self.beamtime.metadata.get("title") or ""),
             generated=self.beamtime.generated,
             done=done,
-            waiting=len(waiting),
-            waiting_scans=tuple(WaitingScan(one.request.pid, one.reason) for one in waiting[:_SHOWN]),
+            waiting=self.watch.incomplete,
+            waiting_scans=tuple(WaitingScan(one.request.pid, one.reason) for one in waiting),
             skipped=len(bad),
             skipped_lines=tuple(
                 SkippedLine(str(path), line.line, line.number, line.reason) for path, line in bad[:_SHOWN]

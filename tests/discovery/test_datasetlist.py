@@ -17,8 +17,8 @@ def _list(directory: Path, text: str = "") -> DatasetList:
     return DatasetList(directory / "scans.lst", 4096)
 
 
-def _names(known: DatasetList) -> list[str]:
-    return [entry.name for entry in known.entries]
+def _claimed(known: DatasetList, *names: str) -> list[str]:
+    return [name for name in names if known.claims(known.path.parent / name)]
 
 
 def test_a_list_is_read_when_it_changed_and_only_then(tmp_path: Path) -> None:
@@ -28,8 +28,8 @@ def test_a_list_is_read_when_it_changed_and_only_then(tmp_path: Path) -> None:
     with known.path.open("a") as file:
         file.write("\nb x")
     assert known.refresh(tmp_path)
-    assert _names(known) == ["a", "b"]
-    assert known.claims == {tmp_path / "a", tmp_path / "b"}
+    assert known.lines == ["a", "b x"]
+    assert _claimed(known, "a", "b", "b x", "c") == ["a", "b"]
 
 
 def test_a_last_line_that_goes_on_speaks_for_another_scan(tmp_path: Path) -> None:
@@ -38,8 +38,8 @@ def test_a_last_line_that_goes_on_speaks_for_another_scan(tmp_path: Path) -> Non
     with known.path.open("a") as file:
         file.write("2\n")
     known.refresh(tmp_path)
-    assert _names(known) == ["a", "scan_12"]
-    assert known.claims == {tmp_path / "a", tmp_path / "scan_12"}
+    assert known.lines == ["a", "scan_12"]
+    assert _claimed(known, "a", "scan_1", "scan_12") == ["a", "scan_12"]
     assert [entry.name for entry in known.open] == ["a", "scan_12"]
 
 
@@ -64,7 +64,7 @@ def test_a_list_that_was_replaced_truncated_or_edited_is_open_from_the_start(tmp
     known.open = []
     known.path.write_text("a\n")
     known.refresh(tmp_path)
-    assert ([entry.name for entry in known.open], known.claims) == (["a"], {tmp_path / "a"})
+    assert ([entry.name for entry in known.open], _claimed(known, "a", "B", "c")) == (["a"], ["a"])
 
 
 def test_line_numbers_go_on_over_looks(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_nul_after_a_power_cut_spoils_its_own_line_only(tmp_path: Path) -> None:
     known = _list(tmp_path)
     known.path.write_bytes(b"a\n" + b"\0" * 5000 + b"\nb\n")
     known.refresh(tmp_path)
-    assert _names(known) == ["a", "b"]
+    assert known.lines == ["a", "b"]
     assert len(known.bad) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_list_that_cannot_be_read_keeps_what_it_said_and_is_read_when_it_can(t
     known.path.rename(tmp_path / "kept")
     assert not known.refresh(tmp_path)
     assert "cannot be read" in known.problem
-    assert _names(known) == ["a"]
+    assert known.lines == ["a"]
     (tmp_path / "kept").rename(known.path)
     assert known.refresh(tmp_path)
     assert known.problem == ""
@@ -119,7 +119,7 @@ def test_what_is_not_an_ordinary_file_of_the_beamtime_is_not_read(tmp_path: Path
     known = DatasetList(path, 4096)
     assert not known.refresh(root)
     assert str(path) in known.problem
-    assert known.entries == []
+    assert known.lines == []
 
 
 def test_a_link_within_the_beamtime_is_read(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_link_within_the_beamtime_is_read(tmp_path: Path) -> None:
 def test_the_dataset_of_a_measurement_is_told_as_not_made(tmp_path: Path) -> None:
     known = _list(tmp_path, "__command__ start m\na\n__command__ stop\nm:170.5\n")
     known.refresh(tmp_path)
-    assert _names(known) == ["a"]
+    assert known.lines == ["a"]
     assert [bad.line for bad in known.bad] == ["m:170.5"]
 
 
@@ -158,5 +158,6 @@ def test_a_list_that_grew_in_any_steps_says_what_it_says_at_once(
     whole.path.write_bytes(b"".join(chunks))
     grown.refresh(directory)
     whole.refresh(directory)
-    assert (grown.entries, grown.bad, grown.claims) == (whole.entries, whole.bad, whole.claims)
+    assert (grown.lines, grown.bad) == (whole.lines, whole.bad)
+    assert _claimed(grown, "a", "b", "c", "a:1", "c d") == _claimed(whole, "a", "b", "c", "a:1", "c d")
     assert {entry.line for entry in grown.open} == {entry.line for entry in whole.open}

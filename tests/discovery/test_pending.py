@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +263,63 @@ def test_a_scan_that_comes_again_later_is_told_from_one_that_is_not_complete(tmp
     assert [one.put_off for one in pending.waiting()] == [True]
     assert _ready(pending, 31.0) == []
     assert [one.put_off for one in pending.waiting()] == [False]
+
+
+def test_scans_without_files_cost_no_system_call_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pending = _pending(tmp_path)
+    for number in range(1000):
+        pending.admit(_listed(tmp_path, f"scan_{number}"), 0.0)
+    calls: list[object] = []
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*path: Any, **more: Any) -> Any:
+            calls.append(path)
+            return real(*path, **more)
+
+        return call
+
+    for name in ("stat", "lstat", "listdir"):
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    for now in (0.0, 5.0, 10.0, 100.0, 1000.0):
+        assert _ready(pending, now) == []
+    assert len(calls) < 20
+    _nexus(tmp_path / "scan_7.nxs")
+    pending.rescan([tmp_path], 1001.0)
+    assert pending.next_due() == 1001.0
+    assert _ready(pending, 1001.0) == []
+    assert [one.request.scan.name for one in _ready(pending, 1006.0)] == ["scan_7"]
+    assert pending.incomplete == 999
+
+
+def test_scans_come_in_the_order_of_their_list_whenever_they_were_checked(tmp_path: Path) -> None:
+    pending = _pending(tmp_path)
+    for name in ("c", "a", "b"):
+        _nexus(tmp_path / f"{name}.nxs")
+        pending.admit(_listed(tmp_path, name), 0.0)
+    pending.hurry(tmp_path / "b.nxs", 0.0)
+    _ready(pending, 0.0)
+    assert [one.request.scan.name for one in _ready(pending, 9.0)] == ["c", "a", "b"]
+
+
+def test_a_request_that_was_put_off_counts_as_failed_and_not_as_incomplete(tmp_path: Path) -> None:
+    pending = _pending(tmp_path)
+    _nexus(tmp_path / "a.nxs")
+    pending.admit(_listed(tmp_path, "a"), 0.0, due=100.0)
+    pending.admit(_listed(tmp_path, "b"), 0.0)
+    assert (pending.incomplete, [one.put_off for one in pending.waiting()]) == (1, [True, False])
+    assert _ready(pending, 50.0) == []
+    pending.hasten(_listed(tmp_path, "a"), 60.0)
+    assert _ready(pending, 60.0) == []
+    assert pending.incomplete == 2
+
+
+def test_what_a_list_says_no_longer_is_dropped(tmp_path: Path) -> None:
+    pending = _pending(tmp_path)
+    for name in ("a", "b"):
+        pending.admit(_listed(tmp_path, name), 0.0)
+    pending.admit(_found(_nexus(tmp_path / "c.nxs")), 0.0)
+    pending.drop_lines(tmp_path, ["a", "c", "unknown"])
+    assert [one.request.scan.name for one in pending.waiting()] == ["b", "c"]
+    pending.drop_claimed(lambda request: request.scan.name == "c")
+    assert [one.request.scan.name for one in pending.waiting()] == ["b"]
+    assert _ready(pending, 100.0) == []

@@ -84,8 +84,9 @@ class Catalogue:
 class Site:
     """A state directory with a configuration, and the program run on them."""
 
-    def __init__(self, place: Path, **sections: dict[str, Any]) -> None:
-        self.place = place
+    def __init__(self, place: Path, *, wrapper: tuple[str, ...] = (), **sections: dict[str, Any]) -> None:
+        """`wrapper`: a command that runs the daemon's, e.g. `unshare`."""
+        self.place, self.wrapper = place, wrapper
         self.var = place / "var"
         self.config = place / "config.yml"
         self.log = place / "log.txt"
@@ -148,7 +149,7 @@ class Daemon:
 
     def __init__(self, site: Site, directories: tuple[Path, ...], environment: dict[str, str] | None = None) -> None:
         self.site = site
-        command = [PROGRAM, "run", *map(str, directories), "-c", str(site.config), "-l", "debug"]
+        command = [*site.wrapper, PROGRAM, "run", *map(str, directories), "-c", str(site.config), "-l", "debug"]
         with site.log.open("a") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | (environment or {})
