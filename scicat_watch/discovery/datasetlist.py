@@ -7,7 +7,7 @@ import os
 from collections.abc import Container
 from pathlib import Path
 
-from scicat_watch.discovery.listfile import ListLine, parse_list
+from scicat_watch.discovery.listfile import ListLine, entries, parse_list
 from scicat_watch.files import inside, read_ordinary
 from scicat_watch.model import BadLine, Command, FileState, ListEntry
 
@@ -62,6 +62,11 @@ class DatasetList:
     def lines(self) -> list[str]:
         """The lines that ask for a dataset, in their order."""
         return list(self._lines)
+
+    @property
+    def entries(self) -> list[ListEntry]:
+        """The same, parsed once more."""
+        return [entry for line in self._lines for entry in entries(parse_list(line.encode(), self._longest))]
 
     @property
     def bad(self) -> list[BadLine]:
@@ -122,18 +127,18 @@ class DatasetList:
         self._number += data.count(b"\n", self._length, length)
         last = parse_list(data[length:], self._longest, self._number + 1, _Seen(seen, self._lines, self._rejected))
         self._length, self._digest = length, _digest(data[:length])
-        entries = [line for line in appended if isinstance(line, ListEntry)]
-        self._rejected |= dict.fromkeys(seen.difference(entry.line for entry in entries))
+        added = list(entries(appended))
+        self._rejected |= dict.fromkeys(seen.difference(entry.line for entry in added))
         self._bad += [line for line in appended if isinstance(line, BadLine)]
         commands = (line for line in appended if isinstance(line, Command))
         self._measurements |= {command.measurement: None for command in commands if command.measurement}
         self._last = last[0] if last else None
-        entries += [line for line in last if isinstance(line, ListEntry)]
-        for entry in entries:
+        added += entries(last)
+        for entry in added:
             self._add(entry)
         for line in [line for line, entry in self._again.items() if entry.name in self._measurements]:
             self._reject(line, "asks for the dataset of a measurement; these are not made yet")
-        return [entry for entry in entries if entry.line in self._lines]
+        return [entry for entry in added if entry.line in self._lines]
 
     def _add(self, entry: ListEntry) -> None:
         plain = entry.stem == entry.line

@@ -166,7 +166,10 @@ def stopped(room: Path, given: argparse.Namespace) -> None:
 
 
 def _program(room: Path, *, polled: bool = False, **sections: Any) -> Site:
-    return Site(room, wrapper=WITHOUT_INOTIFY if polled else (), watching=WATCHING, **sections)
+    program = Site(room, watching=WATCHING, **sections)
+    if polled:
+        program.wrapper = WITHOUT_INOTIFY
+    return program
 
 
 def _note_idle(what: str, daemon: Daemon, seconds: float) -> None:

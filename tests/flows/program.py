@@ -84,9 +84,11 @@ class Catalogue:
 class Site:
     """A state directory with a configuration, and the program run on them."""
 
-    def __init__(self, place: Path, *, wrapper: tuple[str, ...] = (), **sections: dict[str, Any]) -> None:
-        """`wrapper`: a command that runs the daemon's, e.g. `unshare`."""
-        self.place, self.wrapper = place, wrapper
+    wrapper: tuple[str, ...] = ()
+    """A command that runs the daemon's, e.g. `unshare`."""
+
+    def __init__(self, place: Path, **sections: dict[str, Any]) -> None:
+        self.place = place
         self.var = place / "var"
         self.config = place / "config.yml"
         self.log = place / "log.txt"
