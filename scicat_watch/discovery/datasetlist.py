@@ -75,7 +75,10 @@ class DatasetList:
 
     def claims(self, beginning: Path) -> bool:
         """Whether the list speaks for files that begin so: they are no scans of their own."""
-        stem = os.fspath(beginning)[len(os.fspath(self.path.parent)) :].lstrip("/")
+        return self.claims_stem(os.fspath(beginning)[len(os.fspath(self.path.parent)) :].lstrip("/"))
+
+    def claims_stem(self, stem: str) -> bool:
+        """The same for a beginning relative to the list's directory."""
         return self._lines.get(stem) == stem or stem in self._stems
 
     def refresh(self, root: Path) -> bool:

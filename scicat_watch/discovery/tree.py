@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.model import FileState
 
+_SEPARATORS = re.compile("[_.-]")
+_NONE: frozenset[Path] = frozenset()
 _TICK = 2.0  # Seconds: longer than the time stamps of any file system are coarse.
 
 
@@ -31,12 +34,17 @@ class DirectoryNode:
     """Monotonic time since which its times are the same."""
     settled: bool = False
     """Whether it was listed once more after its times had been the same for longer than a tick."""
-    children: set[Path] = field(default_factory=set)
+    children: frozenset[Path] = frozenset()
     has_list: bool = False
-    data: tuple[Path, ...] = ()
-    """Data files that can be scans of their own, by name."""
+    names: tuple[str, ...] = ()
+    """Names of data files that can be scans of their own, sorted."""
     problem: str = ""
     """Why it cannot be listed, for people."""
+
+    @property
+    def data(self) -> tuple[Path, ...]:
+        """The data files of these names."""
+        return tuple(self.path / name for name in self.names)
 
 
 class Tree:
@@ -54,6 +62,7 @@ class Tree:
         self._rules = rules
         self._blacklist = {root / path for path in rules.blacklist}
         self._ranks = {extension: rank for rank, extension in enumerate(rules.extensions)}
+        self._ignored = re.compile("|".join(map(fnmatch.translate, rules.ignored_names)) or "(?!)")
 
     def rescan(
         self, now: float, hinted: Iterable[Path] | None, entered: Callable[[Path], None] = lambda path: None
@@ -118,29 +127,29 @@ class Tree:
         node.children = children
         return True
 
-    def _list(self, node: DirectoryNode) -> set[Path]:
+    def _list(self, node: DirectoryNode) -> frozenset[Path]:
         folders: list[str] = []
         names: list[str] = []
         has_list = False
         with os.scandir(node.path) as entries:
-            for entry in entries:
-                if entry.name == self._list_name:
+            for entry in entries:  # There may be a million detector files, for which little may be done here.
+                name = entry.name
+                if name == self._list_name:
                     has_list = True
-                elif any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in self._rules.ignored_names):
-                    continue
-                elif entry.name.rpartition(".")[2].lower() in self._ranks and not _is_folder(entry):
-                    names.append(entry.name)
-                elif _is_folder(entry):
-                    folders.append(entry.name)
+                elif name.rpartition(".")[2].lower() in self._ranks and not _is_folder(entry):
+                    if not self._ignored.match(name):
+                        names.append(name)
+                elif _is_folder(entry) and not self._ignored.match(name):
+                    folders.append(name)
         node.has_list = has_list
-        node.data = tuple(node.path / name for name in sorted(self._scans(names)))
+        node.names = tuple(sorted(self._scans(names)))
         if has_list and not self._rules.below_lists:
-            return set()
-        if node.depth == self._rules.max_depth:
-            return set()
+            return _NONE
+        if not folders or node.depth == self._rules.max_depth:
+            return _NONE
         stems = {name.rpartition(".")[0] for name in names}  # A folder of the scan's name holds its detector files.
-        inner = {node.path / folder for folder in folders if folder not in stems} - self._blacklist
-        return {path for path in inner if self._leads_on(path)} if self._within else inner
+        inner = frozenset(node.path / folder for folder in folders if folder not in stems) - self._blacklist
+        return frozenset(path for path in inner if self._leads_on(path)) if self._within else inner
 
     def _leads_on(self, path: Path) -> bool:
         return any(within.is_relative_to(path) or path.is_relative_to(within) for within in self._within)
@@ -167,7 +176,7 @@ class Tree:
 
     def _drop(self, path: Path) -> None:
         if (parent := self.nodes.get(path.parent)) is not None:
-            parent.children.discard(path)
+            parent.children -= {path}
         todo = [path]
         while todo:
             node = self.nodes.pop(todo.pop(), None)
@@ -184,9 +193,9 @@ class Tree:
 
 def _beginnings(name: str, stems: Container[str]) -> Iterator[str]:
     """Those of `stems` that `name` goes on from, as in scan_1_0001 from scan_1; not `name` itself."""
-    for position, character in enumerate(name):
-        if character in "_.-" and name[:position] in stems:
-            yield name[:position]
+    for separator in _SEPARATORS.finditer(name):
+        if (beginning := name[: separator.start()]) in stems:
+            yield beginning
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

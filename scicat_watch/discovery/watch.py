@@ -39,6 +39,16 @@ class Findings:
     """Directories that had changed without an event, seen in a full rescan."""
 
 
+class DoneFiles(Protocol):
+    """The data files that were found under one scan directory and are done."""
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name, without its extension, is among them."""
+
+    def agrees(self, name: str, path: str) -> bool:
+        """Whether one that is among them is at `path`, and as it was when it was ingested, if that is still known."""
+
+
 class Ledger(Protocol):
     """What a watch asks about the past; the ledger's knowledge, brought by the caller.
 
@@ -47,6 +57,9 @@ class Ledger(Protocol):
 
     def done_lines(self, directory: Path) -> Container[str]:
         """The lines of the list in `directory` that need nothing more; a line that is not among them may be done."""
+
+    def done_files(self, directory: Path) -> DoneFiles:
+        """The same for found files; a file that is not among them may be done."""
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The request of a line of the list in `directory`; None if it is done."""
@@ -90,6 +103,8 @@ class BeamtimeWatch:
         """Files that were closed while their requests were handed out: they may have changed after they were read."""
         self._recheck: list[Path] = []
         self._listed_before: set[Path] = set()
+        self._done: dict[Path, DoneFiles] = {}
+        """What is done, by scan directory; only as long as one step lasts."""
         self._troubled: dict[Path, str] = {}
 
     def step(self, now: float, hints: Hints | None) -> Findings:
@@ -103,6 +118,7 @@ class BeamtimeWatch:
         if self._rules.trigger != "lists":
             for node in listed:
                 self._check_files(node, now)
+            self._done.clear()
         for file in (*self._recheck, *(hints.files if hints else ())):
             self._check_closed(file, now)
         self._recheck = []
@@ -206,15 +222,30 @@ class BeamtimeWatch:
         """Offer the data files of a directory; if the ledger cannot be read there, it is listed again next time."""
         self._troubled.pop(node.path, None)
         first = node.path not in self._listed_before
+        directory = self.tree.scan_directory(node.path)
+        known, between = self._lists.get(directory / self.list_name), _between(directory, node.path)
         try:
-            for file in node.data:
-                if not self._claims(file) and not self._offer_file(file, now) and first:
+            done = self._done_files(directory) if node.names else None
+            for name in node.names:
+                named = between + _stem(name)
+                if known is not None and known.claims_stem(named):
+                    continue
+                # Nearly all files of a long beamtime are done: for these little may be done here.
+                if done is not None and done.has(named) and (not first or done.agrees(named, f"{node.path}/{name}")):
+                    continue
+                file = node.path / name
+                if not self._offer_file(file, now) and first:
                     self._offer_if_changed(file, now)
         except OSError as error:
             self._troubled[node.path] = f"{node.path}: what was ingested cannot be read: {error}"
             self.tree.relist(node.path)
             return
         self._listed_before.add(node.path)
+
+    def _done_files(self, directory: Path) -> DoneFiles:
+        if directory not in self._done:
+            self._done[directory] = self._ledger.done_files(directory)
+        return self._done[directory]
 
     def _check_closed(self, file: Path, now: float) -> None:
         self._pending.hurry(file, now)
@@ -275,3 +306,12 @@ class BeamtimeWatch:
 
     def _is_under_way(self, key: RequestKey) -> bool:
         return key in self._handed or key in self._pending
+
+
+def _between(directory: Path, below: Path) -> str:
+    """What the names of the files in `below` begin with in `directory`, e.g. "raw/"."""
+    return "" if directory == below else f"{below.relative_to(directory).as_posix()}/"
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name

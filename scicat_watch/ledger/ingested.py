@@ -99,17 +99,21 @@ class IngestedList:
 
     def done(self, line: str) -> bool:
         """Whether a line of the dataset list needs nothing more; OSError as `load`."""
-        self._follow()
+        self.follow()
         return line in self._done
 
     def lines(self) -> Container[str]:
         """All lines that need nothing more; OSError as `load`."""
-        self._follow()
+        self.follow()
         return self._done
 
     def done_name(self, name: str) -> bool:
         """Whether some line that asks for the dataset of this name is done, or a found file of this name is."""
-        self._follow()
+        self.follow()
+        return self.has_name(name)
+
+    def has_name(self, name: str) -> bool:
+        """The same as it was when the list was last read."""
         return name in self._names or (bool(self._done) and line_of_found(name) in self._done)
 
     @property
@@ -144,8 +148,8 @@ class IngestedList:
         # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
         self._done, self._names, self._seen = lines, set(filter(None, map(_name, lines))), seen
 
-    def _follow(self) -> None:
-        """Read again if it is another file than it was, or a shorter one: somebody removed or edited it."""
+    def follow(self) -> None:
+        """Read the list again if it is another file than it was, or a shorter one: somebody removed or edited it."""
         now, before = _state(self.path), self._seen
         if now == before or (now and before and now.same_file(before) and now.size >= before.size):
             return

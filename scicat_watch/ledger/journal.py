@@ -137,6 +137,11 @@ class Journal:
         known = json.loads(row[0]) if row else ()
         return FileState(*known) if len(known) in (4, 5) else None  # Four before version 0.2: without the device.
 
+    def states(self, directory: Path) -> dict[str, str]:
+        """The same for all lines under a scan directory of which it is known, as JSON."""
+        query = "select line, signature from scans where directory=? and signature not in ('[]', 'null')"
+        return dict(self._all(query, (_text(os.fspath(directory)),)))
+
     def failed(self) -> list[Entry]:
         """All requests whose last try failed, the next to be tried first."""
         columns = "directory, line, beamtime, pid, status, tries, reason, next_try, last_try, seconds, notes"

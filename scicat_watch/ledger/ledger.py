@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from scicat_watch.model import (
     Request,
     RequestKey,
     Stamps,
+    line_of_found,
 )
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,34 @@ def without_locks(directory: Path) -> str:
         f"{directory}: its file system has no locks, so nothing keeps a second scicat-watch away; make sure that "
         "only one ingests this directory, also from other hosts"
     )
+
+
+class DoneFiles:
+    """The data files that were found under one scan directory and are done, as they are known at one moment."""
+
+    def __init__(self, ingested: IngestedList, states: Callable[[], Mapping[str, str]]) -> None:
+        """`states` asks the journal for what the files were like; called if that is asked for."""
+        ingested.follow()
+        self._ingested, self._ask = ingested, states
+
+    def has(self, name: str) -> bool:
+        """Whether a file of this name, without its extension, is among them."""
+        return self._ingested.has_name(name)
+
+    def agrees(self, name: str, path: str) -> bool:
+        """Whether one that is among them is at `path`, and as it was when it was ingested, if that is still known."""
+        known = self._states.get(line_of_found(name))
+        if known is None:
+            return True
+        try:
+            state = FileState.of(os.stat(path))  # noqa: PTH116  # Asked for each file of a beamtime.
+        except OSError:
+            return False
+        return known.startswith(f"[{state.size}, {state.modified}, {state.changed}, {state.inode}, ")
+
+    @functools.cached_property
+    def _states(self) -> Mapping[str, str]:
+        return self._ask()
 
 
 class BeamtimeLedger:
@@ -100,6 +130,10 @@ class BeamtimeLedger:
     def done_lines(self, directory: Path) -> Container[str]:
         """The lines of the list in `directory` that are done; OSError as `ingested`."""
         return self.ingested(directory).lines()
+
+    def done_files(self, directory: Path) -> DoneFiles:
+        """The found files under a scan directory that are done; OSError as `ingested`."""
+        return DoneFiles(self.ingested(directory), functools.partial(self._journal.states, directory))
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The same, if the line is not done yet; None if it is."""

@@ -46,6 +46,18 @@ class Target:
         return any(meant(request) for meant in self.meant)
 
 
+class NothingDone:
+    """No file is done."""
+
+    def has(self, name: str) -> bool:
+        """Never."""
+        return False
+
+    def agrees(self, name: str, path: str) -> bool:
+        """As no file is done, none agrees."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Once:
     """A ledger to which everything that is meant is still to be done, for a one-time ingest and a preview."""
@@ -56,6 +68,10 @@ class Once:
     def done_lines(self, directory: Path) -> Container[str]:
         """None is: what is meant is to be done again."""
         return ()
+
+    def done_files(self, directory: Path) -> NothingDone:
+        """The same."""
+        return NothingDone()
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The request of a line, if it is meant."""

@@ -15,7 +15,7 @@ from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action
 from scicat_watch.ledger.rules import IngestedRules, RetryRules
-from scicat_watch.model import Beamtime, Outcome, Request, Stamps, Status, line_of_found
+from scicat_watch.model import Beamtime, FileState, Outcome, Request, Stamps, Status, line_of_found
 
 LIST = "scicat-datasets-1.lst"
 STAMPS = Stamps(1.7e9, 1.7e9, 0.0)
@@ -371,3 +371,48 @@ def test_a_file_closed_where_what_was_ingested_cannot_be_read_holds_up_no_other(
     beamline.step()
     assert [request.pid for request in beamline.step()] == ["1/found/a"]  # It was not forgotten that it changed.
     assert beamline.watch.problems() == []
+
+
+@pytest.mark.parametrize("before_version_02", [False, True])
+def test_found_files_that_changed_while_nobody_watched_come_again_and_no_others(
+    beamline: Beamline, *, before_version_02: bool
+) -> None:
+    names = ("found/a.nxs", "found/b.nxs", "found/c.nxs", "found/d.fio", "found/it's.nxs")
+    beamline.make(*names)
+    states: dict[str, FileState] = {}
+    beamline.step()
+    for ready in beamline.watch.step(beamline.now + 10.0, None).ready:
+        state = ready.state
+        assert state is not None
+        states[ready.request.scan.name] = state
+        kept = state[:4] if before_version_02 else state
+        beamline.ledger.begin(ready.request, 1.7e9)
+        beamline.ledger.note(Outcome(ready.request, Status.CREATED, stamps=STAMPS), kept, 1.7e9)  # type: ignore[arg-type]
+    assert sorted(states) == ["found/a", "found/b", "found/c", "found/it's"]
+    (beamline.root / "found/b.nxs").write_text("more than before")
+    (beamline.root / "found/it's.nxs").write_text("more than before")
+    (beamline.root / "found/c.nxs").unlink()
+    beamline.start()
+    assert beamline.step() == []
+    assert sorted(request.pid for request in beamline.step()) == ["1/found/b", "1/found/it's"]
+
+
+def test_a_start_over_many_done_scans_asks_the_journal_once(
+    beamline: Beamline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"run_{number:03d}" for number in range(200)]
+    beamline.make(*(f"found/{name}.nxs" for name in names), *(f"raw/{name}.nxs" for name in names))
+    beamline.append("raw", *names)
+    assert len(beamline.work()) == 400
+    beamline.start()
+    asked: list[str] = []
+    journal = beamline.ledger._journal
+    real = journal._all
+
+    def counted(query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+        asked.append(query)
+        return real(query, values)
+
+    monkeypatch.setattr(journal, "_all", counted)
+    assert beamline.work() == []
+    assert len(asked) < 5
