@@ -20,11 +20,13 @@ from scicat_watch.pipeline.schema.model import Schema
 class ReadLimits:
     """How much is read of a scan, and which of its files; the defaults are those of the native configuration."""
 
-    time_limit: float = 120.0
+    time_limit: float = 30.0
     """Seconds after which the process that reads the scan is ended, without those of `retry_delays`."""
+    first_time_limit: float = 10.0
+    """Seconds after which reading is ended and begun anew apart from the other scans, if that is not `time_limit`."""
     retry_delays: tuple[float, ...] = ()
     """Seconds before each further try to read a data file that cannot be read yet."""
-    memory_limit: int = 4 << 30
+    memory_limit: int = 1 << 30
     """Bytes of address space that the process may use."""
     metadata_limit: int = 8 << 20
     """Bytes of JSON that the scan's metadata may have; the rest is left out, and the dataset says so."""
@@ -41,6 +43,11 @@ class ReadLimits:
     def longest(self) -> float:
         """Seconds that reading may take, waits included."""
         return self.time_limit + sum(self.retry_delays)
+
+    @property
+    def first(self) -> float:
+        """Seconds that reading may take among the other scans, waits included."""
+        return min(self.first_time_limit, self.time_limit) + sum(self.retry_delays)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Previewer:
         self.catalogue_url, self._publisher = find_catalogue(settings, self._clock)
         """Address of the catalogue that is asked; empty if there is none."""
         self._lookups = _Questions(self._publisher, self._clock, settings.schemas.keep_lookups)
-        self._executor = open_executor(settings, self._clock)
+        self._executor = open_executor(settings)
 
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""

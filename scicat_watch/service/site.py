@@ -69,7 +69,7 @@ class Site:
         self.policy = UpdatePolicy()
         """What becomes of datasets that are in the catalogue already."""
         self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)
-        self.executor: Executor = open_executor(settings, self.clock)
+        self.executor: Executor = open_executor(settings)
         self.reporter: Reporter = Reporters(LogReporter(), JournalReporter(self.journal))
 
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
@@ -155,9 +155,9 @@ def _readable(directory: Path | None) -> Path | None:
     return directory if directory is not None and os.access(directory, os.R_OK | os.X_OK) else None
 
 
-def open_executor(settings: Settings, clock: Clock) -> Executor:
+def open_executor(settings: Settings) -> Executor:
     """The processes that read data files."""
-    return LocalExecutor(settings.reading.workers, settings.reading.limits(), clock)
+    return LocalExecutor(settings.reading.workers, settings.reading.limits())
 
 
 def read_job(scan: Scan, beamtime: Beamtime, library: Library, settings: Settings) -> ReadJob:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -19,7 +20,7 @@ import psutil
 import pytest
 
 from scicat_watch.pipeline.handover import ReadLimits
-from scicat_watch.service.executors import single
+from scicat_watch.service.executors import answers, single
 from tests.catalogue.faulty import Answer, Fault, Loopback, SpoilingProxy
 from tests.flows.ess_site import COMMAND, TOKEN, EssSite, Scicat
 from tests.flows.program import Site, eventually
@@ -618,7 +619,7 @@ class _Command:
 def test_a_reading_process_can_send_values_and_nothing_else() -> None:
     for hostile in (_Command(), {"values": _Command()}, Path("/etc")):
         with pytest.raises(pickle.UnpicklingError):
-            single._checked(pickle.dumps(hostile))
+            answers._Checked(io.BytesIO(pickle.dumps(hostile))).load()
 
 
 def test_the_reading_process_has_the_native_limits() -> None:

@@ -32,7 +32,7 @@ Previews = Callable[..., list[Preview]]
 @pytest.fixture
 def previews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Iterator[Previews]:
     """The previews of a path, read in this process; without a catalogue unless a section names one."""
-    monkeypatch.setattr(preview, "open_executor", lambda settings, clock: InlineExecutor())
+    monkeypatch.setattr(preview, "open_executor", lambda settings: InlineExecutor())
 
     def of(path: Path, **sections: Any) -> list[Preview]:
         sections = {"catalogue": {"url": None}, "embedded": {"port": 0}, "reading": NO_PICTURES} | sections

@@ -12,10 +12,15 @@ from scicat_watch.pipeline.assembly.dataset import FIELDS_AT_ESS, MANDATORY_AT_E
 from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.schema.model import Schema
 
+TIME_LIMIT = 120.0
+"""Seconds that reading a file may take: nobody waits for the one process of a command."""
+
 
 def read_limits(settings: EssSettings) -> ReadLimits:
     """How the data file is read. ESS's datasets have no thumbnail."""
-    return ReadLimits(thumbnails=False, retry_delays=settings.ingestion.file_handling.open_delays())
+    return ReadLimits(
+        thumbnails=False, time_limit=TIME_LIMIT, retry_delays=settings.ingestion.file_handling.open_delays()
+    )
 
 
 def catalogue_options(settings: EssSettings) -> CatalogueOptions:

@@ -1,196 +1,285 @@
-"""Reading in worker processes of this machine, which may crash or hang without harm to anybody else.
+"""Reading in processes of this machine: who is read when, and what becomes of a reading that hangs or crashes.
 
-The processes come from a clean server process (forkserver) that has the reading code loaded, so that
-a new one is there at once. Each is stripped of secrets and network (`reading.sandbox`), is killed
-when a scan takes too long, and is replaced when a file killed it.
+Each process has a thread that hands it scans and waits for the answers; `turns` decides whose turn it is. A scan that
+takes longer than the first time limit, or ends its process, is read once more at once, apart from the others and with
+the whole time limit. Only then it counts as failed. If its directory does not answer either, that is at fault.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import signal
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
-from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from pebble import ProcessExpired, ProcessPool
-
-from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.errors import ReaderLost, ReadingError
+from scicat_watch.errors import ReaderLost, ReadingError, ScicatWatchError, StorageHangs
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
-from scicat_watch.service.executors import worker
+from scicat_watch.service.executors import answers
 from scicat_watch.service.executors.executor import Running
+from scicat_watch.service.executors.process import ProcessEnded, ReadingProcess
+from scicat_watch.service.executors.turns import Turn, choose
 
 log = logging.getLogger(__name__)
 
-_POOLS = 3  # How many pools a scan may outlive before that counts as its fault.
-_CHECK = 1.0  # Seconds after which a wait for an answer checks whether there can be one.
-_LATE = 10.0  # Seconds beyond the time limit after which a pool that does not answer is given up.
+_ATTEMPTS = 3  # How many processes may fail to start, or be ended by somebody, before that is reported of the scan.
+_SLOW = 1.0  # Seconds after which a reading does not count any more for scans of other roots.
+_TRY_WITHIN = 5.0  # Seconds that a directory may take to answer.
+_LEFT_MOST = 4  # Processes of one root that may be left behind; then nothing is read there until one of them is gone.
+_MOST_ORDERS = 1000  # A process is renewed now and then: libraries that leak do not add up over months.
 _END_WITHIN = 5.0
-_TASKS_PER_PROCESS = 1000  # A process is renewed now and then: libraries that leak do not add up over months.
 
 
+@dataclass(eq=False, slots=True)
+class _Task:
+    """A scan that is to be read."""
+
+    job: ReadJob
+    turn: Turn
+    future: Future[Reading] = field(default_factory=Future)
+
+    @property
+    def what(self) -> str:
+        return str(self.job.scan.master or self.job.scan.place)
+
+    def settle(self, reading: Reading | None, error: BaseException | None = None) -> None:
+        with suppress(InvalidStateError):  # The executor was closed meanwhile.
+            if error is not None:
+                self.future.set_exception(error)
+            elif reading is not None:
+                self.future.set_result(reading)
+
+
+@dataclass(frozen=True, slots=True)
 class _Running:
-    """A scan that a process of the pool reads, or will."""
+    """See `Running`."""
 
-    def __init__(self, executor: LocalExecutor, job: ReadJob, future: Future[Reading]) -> None:
-        self._executor, self._job, self._future = executor, job, future
-        self._answer: Future[Reading] | None = None
+    future: Future[Reading]
 
     def result(self) -> Reading:
-        if self._answer is not None:
-            return self._answer.result()
-        return self._executor.result_of(self._future, self._job)
+        return self.future.result()
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
-        """As `Running`. A thread waits: a pool that is lost answers nobody, and somebody has to ask the next one."""
-        if self._answer is None:
-            self._answer = Future()
-            threading.Thread(target=self._wait, args=(self._answer,), name="reading", daemon=True).start()
-        self._answer.add_done_callback(lambda answer: callback())
+        self.future.add_done_callback(lambda future: callback())
 
-    def _wait(self, answer: Future[Reading]) -> None:
-        try:
-            answer.set_result(self._executor.result_of(self._future, self._job))
-        except BaseException as error:  # noqa: BLE001 - it is raised by `result`.
-            answer.set_exception(error)
+
+@dataclass(eq=False, slots=True)
+class _Seat:
+    """The process of a thread."""
+
+    process: ReadingProcess | None = None
+    """None: there is none now."""
 
 
 class LocalExecutor:
-    """A pool of reading processes; used by several threads."""
+    """Reading processes, so many as are needed; used by several threads."""
 
-    def __init__(self, workers: int, limits: ReadLimits, clock: Clock | None = None) -> None:
-        """`limits` are those of every job."""
+    def __init__(self, workers: int, limits: ReadLimits) -> None:
+        """`workers`: how many scans are read at a time. `limits` are those of every job."""
         self._workers, self._limits = workers, limits
-        self._clock: Clock = clock or SystemClock()
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["scicat_watch.service.executors.worker"])
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._closed = False
-        self._pool = self._new_pool()
-        self._pools: dict[Future[Reading], ProcessPool] = {}
-        """Which pool is to answer, for those that nobody waits for yet."""
-        self._answered = 0.0
+        self._waiting: list[_Task] = []
+        self._running: list[_Task] = []
+        self._idle = 0
+        self._threads: set[threading.Thread] = set()
+        self._processes: set[ReadingProcess] = set()
+        self._last_suspect: Path | None = None
+        self._left: list[tuple[ReadingProcess, _Task]] = []
+        """Processes that were ended and are not gone, with what they read."""
+        self._doubtful: set[Path] = set()
+        """Roots that did not answer when they were tried last."""
 
     def start(self, job: ReadJob) -> Running:
-        """Begin to read a scan. CancelledError if the pool is closed."""
-        return _Running(self, job, self._read(job))
-
-    def close(self) -> None:
-        """End the processes now, whatever they do."""
-        with self._lock:
-            self._closed = True
-            self._end_pool()
-
-    def result_of(self, future: Future[Reading], job: ReadJob) -> Reading:
-        """What a reading process found; `ReadingError` if it found a fault, died, or took too long.
-
-        CancelledError if the pool was closed meanwhile.
-        """
-        for _ in range(_POOLS):
-            try:
-                return self._waited_for(future, job)
-            except BrokenExecutor:
-                future = self._read(job)
-        raise ReadingError(f"{_what(job)}: the reading processes keep ending; see the log")
-
-    def _read(self, job: ReadJob) -> Future[Reading]:
-        with self._lock:
-            for _ in range(_POOLS):
-                if self._closed:
-                    raise CancelledError
-                try:
-                    return self._scheduled(job)
-                except (RuntimeError, OSError, EOFError) as error:
-                    # A pool that lost a process at a bad moment gives up for good; the next one does not know of it.
-                    self._renew(str(error) or type(error).__name__)
-        failed: Future[Reading] = Future()
-        failed.set_exception(ReadingError(f"{_what(job)}: no reading process could be started; see the log"))
-        return failed
-
-    def _renew(self, why: str) -> None:
-        log.warning("the reading processes are started anew: %s", why)
-        self._end_pool()
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> ProcessPool:
-        return ProcessPool(
-            max_workers=self._workers,
-            max_tasks=_TASKS_PER_PROCESS,
-            initializer=worker.prepare,
-            initargs=(self._limits.memory_limit,),
-            context=self._context,
-        )
-
-    def _scheduled(self, job: ReadJob) -> Future[Reading]:
-        future: Future[Reading] = self._pool.schedule(worker.read, args=(job,), timeout=self._limits.longest)
-        self._pools[future] = self._pool
-        future.add_done_callback(self._note_answer)
-        return future
-
-    def _note_answer(self, future: Future[Reading]) -> None:
-        self._answered = self._clock.monotonic()
-
-    def _end_pool(self) -> None:
-        """End all processes of the pool; those that hang in the file system beyond a signal's reach are left behind."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        ending = threading.Thread(target=self._pool.join, name="end of a pool", daemon=True)
-        ending.start()
-        ending.join(_END_WITHIN)
-
-    def _waited_for(self, future: Future[Reading], job: ReadJob) -> Reading:
-        what = _what(job)
-        pool, began = self._pools.pop(future, None), self._clock.monotonic()
-        while not future.done():
-            wait([future], timeout=_CHECK)
+        """Begin to read a scan. CancelledError if the executor is closed."""
+        task = _Task(job, Turn(job.roots[0], job.suspect))
+        with self._changed:
             if self._closed:
                 raise CancelledError
-            if not future.done() and pool is not None and self._is_mute(pool, began):
-                raise BrokenExecutor  # Its pool is gone, and nobody will answer.
+            self._waiting.append(task)
+            self._staff()
+        return _Running(task.future)
+
+    def close(self) -> None:
+        """End the processes now, whatever they do; those beyond a signal's reach are left behind."""
+        with self._changed:
+            self._closed = True
+            tasks, processes, threads = [*self._waiting, *self._running], set(self._processes), set(self._threads)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for task in tasks:
+            task.future.cancel()
+        for process in processes:
+            process.kill()
+        until = time.monotonic() + _END_WITHIN
+        for thread in threads - {threading.current_thread()}:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _staff(self) -> None:
+        """See to it that there is a thread for the scan whose turn it is; the lock is held."""
+        if self._chosen() is None:
+            return
+        if self._idle:
+            self._changed.notify()
+            return
+        thread = threading.Thread(target=self._work, name=f"reader {len(self._threads)}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _chosen(self) -> int | None:
+        waiting, running = [one.turn for one in self._waiting], [one.turn for one in self._running]
+        return choose(waiting, running, self._workers, self._last_suspect)
+
+    def _next(self, done: _Task | None) -> _Task | None:
+        """The next scan for a thread; None if it is not needed any more. `done`: the one that it has read."""
+        with self._changed:
+            if done is not None:
+                self._running.remove(done)
+            while not self._closed:
+                if (number := self._chosen()) is not None:
+                    task = self._waiting.pop(number)
+                    self._running.append(task)
+                    if task.turn.suspect:
+                        self._last_suspect = task.turn.root
+                    self._staff()  # For the one after it.
+                    return task
+                if self._idle >= self._workers:
+                    break
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+            self._threads.discard(threading.current_thread())
+        return None
+
+    def _work(self) -> None:
+        """What a thread does: read one scan after the other, by one process as long as that can be trusted."""
+        seat, task = _Seat(), None
+        while (task := self._next(task)) is not None:
+            try:
+                self._read(task, seat)
+            except BaseException as error:
+                log.exception("%s: a fault of scicat-watch", task.what)
+                task.settle(None, ReadingError(f"{task.what}: a fault of scicat-watch: {error!r}"))
+        self._vacate(seat)
+
+    def _read(self, task: _Task, seat: _Seat) -> None:
         try:
-            return future.result()
-        except (CancelledError, BrokenExecutor):
-            raise
-        except FutureTimeout:
-            limit = self._limits.longest
-            raise ReaderLost(
-                f"{what}: reading took longer than {limit:g} s (reading.time_limit) and was ended"
-            ) from None
-        except ProcessExpired as error:
-            how = _manner(error)
-            raise ReaderLost(f"{what}: the process that read it ended {how}; the file may be damaged") from None
-        except MemoryError:
-            limit = self._limits.memory_limit >> 20
-            raise ReadingError(f"{what}: needs more memory than {limit} MB (reading.memory_limit)") from None
+            self._check_storage(task)
+            task.settle(answers.understood(task.job, self._answered(task, seat)))
+        except ReaderLost as error:
+            self._vacate(seat)
+            if task.turn.suspect:
+                task.settle(None, error)
+            else:
+                log.info("%s; it is read again apart from the others", error)
+                self._set_apart(task)
+        except (ScicatWatchError, CancelledError) as error:
+            task.settle(None, error)
+        if task.turn.suspect or (seat.process is not None and seat.process.orders >= _MOST_ORDERS):
+            self._vacate(seat)
 
-    def _is_mute(self, pool: ProcessPool, began: float) -> bool:
-        """Whether a pool will not answer any more to what has been waited for since `began`.
+    def _answered(self, task: _Task, seat: _Seat) -> bytes:
+        """What a process answered about a scan; of another process if somebody ended the first."""
+        limit = self._limits.longest if task.turn.suspect else self._limits.first
+        for _ in range(_ATTEMPTS):
+            process = seat.process = seat.process or self._opened(task)
+            try:
+                process.send(task.job)
+                if not process.answers_within(min(_SLOW, limit)):
+                    self._note_slow(task)
+                return process.answer(max(0.0, limit - _SLOW))
+            except ProcessEnded as error:
+                self._vacate(seat)
+                if not error.asked:
+                    raise ReaderLost(
+                        f"{task.what}: the process that read it ended {error}; the file may be damaged"
+                    ) from None
+            except TimeoutError:
+                self._vacate(seat, task)
+                if not self._directory_answers(task):
+                    raise _hanging(task, f"not within {limit:g} s, and then not within {_TRY_WITHIN:g} s") from None
+                raise ReaderLost(
+                    f"{task.what}: reading took longer than {limit:g} s (reading.time_limit) and was ended"
+                ) from None
+        raise ReadingError(f"{task.what}: the reading processes keep being ended; see the log")
 
-        A pool that breaks forgets what was handed to it in that moment. One whose process was killed while it
-        answered never answers again, and does not notice: its other processes wait for the dead one's lock.
-        """
-        with self._lock:
-            if pool is not self._pool or self._closed or not pool.active:
-                return True
-            silence = self._clock.monotonic() - max(began, self._answered)
-            if silence < self._limits.longest + _LATE:
-                return False
-            self._renew(f"no answer for {silence:.0f} s")
-            return True
+    def _vacate(self, seat: _Seat, task: _Task | None = None) -> None:
+        """End the process of a thread; `task`: what it may hang in."""
+        if seat.process is not None:
+            self._end(seat.process, task)
+            seat.process = None
 
+    def _note_slow(self, task: _Task) -> None:
+        with self._changed:
+            task.turn = replace(task.turn, slow=True)
+            self._staff()
 
-def _what(job: ReadJob) -> str:
-    return str(job.scan.master or job.scan.place)
+    def _set_apart(self, task: _Task) -> None:
+        with self._changed:
+            if not self._closed:
+                task.turn = Turn(task.turn.root, suspect=True)
+                self._waiting.append(task)
+                self._staff()
 
+    def _check_storage(self, task: _Task) -> None:
+        """Raise `StorageHangs` where nothing can be read now, so that no time limit has to pass."""
+        root, master = task.turn.root, task.job.scan.master
+        with self._changed:
+            self._left = [(process, other) for process, other in self._left if not process.gone()]
+            hanging = [other for _, other in self._left if other.turn.root == root]
+            doubtful = root in self._doubtful
+        if len(hanging) >= _LEFT_MOST:
+            raise _hanging(task, f"{len(hanging)} processes still hang in {root}")
+        if master is not None and any(other.job.scan.master == master for other in hanging):
+            raise _hanging(task, "the process that read it before still hangs")
+        if doubtful and not self._directory_answers(task):
+            raise _hanging(task, f"not within {_TRY_WITHIN:g} s")
 
-def _manner(error: Any) -> str:
-    code = getattr(error, "exitcode", None)
-    if isinstance(code, int) and code < 0:
+    def _directory_answers(self, task: _Task) -> bool:
+        """Whether the file system answers where a scan is; a process of its own asks, as no answer may come."""
+        root, master = task.turn.root, task.job.scan.master
+        process, answers_now = self._opened(task), True
         try:
-            return f"by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"by signal {-code}"
-    return f"with status {code}"
+            process.send((root, master.parent if master is not None else task.job.scan.directory))
+            process.answer(_TRY_WITHIN)
+        except TimeoutError:
+            answers_now = False
+        except ProcessEnded:
+            pass  # Somebody ended it, which says nothing.
+        self._end(process, task)
+        with self._changed:
+            (self._doubtful.discard if answers_now else self._doubtful.add)(root)
+        return answers_now
+
+    def _opened(self, task: _Task) -> ReadingProcess:
+        """A new process. `ReadingError` if there can be none, CancelledError if the executor is closed."""
+        for _ in range(_ATTEMPTS):
+            if self._closed:
+                raise CancelledError
+            try:
+                process = ReadingProcess(self._limits.memory_limit)
+            except (OSError, EOFError) as error:
+                log.warning("a reading process could not be started: %s", str(error) or type(error).__name__)
+                continue
+            with self._changed:
+                self._processes.add(process)
+                if not self._closed:
+                    return process
+            self._end(process)
+        raise ReadingError(f"{task.what}: no reading process could be started; see the log")
+
+    def _end(self, process: ReadingProcess, task: _Task | None = None) -> None:
+        """End a process; `task`: what it hangs in, if it does."""
+        gone = process.end()
+        with self._changed:
+            self._processes.discard(process)
+            if not gone and task is not None:
+                log.warning("%s: the process that reads it hangs beyond the reach of signals; left behind", task.what)
+                self._left.append((process, task))
+
+
+def _hanging(task: _Task, how: str) -> StorageHangs:
+    return StorageHangs(f"{task.what}: the file system does not answer ({how}); it is tried again")

@@ -2,31 +2,35 @@
 
 It is forked off before the command has read its configuration, so that it holds no token, and loads
 the reading code while the command gets on with its own. It is stripped of secrets and network like
-the processes of a pool (`reading.sandbox`). What it sends back is checked: a process that a crafted
-file has taken over can send values, and nothing else. This module itself must stay quick to import.
+the other reading processes (`reading.sandbox`), and what it sends back is checked as theirs (`answers`). This module
+itself must stay quick to import.
 """
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
-import pickle
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
+
+from scicat_watch.service.executors import answers
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from scicat_watch.pipeline.handover import Reading, ReadJob
 
-MEMORY_LIMIT = 4 << 30
-"""Bytes of address space that the reading process may use; it is limited before it knows any settings."""
-LARGEST_ANSWER = 256 << 20
-"""Bytes of the longest answer that is taken from a reading process."""
+MEMORY_LIMIT = 1 << 30
+"""Bytes of address space that the reading process may use beside what the command has, of which it is a copy.
+
+It is limited before it knows any settings."""
+_OURS = ("files", "thumbnail", "first_time", "last_time")
+"""Members of a reading that the command makes itself."""
 _LEFT_BEHIND = 5.0  # Seconds that an ended process may take to be gone.
 
 
@@ -73,7 +77,7 @@ class SingleReader:
         Raises `ReadingError` if the file cannot be read, takes too long or kills the process that reads it,
         `AssemblyError` if no schema fits.
         """
-        from scicat_watch.errors import AssemblyError, ReadingError
+        from scicat_watch.errors import ReaderLost
 
         what = self._job.scan.master
         limit = self._job.limits.longest
@@ -82,46 +86,18 @@ class SingleReader:
         watch = threading.Timer(limit, self._end, (too_late,))
         watch.start()
         try:
-            kind, found, number = _checked(self._connection.recv_bytes(LARGEST_ANSWER))
-            if kind == "read":
-                return _reading(self._job, number, found)
+            answer = self._connection.recv_bytes(answers.LARGEST)
         except (EOFError, OSError):
             if too_late.is_set():
-                raise ReadingError(f"{what}: reading took longer than {limit:g} s and was ended") from None
-            raise ReadingError(f"{what}: the process that read it ended; the file may be damaged") from None
-        except (pickle.UnpicklingError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ReadingError(f"{what}: the process that read it gave no usable answer ({error})") from None
+                raise ReaderLost(f"{what}: reading took longer than {limit:g} s and was ended") from None
+            raise ReaderLost(f"{what}: the process that read it ended; the file may be damaged") from None
         finally:
             watch.cancel()
-        raise (AssemblyError if kind == "no schema" else ReadingError)(str(found))
+        return answers.understood(self._job, answer)
 
     def _end(self, too_late: threading.Event) -> None:
         too_late.set()
         self._process.kill()
-
-
-def _reading(job: ReadJob, number: int, found: dict[str, Any]) -> Reading:
-    """The reading, with our own scan and schema in it: what asks the catalogue comes from no data file."""
-    from scicat_watch.pipeline.handover import Reading
-
-    notes = tuple(map(str, found.pop("notes")))
-    return Reading(job.scan, job.schemas[number], notes=notes, **found)
-
-
-class _Checked(pickle.Unpickler):
-    """Takes values apart that hold nothing but plain data and what was read of fields."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        from scicat_watch.pipeline.handover import FieldValue, Unread
-
-        known = {"FieldValue": FieldValue, "Unread": Unread}
-        if module != FieldValue.__module__ or name not in known:
-            raise pickle.UnpicklingError(f"it holds a {name}")
-        return known[name]
-
-
-def _checked(answer: bytes) -> Any:
-    return _Checked(io.BytesIO(answer)).load()
 
 
 def _serve(connection: Connection, not_ours: Connection) -> None:
@@ -129,31 +105,19 @@ def _serve(connection: Connection, not_ours: Connection) -> None:
     not_ours.close()
     from scicat_watch.service.executors import worker
 
-    worker.prepare(MEMORY_LIMIT)
+    worker.prepare(MEMORY_LIMIT + _address_space())
     try:
         request: _Order = connection.recv()
     except EOFError:
         return  # The command ended before it had something to read.
-    connection.send_bytes(pickle.dumps(_answer(request)))
+    read = partial(worker.read, request.job, unlocked=request.unlocked)
+    connection.send_bytes(answers.made(request.job, read, MEMORY_LIMIT, _OURS))
 
 
-_OURS = ("scan", "schema", "files", "thumbnail", "first_time", "last_time")
-"""Members of a reading that the command knows, or makes, itself."""
-
-
-def _answer(request: _Order) -> tuple[str, Any, int]:
-    """What became of it, the reading's members or a message, and the number of the schema that fits."""
-    from scicat_watch.errors import AssemblyError, ScicatWatchError
-    from scicat_watch.service.executors import worker
-
-    job = request.job
+def _address_space() -> int:
+    """Bytes of address space that this process has; 0 where the system does not say."""
     try:
-        reading = worker.read(job, unlocked=request.unlocked)
-    except AssemblyError as error:
-        return "no schema", str(error), 0
-    except ScicatWatchError as error:
-        return "failed", str(error), 0
-    except MemoryError:
-        return "failed", f"{job.scan.master}: needs more memory than {MEMORY_LIMIT >> 20} MB", 0
-    found = {field.name: getattr(reading, field.name) for field in fields(reading) if field.name not in _OURS}
-    return "read", found, next(number for number, one in enumerate(job.schemas) if one is reading.schema)
+        pages = Path("/proc/self/statm").read_text().split()[0]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,10 +1,14 @@
-"""What a reading process runs. Nothing here is imported by the daemon but the two names."""
+"""What a reading process runs. Nothing that is heavy is loaded before a process calls it."""
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
+import pickle
+import socket
 import threading
+from pathlib import Path
 
 from scicat_watch.errors import ReadingError, ScicatWatchError
 from scicat_watch.pipeline.handover import Reading, ReadJob
@@ -15,6 +19,37 @@ def prepare(memory_limit: int) -> None:
     from scicat_watch.pipeline.reading import sandbox
 
     sandbox.prepare(memory_limit)
+
+
+def serve(end: socket.socket, memory_limit: int) -> None:
+    """Read what comes in at `end` until that is closed: jobs, and directories that are only tried."""
+    from scicat_watch.service.executors import answers
+    from scicat_watch.service.executors.channel import Channel
+
+    channel = Channel(end)
+    try:
+        prepare(memory_limit)
+        channel.send(b"")
+        while True:
+            order: ReadJob | tuple[Path, ...] = pickle.loads(channel.receive(answers.LARGEST))  # noqa: S301
+            if isinstance(order, ReadJob):
+                channel.send(answers.made(order, functools.partial(read, order), memory_limit))
+            else:
+                _try(order)
+                channel.send(b"")
+    except (OSError, EOFError):
+        os._exit(0)
+
+
+def _try(directories: tuple[Path, ...]) -> None:
+    """Ask a file system what it cannot answer from what it remembers. Whether it has an error to report matters not."""
+    for directory in directories:
+        try:
+            os.statvfs(directory)
+            with os.scandir(directory) as entries:
+                next(entries, None)
+        except OSError:
+            continue
 
 
 def read(job: ReadJob, *, unlocked: bool = False) -> Reading:

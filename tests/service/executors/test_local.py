@@ -1,126 +1,241 @@
-"""The reading processes when they end, or stop answering, at a bad moment: a scan gets an answer in any case."""
+"""Reading in processes that may hang and crash: each scan gets an answer, and no bad one keeps the others waiting."""
 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
+import pickle
+import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from pebble import ProcessPool
 
-from scicat_watch.errors import ReadingError
+from scicat_watch.errors import ReaderLost, ReadingError
 from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
-from scicat_watch.service.executors.executor import Executor, Running
+from scicat_watch.service.executors import local
+from scicat_watch.service.executors.channel import Channel
+from scicat_watch.service.executors.executor import Running
 from scicat_watch.service.executors.local import LocalExecutor
+from scicat_watch.service.executors.process import ReadingProcess
 from tests import makers
-from tests.fakes import FakeClock
+from tests.recorded import POISON
 
-LIMITS = ReadLimits(thumbnails=False, time_limit=5.0)
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> ReadJob:
-    scan = makers.scan(tmp_path, master=makers.nexus(tmp_path / "scan_1.nxs"))
-    return ReadJob(scan, makers.beamtime(tmp_path), schemas.load().schemas, LIMITS, (tmp_path,))
+PATIENT = ReadLimits(thumbnails=False, first_time_limit=60.0, time_limit=60.0)
+"""No file that is good exceeds these, however slow the machine is."""
+LATEST = 120.0
 
 
 @pytest.fixture
-def executor(clock: FakeClock) -> Iterator[LocalExecutor]:
-    made = LocalExecutor(1, LIMITS, clock)
-    yield made
-    made.close()
+def executors() -> Iterator[Callable[..., LocalExecutor]]:
+    made: list[LocalExecutor] = []
+
+    def make(workers: int = 1, limits: ReadLimits = PATIENT) -> LocalExecutor:
+        made.append(LocalExecutor(workers, limits))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
-def answers(executor: Executor, running: list[Running]) -> list[Reading]:
-    with ThreadPoolExecutor(1) as thread:
-        try:
-            return [thread.submit(one.result).result(timeout=40) for one in running]
-        finally:
-            executor.close()  # So that a thread that waits for ever does not hold up the tests.
+def job_of(root: Path, name: str = "scan_1", *, poison: str = "", suspect: bool = False) -> ReadJob:
+    """To read a good file, or one of those that hang or crash their reader."""
+    file = root / f"{name}.nxs"
+    if poison:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(POISON / f"{poison}.nxs", file)
+    elif not file.exists():
+        makers.nexus(file)
+    scan = makers.scan(root, name, master=file)
+    return ReadJob(scan, makers.beamtime(root), schemas.load().schemas, PATIENT, (root,), suspect)
 
 
-def test_what_a_pool_left_unanswered_is_read_by_the_next(executor: LocalExecutor, job: ReadJob) -> None:
-    running = [executor.start(job) for _ in range(4)]
-    executor._pool.stop()  # type: ignore[no-untyped-call]
-    running.append(executor.start(job))  # By a new pool: that of the others is not to be asked any more.
-    assert len(answers(executor, running)) == 5
+def answer(running: Running) -> Reading:
+    """What was read; a test that gets none fails, and does not wait for ever."""
+    done = threading.Event()
+    running.add_done_callback(done.set)
+    assert done.wait(LATEST), "there is no answer"
+    return running.result()
 
 
-def test_a_pool_that_does_not_answer_any_more_is_replaced(
-    executor: LocalExecutor, job: ReadJob, clock: FakeClock
+def reader(executor: LocalExecutor) -> psutil.Process:
+    """The only process of an executor."""
+    (process,) = executor._processes
+    return psutil.Process(process._process.pid)
+
+
+def test_a_scan_is_read_with_our_own_scan_and_schema_in_the_answer(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
-    executor.start(job).result()
-    old = executor._pool
-    channel = old._pool_manager.worker_manager.workers_channel
-    assert channel is not None
-    channel.mutex.acquire()  # As a process holds it that was killed while it answered.
-    unanswered = executor.start(job)
-    threading.Timer(1.5, clock.advance, (LIMITS.time_limit + 11.0,)).start()
-    assert len(answers(executor, [unanswered])) == 1
-    assert executor._pool is not old
+    job = job_of(tmp_path)
+    reading = answer(executors().start(job))
+    assert reading.scan is job.scan
+    assert reading.schema in job.schemas
+    assert [file.path for file in reading.files] == ["scan_1.nxs"]
+
+
+def test_one_process_reads_many_scans_and_is_renewed_now_and_then(
+    executors: Callable[..., LocalExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_MOST_ORDERS", 3)
+    executor, job = executors(), job_of(tmp_path)
+    seen = []
+    for _ in range(4):
+        answer(executor.start(job))
+        seen.append({process._process.pid for process in executor._processes})
+    assert seen[0] == seen[1]
+    assert not seen[0] & seen[3]
+
+
+def test_many_scans_at_once_are_all_read(executors: Callable[..., LocalExecutor], tmp_path: Path) -> None:
+    executor = executors(3)
+    jobs = [job_of(tmp_path / f"bt_{number % 4}", f"scan_{number}") for number in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        running = list(threads.map(executor.start, jobs))
+    assert [answer(one).scan for one in running] == [job.scan for job in jobs]
+
+
+def test_a_file_that_hangs_is_ended_read_once_more_apart_and_then_reported(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors(limits=dataclasses.replace(PATIENT, first_time_limit=1.0, time_limit=2.0))
+    hanging = executor.start(job_of(tmp_path, "scan_1", poison="hangs"))
+    with pytest.raises(ReaderLost, match=r"scan_1\.nxs: reading took longer than 2 s"):
+        answer(hanging)
+
+
+def test_files_that_hang_keep_no_scan_of_another_beamtime_waiting(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors(1)
+    bad = [executor.start(job_of(tmp_path / "bad", f"scan_{number}", poison="hangs")) for number in range(10)]
+    for number in range(10):  # All of them would have to wait for a minute's limit, or for ten.
+        answer(executor.start(job_of(tmp_path / "good", f"scan_{number}")))
+    assert not any(_done(one) for one in bad)
+
+
+def test_a_scan_that_hung_before_takes_no_reader_of_the_others(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors(1)
+    bad = [executor.start(job_of(tmp_path, f"bad_{n}", poison="hangs", suspect=True)) for n in range(3)]
+    for number in range(5):  # Of the same beamtime.
+        answer(executor.start(job_of(tmp_path, f"scan_{number}")))
+    assert not any(_done(one) for one in bad)
+
+
+def test_a_slow_scan_succeeds_within_the_whole_time_limit(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors(limits=dataclasses.replace(PATIENT, first_time_limit=0.0001))
+    assert answer(executor.start(job_of(tmp_path))).schema.id
+
+
+def test_a_file_that_crashes_its_reader_is_reported_and_the_next_scan_is_read(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors()
+    crashing, good = executor.start(job_of(tmp_path, "scan_1", poison="crashes")), job_of(tmp_path, "scan_2")
+    with pytest.raises(ReaderLost, match=r"scan_1\.nxs: the process that read it ended by SIG"):
+        answer(crashing)
+    assert answer(executor.start(good)).schema.id
+
+
+def test_a_reader_that_somebody_ends_is_no_fault_of_its_file(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors()
+    answer(executor.start(job_of(tmp_path)))
+    reader(executor).send_signal(signal.SIGTERM)  # As a service manager does to all processes of a service.
+    reader(executor).wait(LATEST)
+    assert answer(executor.start(job_of(tmp_path))).schema.id
+
+
+def test_a_reader_that_is_killed_once_costs_its_scan_nothing(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors()
+    answer(executor.start(job_of(tmp_path)))
+    reader(executor).kill()  # As the kernel does that runs out of memory.
+    assert answer(executor.start(job_of(tmp_path))).schema.id
 
 
 def test_without_any_process_it_is_said_of_the_scan(
-    executor: LocalExecutor, job: ReadJob, monkeypatch: pytest.MonkeyPatch
+    executors: Callable[..., LocalExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*arguments: Any, **keywords: Any) -> None:
-        raise BrokenExecutor("no process")
+    def none(*arguments: Any) -> None:
+        raise OSError("no process")
 
-    monkeypatch.setattr(ProcessPool, "schedule", broken)
-    with pytest.raises(ReadingError, match="no reading process"):
-        executor.start(job).result()
-    assert multiprocessing.active_children() == []
+    monkeypatch.setattr(local, "ReadingProcess", none)
+    with pytest.raises(ReadingError, match=r"scan_1\.nxs: no reading process could be started"):
+        answer(executors().start(job_of(tmp_path)))
 
 
-def test_a_closed_executor_reads_nothing_and_lets_go_of_those_who_wait(executor: LocalExecutor, job: ReadJob) -> None:
-    limits = dataclasses.replace(LIMITS, retry_delays=(60.0,))
-    absent = makers.scan(job.scan.directory, "scan_2", job.scan.directory / "scan_2.nxs")
-    waiting = executor.start(dataclasses.replace(job, scan=absent, limits=limits))
+def test_a_closed_executor_reads_nothing_and_lets_go_of_those_who_wait(
+    executors: Callable[..., LocalExecutor], tmp_path: Path
+) -> None:
+    executor = executors()
+    waiting = [executor.start(job_of(tmp_path, f"scan_{number}", poison="hangs")) for number in range(3)]
     executor.close()
+    for one in waiting:
+        with pytest.raises(CancelledError):
+            answer(one)
     with pytest.raises(CancelledError):
-        waiting.result()
-    with pytest.raises(CancelledError):
-        executor.start(job)
-
-
-@pytest.mark.parametrize("end", [lambda made: made._pool.stop(), lambda made: made.close()], ids=["lost", "closed"])
-def test_whoever_wants_to_hear_of_the_end_of_a_reading_does_so_whatever_becomes_of_the_pool(
-    executor: LocalExecutor, job: ReadJob, end: Callable[[LocalExecutor], None]
-) -> None:
-    patient = dataclasses.replace(job, limits=dataclasses.replace(LIMITS, retry_delays=(60.0,)))
-    absent = makers.scan(job.scan.directory, "scan_2", job.scan.directory / "scan_2.nxs")
-    running, done, again = (
-        executor.start(dataclasses.replace(patient, scan=absent)),
-        threading.Event(),
-        threading.Event(),
-    )
-    running.add_done_callback(done.set)
-    executor._limits = dataclasses.replace(LIMITS, time_limit=0.5)  # For the next pool, if there is one.
-    end(executor)
-    assert done.wait(40)
-    running.add_done_callback(again.set)
-    assert again.is_set()
-    with pytest.raises((CancelledError, ReadingError)):
-        running.result()
+        executor.start(job_of(tmp_path))
+    assert executor._processes == set()
 
 
 def test_a_file_that_cannot_be_read_yet_is_tried_again_within_a_longer_time_limit(
-    executor: LocalExecutor, job: ReadJob, tmp_path: Path
+    executors: Callable[..., LocalExecutor], tmp_path: Path
 ) -> None:
-    limits = dataclasses.replace(LIMITS, time_limit=1.0, retry_delays=(0.5,) * 20)
-    file = job.scan.master
-    assert file is not None
+    limits = dataclasses.replace(PATIENT, time_limit=20.0, first_time_limit=1.0, retry_delays=(0.5,) * 200)
+    job = dataclasses.replace(job_of(tmp_path), limits=limits)
+    file = tmp_path / "scan_1.nxs"
     later = file.rename(tmp_path / "later")
-    patient = LocalExecutor(1, limits)
-    try:
-        running = patient.start(dataclasses.replace(job, limits=limits))
-        threading.Timer(2.5, later.rename, (file,)).start()
-        assert running.result().schema.id
-    finally:
-        patient.close()
+    running = executors(limits=limits).start(job)
+    threading.Timer(3.0, later.rename, (file,)).start()
+    assert answer(running).schema.id
+
+
+class _Command:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return print, ("taken over",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pickle.dumps(_Command()), b"\0" * 10, pickle.dumps(("read", {}, 0)), b""],
+    ids=["command", "zeros", "members", "empty"],
+)
+def test_a_process_that_sends_anything_but_values_has_lost_its_scan(
+    executors: Callable[..., LocalExecutor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(ReadingProcess, "answer", lambda self, seconds: content)
+    with pytest.raises(ReaderLost, match="gave no usable answer"):
+        answer(executors().start(job_of(tmp_path)))
+    assert "taken over" not in capfd.readouterr().out
+
+
+def test_an_answer_that_never_ends_or_is_too_long_is_ended() -> None:
+    for sent, error in ((b"\0" * 7 + b"\x09half", TimeoutError), (b"\x01" * 8, EOFError)):
+        ours, theirs = Channel.pair()
+        theirs.sendall(sent)
+        with pytest.raises(error):
+            ours.receive(100, 0.0)
+        theirs.close()
+        ours.close()
+
+
+def _done(running: Running) -> bool:
+    future: Any = running
+    return bool(future.future.done())

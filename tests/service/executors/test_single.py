@@ -16,7 +16,7 @@ import pytest
 from scicat_watch.errors import AssemblyError, ReadingError
 from scicat_watch.pipeline.handover import FieldValue, Reading, ReadJob, ReadLimits
 from scicat_watch.pipeline.schema.model import Schema, Variable
-from scicat_watch.service.executors import single, worker
+from scicat_watch.service.executors import answers, single, worker
 from tests import makers
 from tests.fakes import FakeClock
 
@@ -59,7 +59,7 @@ def test_no_fitting_schema_and_an_unreadable_file_are_told_apart(job: ReadJob) -
 
 
 def test_a_reader_that_hangs_is_ended(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single, "_answer", lambda request: time.sleep(3600))
+    monkeypatch.setattr(answers, "made", lambda *arguments, **more: time.sleep(3600))
     assert job.scan.master is not None
     with pytest.raises(ReadingError, match=r"took longer than 0\.7 s"):
         read(made(job.scan.master, time_limit=0.5, retry_delays=(0.1, 0.1)))
@@ -77,7 +77,7 @@ def test_an_answer_that_never_ends_is_ended(job: ReadJob, monkeypatch: pytest.Mo
 
 
 def test_a_reader_that_dies_is_reported(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single, "_answer", lambda request: os._exit(11))
+    monkeypatch.setattr(answers, "made", lambda *arguments, **more: os._exit(11))
     with pytest.raises(ReadingError, match="the process that read it ended"):
         read(job)
 
@@ -87,7 +87,7 @@ def test_a_file_that_needs_too_much_memory_is_said_to_do_so(job: ReadJob, monkey
         raise MemoryError
 
     monkeypatch.setattr(worker, "read", hungry)
-    with pytest.raises(ReadingError, match=r"run\.hdf: needs more memory than 4096 MB"):
+    with pytest.raises(ReadingError, match=r"run\.hdf: needs more memory than 1024 MB"):
         read(job)
 
 

@@ -1,0 +1,122 @@
+"""One process that reads data files, one after the other, and may hang or crash without harm to anybody else.
+
+It comes from a clean server process (forkserver) that has the reading code loaded, so that a new one is there at once,
+and is stripped of secrets and network (`reading.sandbox`). Nobody waits for one without an end: a process that hangs in
+a dead file system is beyond the reach of any signal, and is left behind.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import signal
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from scicat_watch.pipeline.handover import ReadJob
+from scicat_watch.service.executors import answers, worker
+from scicat_watch.service.executors.channel import Channel
+
+_START_WITHIN = 60.0
+_GONE_WITHIN = 1.0
+"""Seconds that an ended process may take to be gone; one that hangs beyond a signal's reach takes longer."""
+_ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that somebody sends to a process; no file is at fault."""
+
+
+class ProcessEnded(Exception):
+    """The process is no more; `how` says it for people."""
+
+    def __init__(self, code: int | None) -> None:
+        self.asked = code is not None and -code in _ASKED
+        """Whether somebody ended it with a signal that asks for that, as a service manager does."""
+        super().__init__(_manner(code))
+
+
+class ReadingProcess:
+    """A process that is there to read. Used by one thread, but for `kill`."""
+
+    def __init__(self, memory_limit: int) -> None:
+        """Start it, and wait until it is ready. OSError, EOFError or TimeoutError if it does not come up."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["scicat_watch.service.executors.worker"])
+        self._channel, theirs = Channel.pair()
+        with theirs:
+            self._process: Any = context.Process(target=worker.serve, args=(theirs, memory_limit), daemon=True)
+            try:
+                self._process.start()
+            except BaseException:
+                self._channel.close()
+                raise
+        _disown(self._process)
+        self.orders = 0
+        """How many it was given."""
+        try:
+            self._channel.receive(0, time.monotonic() + _START_WITHIN)
+        except (OSError, EOFError):
+            self.end()
+            raise
+
+    def send(self, order: ReadJob | tuple[Path, ...]) -> None:
+        """Have a scan read, or directories tried. `ProcessEnded` if it is no more."""
+        self.orders += 1
+        try:
+            self._channel.send(pickle.dumps(order), time.monotonic() + _START_WITHIN)
+        except OSError:
+            raise ProcessEnded(self._code()) from None
+
+    def answers_within(self, seconds: float) -> bool:
+        """Whether there is an answer, or the process is no more, within so many seconds."""
+        return self._channel.readable(time.monotonic() + seconds)
+
+    def answer(self, seconds: float) -> bytes:
+        """What became of it. `ProcessEnded` if the process is no more, TimeoutError if it takes longer."""
+        try:
+            return self._channel.receive(answers.LARGEST, time.monotonic() + seconds)
+        except TimeoutError:
+            raise
+        except (OSError, EOFError):
+            raise ProcessEnded(self._code()) from None
+
+    def end(self) -> bool:
+        """End it, whatever it does; whether it is gone."""
+        self.kill()
+        gone = self.gone(_GONE_WITHIN)
+        self._channel.close()
+        return gone
+
+    def kill(self) -> None:
+        """Begin to end it; any thread may."""
+        if not self.gone():
+            self._process.kill()
+
+    def gone(self, seconds: float = 0.0) -> bool:
+        """Whether it is no more, or will not be within so many seconds."""
+        self._process.join(seconds)
+        return self._process.exitcode is not None
+
+    def _code(self) -> int | None:
+        self.gone(_GONE_WITHIN)
+        code: int | None = self._process.exitcode
+        return code
+
+
+def _disown(process: BaseProcess) -> None:
+    """Let `multiprocessing` not wait for a process at the end of the program, which one that hangs would hold up.
+
+    Processes of a fork server are not our children, so that none becomes a zombie; the kernel ends them with us.
+    """
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+
+
+def _manner(code: int | None) -> str:
+    if code is None:
+        return "without a trace"
+    if code >= 0:
+        return f"with status {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"
