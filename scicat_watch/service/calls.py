@@ -88,9 +88,9 @@ class Calls:
         self._silent = {root: self._silence(work, now) for root, work in longest.items()}
         return dict(self._silent)
 
-    def answers(self, root: Path) -> bool:
-        """Whether a root answered when that was last checked."""
-        return root not in self._silent
+    def silence(self, root: Path) -> Silence | None:
+        """Since when a root has not answered, as of the last check; None if it answers."""
+        return self._silent.get(root)
 
     def _silence(self, work: Work, now: float) -> Silence:
         known = self._silent.get(work.root)

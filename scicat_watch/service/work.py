@@ -64,6 +64,8 @@ class BeamtimeWork:
         self._wake, self._once = wake, once is not None
         self.ledger = ledger or site.ledger(beamtime)
         self._results: queue.SimpleQueue[tuple[Request, float | None]] = queue.SimpleQueue()
+        title = str(beamtime.metadata.get("title") or "")
+        self._reported = BeamtimeState(str(beamtime.directory), beamtime.id, title, beamtime.generated)
         self._notes = site.serial(f"notes {beamtime.id}")
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
@@ -118,7 +120,13 @@ class BeamtimeWork:
 
     def report(self, problem: str = "") -> None:
         """Report the state of the beamtime."""
-        self._reporter.beamtime(self.state(problem))
+        self._reported = self.state(problem)
+        self.report_again()
+
+    def report_again(self) -> None:
+        """Report the last state, with whether the file system answers by now; called by any thread."""
+        state, silence = self._reported, self._site.calls.silence(self.beamtime.directory)
+        self._reporter.beamtime(replace(state, problems=(str(silence), *state.problems)) if silence else state)
 
     def retry(self, meant: Callable[[Request], bool]) -> int:
         """Let the requests that failed, or are quarantined, come with the next step; how many of those `meant`."""

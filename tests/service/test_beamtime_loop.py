@@ -297,7 +297,7 @@ def test_a_thread_that_leaves_ends_its_loop_drops_its_queue_and_gives_its_locks_
     thread = BeamtimeThread(loop, dispatcher)
     thread.start()
     thread.leave()
-    assert not thread.is_alive()
+    thread.join()
     assert dispatcher.idle.is_set()
     assert other.ours(watched.disk.root)
     other.release()

@@ -29,18 +29,26 @@ class Planned(BeamtimeThread):
         clock: Any = loop._clock
         self.clock: FakeClock = clock
         self.joined = 0
+        self.ended = False
 
     def start(self) -> None:
         self.clock.at(0.0, self._turn)
 
+    def is_alive(self) -> bool:
+        return not self.ended
+
     def join(self, timeout: float | None = None) -> None:
         self.joined += 1
+        self.ended = True
         self.loop.work.report()
 
     def _turn(self) -> None:
         if not self.loop._over():
             self.loop.turn()
             self.clock.at(0.25, self._turn)
+        elif self.loop.left:
+            self.give_back()
+            self.ended = True
 
 
 class Running:

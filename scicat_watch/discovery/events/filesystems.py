@@ -1,45 +1,105 @@
-"""Which file system a path is on, and whether changes there are reported.
+"""Which file system a path is on, whether changes there are reported, and whether it may not answer.
 
 inotify reports what happens through the kernel of this host. On a network file system a watch succeeds, and then
 never reports what other hosts write (inotify(7), IBM Storage Scale), so the type of the file system decides, not an
-error.
+error. All of this comes from the mount table: no file system that may not answer is asked.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 _NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "pvfs2", "smb2",
      "smb3", "virtiofs", "wekafs"}
 )  # fmt: skip
+_LINKS = 40  # As many as the kernel follows.
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file system and where it is mounted."""
+
+    point: Path
+    kind: str
+    """Its type, e.g. "ext4" or "nfs4"; empty if it is unknown."""
+
+    @property
+    def lacks_notifications(self) -> bool:
+        """Whether it does not report what other hosts write: a network file system, or FUSE."""
+        return self.kind in _NETWORK or self.kind.startswith("fuse")
+
+    @property
+    def may_hang(self) -> bool:
+        """Whether a call on it may get no answer, because another host or program has to give it."""
+        return self.lacks_notifications or self.kind == "autofs"
+
+
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """The mount table as it was at one moment."""
+
+    kinds: Mapping[str, str]
+    """Type of the file system by mount point; of several mounts at one place the last one, which is seen."""
+
+    @classmethod
+    def now(cls) -> Self:
+        """The table of this process, from `/proc/self/mountinfo` (proc(5)); empty where there is none."""
+        try:
+            table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return cls({})
+        kinds = {}
+        for line in table.split("\n")[:-1]:
+            mount, _, source = line.partition(" - ")
+            kinds[_unescaped(mount.split(" ")[4])] = source.split(" ")[0]
+        return cls(kinds)
+
+    def holding(self, path: Path) -> Mount:
+        """The mount that `path` is on, with the links on the way followed."""
+        return self._on(self.follow(path))
+
+    def below(self, path: Path) -> Iterable[Mount]:
+        """The mounts below `path`, which has no links in it."""
+        beginning = f"{os.fspath(path).rstrip('/')}/"
+        points = [point for point in self.kinds if point.startswith(beginning) and point != beginning]
+        return [Mount(Path(point), self.kinds[point]) for point in points]
+
+    def follow(self, path: Path) -> Path:
+        """`path` without links, as far as that is known without asking a file system that may not answer."""
+        todo, real, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
+        while todo:
+            step = real / todo.pop()
+            if step.name == "..":
+                real = real.parent
+                continue
+            if links > _LINKS or self._on(step).may_hang:
+                return step.joinpath(*reversed(todo))
+            try:
+                target = step.readlink()
+            except OSError:
+                real = step  # No link, or not there.
+                continue
+            links += 1
+            real = Path("/") if target.is_absolute() else real
+            todo += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+        return real
+
+    def _on(self, path: Path) -> Mount:
+        for above in (path, *path.parents):
+            if (kind := self.kinds.get(os.fspath(above))) is not None:
+                return Mount(above, kind)
+        return Mount(Path("/"), "")
 
 
 def lacks_notifications(path: Path) -> bool:
-    """Whether `path` is on a file system that does not report what other hosts write: a network one, or FUSE."""
-    kind = file_system(path)
-    return kind in _NETWORK or kind.startswith("fuse")
-
-
-def file_system(path: Path) -> str:
-    """The type of the file system that `path` is on, e.g. "ext4" or "nfs4"; empty if it is unknown.
-
-    From `/proc/self/mountinfo` (proc(5)); of several mounts at one place the last one is seen.
-    """
-    try:
-        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
-    longest, kind = -1, ""
-    place = os.fspath(path.resolve())
-    for line in table.split("\n")[:-1]:
-        mount, _, source = line.partition(" - ")
-        point = _unescaped(mount.split(" ")[4])
-        if len(point) >= longest and (place == point or place.startswith(point.rstrip("/") + "/")):
-            longest, kind = len(point), source.split(" ")[0]
-    return kind
+    """Whether `path` is on a file system that does not report what other hosts write."""
+    return Mounts.now().holding(path).lacks_notifications
 
 
 def _unescaped(text: str) -> str:

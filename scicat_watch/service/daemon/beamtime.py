@@ -18,7 +18,7 @@ from scicat_watch.service.work import BeamtimeWork
 
 log = logging.getLogger(__name__)
 
-END_WITHIN = 10.0
+END_WITHIN = 8.0
 """Seconds after a stop in which what is under way may end."""
 GATHER = 0.02
 """Seconds for which hints are gathered: events come in clusters, a file is made, written and closed."""
@@ -59,9 +59,20 @@ class BeamtimeLoop:
         """Turn after turn, whatever happens in one."""
         while not self._over():
             self._rest(self.turn())
-        self.work.report(self._problem)
+        with self._site.calls.on(self.beamtime.directory):
+            self.work.report(self._problem)
+
+    @property
+    def left(self) -> bool:
+        """Whether the beamtime is not to be watched any more."""
+        return self._leaving.is_set()
 
     def turn(self) -> float:
+        """One turn; until when (monotonic time) nothing is due."""
+        with self._site.calls.on(self.beamtime.directory) as self._calls:
+            return self._turn()
+
+    def _turn(self) -> float:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
         started = self._clock.monotonic()
         hints, lost = self.hints.take()
@@ -119,6 +130,7 @@ class BeamtimeLoop:
             )  # fmt: skip
 
     def _entered(self, path: Path) -> None:
+        self._calls.path = path
         self._events.watch(path, is_list=path.name == self.work.watch.list_name)
 
 
@@ -130,12 +142,16 @@ class BeamtimeThread(threading.Thread):
         self.loop, self._dispatcher = loop, dispatcher
 
     def run(self) -> None:
-        """See `BeamtimeLoop.run`."""
+        """See `BeamtimeLoop.run`; what is left gives its locks back, once nothing of it is under way."""
         self.loop.run()
+        if self.loop.left:
+            self.give_back()
 
     def leave(self) -> None:
-        """Let the beamtime alone; its lists are free for others once nothing of them is under way."""
+        """Let the beamtime alone; the thread ends when it is done with it."""
         self.loop.leave()
-        self.join(END_WITHIN)
+
+    def give_back(self) -> None:
+        """Drop what waits in the queues, and give the locks back."""
         self._dispatcher.drop(self.loop.beamtime, END_WITHIN)
-        self.loop.work.ledger.release()
+        self.loop.work.release(END_WITHIN)

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import math
 import os
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.source import Event
 from scicat_watch.model import Beamtime, BeamtimeState
+from scicat_watch.service.calls import Silence
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
+from scicat_watch.service.daemon.search import Search
 from scicat_watch.service.site import Site
 
 log = logging.getLogger(__name__)
 
 _FIND_EVERY = 5.0
 """Seconds between two searches for beamtimes, at most; also the interval of the heartbeat."""
+_CHECK_EVERY = 2.0
+"""Seconds between two checks of which roots answer."""
+_LONGEST_END = 13.0
+"""Seconds after a stop after which the process ends, whatever hangs."""
 
 
 class Daemon:
-    """Watches all beamtimes of a site until it is stopped."""
+    """Watches all beamtimes of a site until it is stopped. Its own thread asks no file system of a root."""
 
     def __init__(self, site: Site, thread: type[BeamtimeThread] = BeamtimeThread) -> None:
         """`thread` runs the watch over one beamtime."""
@@ -32,25 +37,48 @@ class Daemon:
         self._started = site.clock.now().timestamp()
         self._dispatcher = site.dispatcher()
         self._threads: dict[tuple[Path, str], BeamtimeThread] = {}
+        self._leaving: list[BeamtimeThread] = []
+        """Threads of beamtimes that are not to be watched any more, which have not ended yet."""
         self._had_file: set[Path] = set()
         self._broken: dict[Path, str] = {}
-        self._woken = threading.Event()
+        self._silent: dict[Path, Silence] = {}
+        self._woken, self._search_now = threading.Event(), True
+        self._search_at = -math.inf
+        self._search = Search(site.settings.beamtimes.rules(), site.calls, site.serial, self._woken.set)
         self._events = site.events(self._heard)
 
     def run(self) -> None:
         """Watch until `site.stopping` is set; then end in an orderly way."""
-        interval = min(_FIND_EVERY, self._site.settings.watching.rescan_interval)
         self._site.journal.hide()
         while not self._site.stopping.is_set():
-            self._find_beamtimes()
-            now = self._site.clock.now().timestamp()
-            self._site.journal.beat(self._started, now, self._site.host, self._site.catalogue_url)
-            self._site.clock.wait(interval, self._woken)
+            self._turn()
+            self._site.clock.wait(min(_CHECK_EVERY, self._search_at - self._site.clock.monotonic()), self._woken)
             self._woken.clear()
         self._end()
 
+    def _turn(self) -> None:
+        now = self._site.clock.monotonic()
+        if self._search_now or now >= self._search_at:
+            self._search_now = False
+            self._search_at = now + min(_FIND_EVERY, self._site.settings.watching.rescan_interval)
+            self._beat()
+            self._search.begin(self._concerned())
+        for searched in self._search.results():
+            if searched.error is not None:
+                # Absence proves nothing: what is watched stays watched.
+                self._complain(searched.directory, f"{searched.directory}: cannot be read: {searched.error.strerror}")
+            else:
+                self._take(searched.directory, list(searched.found))
+        self._forget_ended()
+        self._report_silences()
+
+    def _beat(self) -> None:
+        now = self._site.clock.now().timestamp()
+        self._site.journal.beat(self._started, now, self._site.host, self._site.catalogue_url)
+
     def wake(self) -> None:
         """Search for beamtimes now; also called when `site.stopping` was set."""
+        self._search_now = True
         self._woken.set()
 
     def _heard(self, event: Event) -> None:
@@ -60,21 +88,6 @@ class Daemon:
                 thread.loop.hints.put(event)
         if event.name.startswith(self._site.settings.beamtimes.file_prefix):
             self.wake()
-
-    def _find_beamtimes(self) -> None:
-        rules = self._site.settings.beamtimes.rules()
-        named = list(beamtimes.directories(rules))
-        for directory in named:
-            try:
-                found = beamtimes.find(directory, rules)
-            except OSError as error:
-                self._complain(directory, f"{directory}: cannot be read: {error.strerror}")
-                continue  # Absence proves nothing: what is watched stays watched.
-            self._take(directory, found)
-        # What is below a base directory is named only as long as it holds a metadata file.
-        for directory in self._concerned() - set(named):
-            with contextlib.suppress(OSError):
-                self._take(directory, beamtimes.find(directory, rules))
 
     def _concerned(self) -> set[Path]:
         """The directories that had a metadata file, and of which something is watched or wrong."""
@@ -93,10 +106,12 @@ class Daemon:
         self._settle_complaints(directory, {one.file for one in broken})
         if not broken:
             self._leave_others(directory, set(real))
+        leaving = any(thread.loop.beamtime.directory == directory for thread in self._leaving)
         for beamtime in real.values():
             known = self._threads.get((directory, beamtime.id))
             if known is None:
-                self._watch(beamtime)
+                if not leaving:  # Otherwise it is watched as soon as the other one has given its locks back.
+                    self._watch(beamtime)
             elif not beamtime.generated and known.loop.work.beamtime.metadata != beamtime.metadata:
                 log.info("%s: the metadata of beamtime %s changed; new scans get it", directory, beamtime.id)
                 known.loop.work.beamtime = beamtime
@@ -106,8 +121,35 @@ class Daemon:
             if key[0] == directory and key[1] not in staying:
                 log.info("%s: beamtime %s is here no longer; no longer watched", directory, key[1])
                 thread.leave()
-                self._site.reporter.left(str(directory))
-                del self._threads[key]
+                self._leaving.append(self._threads.pop(key))
+
+    def _forget_ended(self) -> None:
+        """Show nothing more of the beamtimes that were left, once their threads have ended."""
+        for thread in [one for one in self._leaving if not one.is_alive()]:
+            self._leaving.remove(thread)
+            directory = thread.loop.beamtime.directory
+            self._site.reporter.left(str(directory))
+            for other in self._of(directory):
+                other.loop.work.report_again()
+            self.wake()
+
+    def _report_silences(self) -> None:
+        """Report each root that does not answer, and that it answers again."""
+        before, self._silent = self._silent, self._site.calls.check()
+        for root in before.keys() | self._silent.keys():
+            if before.get(root) == (silence := self._silent.get(root)):
+                continue
+            for thread in (threads := self._of(root)):
+                thread.loop.work.report_again()
+            if silence is None and root in self._broken:
+                del self._broken[root]
+                self._site.reporter.left(str(root))
+                self.wake()
+            elif silence is not None and not threads:
+                self._complain(root, str(silence))
+
+    def _of(self, directory: Path) -> list[BeamtimeThread]:
+        return [thread for key, thread in self._threads.items() if key[0] == directory]
 
     def _watch(self, beamtime: Beamtime) -> None:
         if beamtime.generated:
@@ -133,16 +175,22 @@ class Daemon:
 
     def _end(self) -> None:
         log.info("stopping: no new scans; what is under way may take %g s", END_WITHIN)
-        clock = self._site.clock
-        until = clock.monotonic() + END_WITHIN
-        for thread in self._threads.values():
+        until = self._site.clock.monotonic() + END_WITHIN
+
+        def left() -> float:
+            return max(0.0, until - self._site.clock.monotonic())
+
+        threads = [*self._threads.values(), *self._leaving]
+        for thread in threads:
             thread.loop.hints.wake()
         ended = self._dispatcher.join(END_WITHIN)
-        for thread in self._threads.values():
-            thread.join(max(0.5, until - clock.monotonic()))
-            if ended:  # Otherwise the locks end with the process, which is when nothing writes any more.
-                thread.loop.work.ledger.release()
-        if not ended:
+        for thread in threads:
+            thread.join(left())
+        works = [thread.loop.work for thread in threads if not thread.is_alive()]
+        if ended:  # Otherwise the locks end with the process, which is when nothing writes any more.
+            for work in works:
+                work.release(0.0)
+        if not (ended and len(works) == len(threads) and all(work.settle(left()) for work in works)):
             log.warning("cut short what was under way; it will be done again")
         self._events.close()
 
@@ -160,9 +208,13 @@ def run(site: Site, ready: Callable[[], None] = lambda: None) -> None:
     ready()
     worker = threading.Thread(target=daemon.run, name="daemon", daemon=True)
     worker.start()
-    while worker.is_alive():
-        worker.join(1.0 if site.stopping.is_set() else 3600.0)
-    site.close()
+    while worker.is_alive() and not site.stopping.is_set():
+        worker.join(1.0)
+    until = site.clock.monotonic() + _LONGEST_END
+    worker.join(_LONGEST_END)
+    closing = threading.Thread(target=site.close, name="closing", daemon=True)
+    closing.start()
+    closing.join(max(1.0, until - site.clock.monotonic()))
     logging.shutdown()
-    if any(thread.name.startswith("queue") for thread in threading.enumerate()):
-        os._exit(0)  # A request that does not end must not hold up the stop; nothing of it was noted.
+    if threading.active_count() > 1:
+        os._exit(0)  # What does not end must not hold up the stop; nothing of it was noted.

@@ -1,0 +1,125 @@
+"""The search for beamtimes: each file system in a thread of its own, so that one that hangs holds up no other.
+
+The daemon's thread begins a search and takes what was found; it never waits for a file system, and asks none.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from scicat_watch.discovery import beamtimes
+from scicat_watch.discovery.beamtimes import BrokenBeamtime
+from scicat_watch.discovery.events.filesystems import Mounts
+from scicat_watch.discovery.rules import BeamtimeRules
+from scicat_watch.files import plain
+from scicat_watch.model import Beamtime
+from scicat_watch.service.calls import Calls
+from scicat_watch.service.serial import SerialThread
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a directory holds."""
+
+    directory: Path
+    found: tuple[Beamtime | BrokenBeamtime, ...] = ()
+    error: OSError | None = None
+    """Why it cannot be read."""
+
+
+class Search:
+    """Searches all directories that the configuration names. All methods are called by one thread."""
+
+    def __init__(
+        self,
+        rules: BeamtimeRules,
+        calls: Calls,
+        serial: Callable[[str], SerialThread],
+        wake: Callable[[], None],
+    ) -> None:
+        """`wake` is called, from any thread, when there are results to be taken."""
+        self._rules, self._calls, self._serial, self._wake = rules, calls, serial, wake
+        self._threads: dict[Path, SerialThread] = {}
+        """By the place where a file system is mounted."""
+        self._results: queue.SimpleQueue[Searched | tuple[Path, Path]] = queue.SimpleQueue()
+        """Also directories that are on another file system than their base directory, each with its mount."""
+        self._known: frozenset[Path] = frozenset()
+
+    def begin(self, known: set[Path]) -> None:
+        """Begin to search everywhere but where the search before has not ended; `known`: see `_search_base`."""
+        self._known, mounts = frozenset(known), Mounts.now()
+        calls: dict[Path, list[Callable[[], None]]] = defaultdict(list)
+        for directory in self._rules.directories:
+            point = mounts.holding(directory).point
+            calls[point].append(lambda directory=directory: self._search(directory))  # type: ignore[misc]
+        for base in self._rules.base_directories:
+            point = mounts.holding(base).point
+            calls[point].append(lambda base=base: self._search_base(base, mounts))  # type: ignore[misc]
+        for point, some in calls.items():
+            self._put(point, some)
+
+    def results(self) -> Iterator[Searched]:
+        """What was found since this was last called."""
+        elsewhere: dict[Path, list[Callable[[], None]]] = defaultdict(list)
+        while True:
+            while not self._results.empty():
+                match self._results.get():
+                    case Searched() as searched:
+                        yield searched
+                    case point, directory:
+                        elsewhere[point].append(lambda child=directory: self._search_child(child))  # type: ignore[misc]
+            if not elsewhere:
+                return
+            for point, calls in elsewhere.items():
+                self._put(point, calls)
+            elsewhere.clear()
+
+    def _put(self, point: Path, calls: list[Callable[[], None]]) -> None:
+        thread = self._threads.get(point)
+        if thread is None:
+            thread = self._threads[point] = self._serial(f"search {point}")
+        if thread.settle(0.0):
+            for call in (*calls, self._wake):
+                thread.put(call)
+
+    def _search(self, directory: Path) -> None:
+        """A directory that the configuration names."""
+        with self._calls.on(directory):
+            place = plain(directory)
+            try:
+                self._results.put(Searched(place, tuple(beamtimes.find(place, self._rules))))
+            except OSError as error:
+                self._results.put(Searched(place, error=error))
+
+    def _search_base(self, base: Path, mounts: Mounts) -> None:
+        """The directories in a base directory that hold a metadata file, or that are `known` to have had one."""
+        with self._calls.on(base) as work:
+            place = plain(base)
+            own = mounts.holding(place).point
+            try:
+                below = {path for path in place.iterdir() if not path.name.startswith(".")}
+            except OSError:
+                below = set()  # The base directory may come later, or come back: absence is no end.
+            for directory in sorted(below | {path for path in self._known if path.parent == place}):
+                point = mounts.holding(directory).point
+                if point != own:
+                    self._results.put((point, directory))
+                else:
+                    work.path = directory
+                    self._examine(directory)
+
+    def _search_child(self, directory: Path) -> None:
+        """A directory in a base directory that is on another file system."""
+        with self._calls.on(directory):
+            self._examine(directory)
+
+    def _examine(self, directory: Path) -> None:
+        if directory not in self._known and not beamtimes.metadata_files(directory, self._rules):
+            return
+        with suppress(OSError):  # Absence proves nothing: what is watched stays watched.
+            self._results.put(Searched(directory, tuple(beamtimes.find(directory, self._rules))))
