@@ -15,12 +15,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Path(click.Path):
-    """A path; an empty one is a mistake in a script, and does not mean the current directory."""
+    """A path; an empty one is a mistake in a script, and does not mean the current directory.
+
+    Nothing is checked: click's own conversion asks the file system, which may not answer.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("the path is empty", param, ctx)
-        return super().convert(value, param, ctx)
+        return self.coerce_path_result(value)
 
 
 PATH = _Path(path_type=Path)

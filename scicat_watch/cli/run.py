@@ -27,15 +27,21 @@ def command(
     settings = settings_from(config, var_dir, beamtimes=beamtimes, embedded={} if port is None else {"port": port})
     if not settings.beamtimes.directories and not settings.beamtimes.base_directories:
         raise ConfigError("nothing to watch: name a directory, or set beamtimes.directories in a configuration (-c)")
-    for directory in directories:
-        if not directory.is_dir():
-            raise ConfigError("no such directory", directory)
 
     from scicat_watch.service import logs
-    from scicat_watch.service.daemon import daemon
-    from scicat_watch.service.site import Site
+    from scicat_watch.service.daemon.alone import alone
+    from scicat_watch.service.daemon.guard import guard, may_hang
 
+    for directory in directories:
+        if not may_hang(directory) and not directory.is_dir():
+            raise ConfigError("no such directory", directory)
     logs.set_up(settings.logging, log_level)
-    site = Site(settings, threading.Event())
-    where = f"{site.page}  (embedded catalogue, data in {settings.var_dir})" if site.page else site.catalogue_url
-    daemon.run(site, ready=lambda: click.echo(f"scicat-watch: datasets at {where}"))
+    with alone(settings.var_dir):
+        guard(settings)
+        # Loaded only by the process that needs it.
+        from scicat_watch.service.daemon import daemon
+        from scicat_watch.service.site import Site
+
+        site = Site(settings, threading.Event())
+        where = f"{site.page}  (embedded catalogue, data in {settings.var_dir})" if site.page else site.catalogue_url
+        daemon.run(site, ready=lambda: click.echo(f"scicat-watch: datasets at {where}"))

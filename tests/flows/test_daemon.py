@@ -155,6 +155,7 @@ def test_while_the_catalogue_is_away_the_work_waits_and_then_is_done_once(tmp_pa
         eventually(lambda: site.log.read_text().count("catalogue is unavailable") == 2, "the second outage")
         with server.catalogue(port) as catalogue:
             eventually(lambda: len(catalogue.pids()) == 6, "the sixth")
+            eventually(lambda: _lines(beamtime / "raw" / INGESTED) == 6, "it is noted, with its file list")
             assert [len(catalogue.blocks(pid)) for pid in catalogue.pids()] == [1] * 6
         assert daemon.stop() == 0
 
@@ -202,6 +203,17 @@ def test_a_second_daemon_on_the_same_beamtime_stays_passive(site: Site, tmp_path
             nexus(beamtime / "raw" / "run_3.nxs")
             append(beamtime / "raw" / LIST, "run_3")
             eventually(lambda: second.catalogue().pids() == ["11018765/run_3"], "the second one takes over")
+
+
+def test_a_second_daemon_with_the_same_state_directory_says_who_runs_and_ends(site: Site, tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    with site.daemon(beamtime) as daemon:
+        second = site.run("run", beamtime)
+        assert second.returncode == 2
+        assert f"pid {daemon.process.pid} on {socket.gethostname()}" in second.stderr
+        daemon.kill()
+        with site.daemon(beamtime) as third:
+            assert third.stop() == 0
 
 
 def test_a_found_file_that_grows_after_its_ingestion_is_brought_up_to_date(site: Site, tmp_path: Path) -> None:
