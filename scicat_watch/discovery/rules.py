@@ -43,6 +43,8 @@ class WatchRules:
     """Shell patterns of names that are never scans or scan directories."""
     below_lists: bool = False
     """Whether to look for further scans below a directory that has a dataset list."""
+    detector_interval: float = 300.0
+    """How long a directory with nothing but detector files is left alone at most; 0: no longer than others."""
     dataset_list: str = "scicat-datasets-{beamtime}.lst"
     """Pattern of the name of dataset lists."""
     longest_line: int = 4096

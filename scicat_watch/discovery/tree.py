@@ -19,6 +19,8 @@ from scicat_watch.model import FileState
 
 _SEPARATORS = re.compile("[_.-]")
 _NONE: frozenset[Path] = frozenset()
+_DETECTOR_FILES = 20  # Files from which on a directory with nothing else is one of detector files.
+_SHORTEST_REST = 10.0
 _TICK = 2.0  # Seconds: longer than the time stamps of any file system are coarse.
 
 
@@ -40,6 +42,12 @@ class DirectoryNode:
     """Names of data files that can be scans of their own, sorted."""
     problem: str = ""
     """Why it cannot be listed, for people."""
+    only_detectors: float | None = None
+    """Monotonic time since which it has been known to hold detector files and nothing else; None: it does not."""
+    again_at: float = 0.0
+    """When to examine one that does again."""
+    has_scans_below: bool = False
+    """Whether there are or were scans in one of the directories in it."""
 
     @property
     def data(self) -> tuple[Path, ...]:
@@ -57,6 +65,7 @@ class Tree:
         """
         self.root = root
         self._within = within
+        self._left: Callable[[Path], None] = lambda path: None
         self.nodes: dict[Path, DirectoryNode] = {}
         self._list_name = list_name
         self._rules = rules
@@ -65,13 +74,19 @@ class Tree:
         self._ignored = re.compile("|".join(map(fnmatch.translate, rules.ignored_names)) or "(?!)")
 
     def rescan(
-        self, now: float, hinted: Iterable[Path] | None, entered: Callable[[Path], None] = lambda path: None
+        self,
+        now: float,
+        hinted: Iterable[Path] | None,
+        entered: Callable[[Path], None] = lambda path: None,
+        left: Callable[[Path], None] = lambda path: None,
     ) -> list[DirectoryNode]:
         """Rescan the `hinted` directories, or all (None: a full rescan); the nodes that were listed anew.
 
-        `entered` is called with each directory just before it is listed, so that a watch on it misses nothing.
-        A directory that vanished is dropped and comes back when it is found again.
+        `entered` is called with each directory just before it is listed, so that a watch on it misses nothing; `left`
+        with one that needs no watch, because it holds nothing but detector files. A directory that vanished is dropped
+        and comes back when it is found again.
         """
+        self._left = left
         if self.root not in self.nodes:
             self.nodes[self.root] = DirectoryNode(self.root, 0)
         todo = sorted(self.nodes) if hinted is None else sorted(set(hinted) & self.nodes.keys())
@@ -105,32 +120,50 @@ class Tree:
 
     def _rescan_one(self, node: DirectoryNode, now: float, entered: Callable[[Path], None], *, hinted: bool) -> bool:
         """List one directory if it may have changed; whether it was listed."""
+        unwatched = node.only_detectors is not None and not hinted
+        if unwatched and self._has_scans_beside(node):
+            unwatched, node.only_detectors, node.state = False, None, None
+        if unwatched and now < node.again_at:
+            return False
         try:
             found = FileState.of(node.path.stat())
+            if found != node.state:
+                node.state, node.steady_since, node.settled = found, now, False
+            elif node.settled and not hinted and not node.problem:
+                self._put_off(node, now)
+                return False
+            node.settled = node.steady_since is not None and now - node.steady_since > _TICK
+            if not unwatched:
+                entered(node.path)
+            children = self._list(node, now)
+            if unwatched and node.only_detectors is None:
+                entered(node.path)  # It is listed under a watch as well, so that nothing is missed from here on.
+                children = self._list(node, now)
         except OSError as error:
             self._missing(node, error)
             return False
-        if found != node.state:
-            node.state, node.steady_since, node.settled = found, now, False
-        elif node.settled and not hinted and not node.problem:
-            return False
-        node.settled = node.steady_since is not None and now - node.steady_since > _TICK
-        entered(node.path)
-        try:
-            children = self._list(node)
-        except OSError as error:
-            self._missing(node, error)
-            return False
+        if node.only_detectors is not None and not unwatched:
+            self._left(node.path)
         node.problem = ""
         for gone in node.children - children:
             self._drop(gone)
         node.children = children
         return True
 
-    def _list(self, node: DirectoryNode) -> frozenset[Path]:
+    def _has_scans_beside(self, node: DirectoryNode) -> bool:
+        above = self.nodes.get(node.path.parent)
+        return above is not None and above.has_scans_below
+
+    def _put_off(self, node: DirectoryNode, now: float) -> None:
+        """Leave a directory with nothing but detector files alone: the longer it has been so, the longer."""
+        if node.only_detectors is not None:
+            known_for = max(now - node.only_detectors, _SHORTEST_REST)
+            node.again_at = now + min(known_for, self._rules.detector_interval)
+
+    def _list(self, node: DirectoryNode, now: float) -> frozenset[Path]:
         folders: list[str] = []
         names: list[str] = []
-        has_list = False
+        has_list, others = False, 0
         with os.scandir(node.path) as entries:
             for entry in entries:  # There may be a million detector files, for which little may be done here.
                 name = entry.name
@@ -139,10 +172,15 @@ class Tree:
                 elif name.rpartition(".")[2].lower() in self._ranks and not _is_folder(entry):
                     if not self._ignored.match(name):
                         names.append(name)
-                elif _is_folder(entry) and not self._ignored.match(name):
+                    else:
+                        others += 1
+                elif not _is_folder(entry):
+                    others += 1
+                elif not self._ignored.match(name):
                     folders.append(name)
         node.has_list = has_list
         node.names = tuple(sorted(self._scans(names)))
+        self._sort(node, now, only_others=others > _DETECTOR_FILES and not (names or folders or has_list))
         if has_list and not self._rules.below_lists:
             return _NONE
         if not folders or node.depth == self._rules.max_depth:
@@ -150,6 +188,17 @@ class Tree:
         stems = {name.rpartition(".")[0] for name in names}  # A folder of the scan's name holds its detector files.
         inner = frozenset(node.path / folder for folder in folders if folder not in stems) - self._blacklist
         return frozenset(path for path in inner if self._leads_on(path)) if self._within else inner
+
+    def _sort(self, node: DirectoryNode, now: float, *, only_others: bool) -> None:
+        """Decide whether a directory is one of detector files alone; not where those beside it hold scans."""
+        above = self.nodes.get(node.path.parent)
+        if above is not None and (node.names or node.has_list):
+            above.has_scans_below = True
+        if only_others and above is not None and not above.has_scans_below and self._rules.detector_interval:
+            node.only_detectors = now if node.only_detectors is None else node.only_detectors
+            self._put_off(node, now)
+        else:
+            node.only_detectors = None
 
     def _leads_on(self, path: Path) -> bool:
         return any(within.is_relative_to(path) or path.is_relative_to(within) for within in self._within)

@@ -84,18 +84,19 @@ class BeamtimeWatch:
         host: str,
         ledger: Ledger,
         entered: Callable[[Path], None] = lambda path: None,
+        left: Callable[[Path], None] = lambda path: None,
         *,
         patient: bool = True,
         within: tuple[Path, ...] = (),
     ) -> None:
-        """`entered` is called with each directory and list before it is read.
+        """`entered` is called with each directory and list before it is read, `left` as by `Tree.rescan`.
 
         `patient`: see `Pending`; `within`: see `Tree`.
         """
         self.beamtime = beamtime
         self.list_name = rules.list_name(beamtime.id, host)
         self.tree = Tree(beamtime.directory, self.list_name, rules, within)
-        self._rules, self._ledger, self._entered = rules, ledger, entered
+        self._rules, self._ledger, self._entered, self._left = rules, ledger, entered, left
         self._lists: dict[Path, DatasetList] = {}
         self._pending = Pending(rules, (beamtime.directory,), self.list_name, patient=patient)
         self._handed: set[RequestKey] = set()
@@ -109,12 +110,13 @@ class BeamtimeWatch:
 
     def step(self, now: float, hints: Hints | None) -> Findings:
         """Rescan what `hints` name, or everything (None), and check the pending requests that are due at `now`."""
-        known = {path: node.state for path, node in self.tree.nodes.items()} if hints is None else {}
-        listed = self.tree.rescan(now, None if hints is None else hints.directories, self._entered)
+        known = self._states() if hints is None else {}
+        listed = self.tree.rescan(now, None if hints is None else hints.directories, self._entered, self._left)
         if self._rules.trigger != "files":
             self._forget_lists()
+            anew = {node.path for node in listed}
             for path in self._list_paths(hints, listed):
-                self._check_list(path, now, full=hints is None)
+                self._check_list(path, now, full=hints is None, anew=path.parent in anew)
         if self._rules.trigger != "lists":
             for node in listed:
                 self._check_files(node, now)
@@ -199,10 +201,17 @@ class BeamtimeWatch:
         where = nodes.keys() if hints is None else hinted | {node.path for node in listed}
         return sorted(path / self.list_name for path in where if nodes[path].has_list)
 
-    def _check_list(self, path: Path, now: float, *, full: bool) -> None:
+    def _states(self) -> dict[Path, FileState | None]:
+        """What the directories were like that are watched."""
+        return {path: node.state for path, node in self.tree.nodes.items() if node.only_detectors is None}
+
+    def _check_list(self, path: Path, now: float, *, full: bool, anew: bool) -> None:
+        """`anew`: its directory was listed, so it may be another file under the same name."""
         if path not in self._lists:
             self._lists[path] = DatasetList(path, self._rules.longest_line)
-        self._entered(path)
+            anew = True
+        if anew:
+            self._entered(path)
         known = self._lists[path]
         if known.refresh(self.beamtime.directory):
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.

@@ -50,6 +50,7 @@ class BeamtimeWork:
         rules: WatchRules | None = None,
         ledger: BeamtimeLedger | None = None,
         entered: Callable[[Path], None] = lambda path: None,
+        left: Callable[[Path], None] = lambda path: None,
         wake: Callable[[], None] = lambda: None,
         once: Callable[[Request], bool] | None = None,
         within: tuple[Path, ...] = (),
@@ -71,7 +72,7 @@ class BeamtimeWork:
         self._unusable: dict[Path, str] = {}
         asked = Once(self.ledger, once) if once else self.ledger
         self.watch = BeamtimeWatch(
-            beamtime, rules or site.settings.watch_rules(), site.host, asked, entered,
+            beamtime, rules or site.settings.watch_rules(), site.host, asked, entered, left,
             patient=once is None, within=within,
         )  # fmt: skip
 

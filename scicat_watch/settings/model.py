@@ -93,6 +93,9 @@ class WatchingSection(Section):
     """File and directory names that are never scans or scan directories (shell patterns)."""
     below_lists: bool = _WATCH.below_lists
     """Whether data files below a directory with a dataset list are scans, too. Detector folders are often there."""
+    detector_interval: float = Field(default=_WATCH.detector_interval, ge=0)
+    """Maximum seconds between two rescans of a folder that has held nothing but detector files, more than 20, so far.
+    Such a folder is not watched, unless folders beside it hold data files or lists. 0: it is treated as any other."""
     ingestion_delay: float = Field(default=_WATCH.ingestion_delay, ge=0)
     """Seconds without a change after which a file or list counts as complete. Longer than the writer's pauses."""
     rescan_interval: float = Field(default=60.0, gt=0)
@@ -306,6 +309,7 @@ class Settings(Section):
             blacklist=watching.blacklist,
             ignored_names=watching.ignored_names,
             below_lists=watching.below_lists,
+            detector_interval=watching.detector_interval,
             dataset_list=lists.dataset_list,
             longest_line=lists.max_line,
             ingestion_delay=watching.ingestion_delay,

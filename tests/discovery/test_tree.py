@@ -207,3 +207,82 @@ def test_only_the_way_to_one_directory_is_entered_on_demand(tmp_path: Path) -> N
     to_a_file = Tree(tmp_path, LIST, WatchRules(), within=(tmp_path / "z/b.nxs",))
     to_a_file.rescan(0.0, None)
     assert to_a_file.nodes.keys() == {tmp_path, tmp_path / "z"}
+
+
+class Watching:
+    """A tree with what it asks to be watched."""
+
+    def __init__(self, root: Path, **settings: Any) -> None:
+        self.tree = _tree(root, **settings)
+        self.watched: set[Path] = set()
+        self.listed: list[str] = []
+
+    def rescan(self, now: float, *hinted: Path) -> None:
+        nodes = self.tree.rescan(now, hinted or None, self.watched.add, self.watched.discard)
+        self.listed = sorted(node.path.name for node in nodes)
+
+
+def _detector_files(directory: Path, count: int = 30, first: int = 0) -> None:
+    _make(directory, *(f"frame_{number:05d}.cbf" for number in range(first, first + count)))
+
+
+def test_a_directory_of_detector_files_is_neither_watched_nor_listed_again_and_again(tmp_path: Path) -> None:
+    _make(tmp_path, "raw/s.nxs", "raw/few/")
+    _detector_files(tmp_path / "raw/pilatus")
+    _detector_files(tmp_path / "raw/few", 20)
+    watching = Watching(tmp_path)
+    watching.rescan(0.0)
+    assert {path.name for path in watching.watched} == {tmp_path.name, "raw", "few"}
+    for number, now in enumerate((3.0, 5.0, 7.0, 9.9)):
+        _detector_files(tmp_path / "raw/pilatus", first=1000 + number)
+        watching.rescan(now)
+        assert "pilatus" not in watching.listed
+    at = []
+    for now in range(10, 3000):
+        if now % 100 == 0:
+            _detector_files(tmp_path / "raw/pilatus", first=now, count=1)
+        watching.rescan(float(now))
+        at += [now] if "pilatus" in watching.listed else []
+    assert 5 < len(at) <= 20
+    assert tmp_path / "raw/pilatus" not in watching.watched
+
+
+@pytest.mark.parametrize("name", ["late.nxs", LIST, "sub/late.nxs"])
+def test_what_comes_late_into_a_directory_of_detector_files_is_found_and_watched(tmp_path: Path, name: str) -> None:
+    _detector_files(tmp_path / "raw/pilatus")
+    watching = Watching(tmp_path)
+    watching.rescan(0.0)
+    watching.rescan(100.0)
+    assert tmp_path / "raw/pilatus" not in watching.watched
+    _make(tmp_path / "raw/pilatus", name)
+    watching.rescan(101.0)
+    watching.rescan(401.0)
+    assert tmp_path / "raw/pilatus" in watching.watched
+    if name == LIST:
+        assert watching.tree.nodes[tmp_path / "raw/pilatus"].has_list
+    else:
+        assert _data(watching.tree) == [f"raw/pilatus/{name}"]
+
+
+def test_a_directory_of_detector_files_is_watched_where_those_beside_it_hold_scans(tmp_path: Path) -> None:
+    """The data file of a scan may come last, after thousands of detector files."""
+    _detector_files(tmp_path / "raw/scan_1")
+    watching = Watching(tmp_path)
+    watching.rescan(0.0)
+    assert tmp_path / "raw/scan_1" not in watching.watched
+    _make(tmp_path, "raw/scan_2/")
+    _detector_files(tmp_path / "raw/scan_2")
+    _make(tmp_path, "raw/scan_2/scan_2.nxs")
+    watching.rescan(3.0)
+    watching.rescan(6.0)
+    assert {tmp_path / "raw/scan_1", tmp_path / "raw/scan_2"} <= watching.watched
+    _detector_files(tmp_path / "raw/scan_3")
+    watching.rescan(9.0)
+    assert tmp_path / "raw/scan_3" in watching.watched
+
+
+def test_with_a_detector_interval_of_0_all_directories_are_watched(tmp_path: Path) -> None:
+    _detector_files(tmp_path / "raw/pilatus")
+    watching = Watching(tmp_path, detector_interval=0.0)
+    watching.rescan(0.0)
+    assert tmp_path / "raw/pilatus" in watching.watched

@@ -416,3 +416,16 @@ def test_a_start_over_many_done_scans_asks_the_journal_once(
     monkeypatch.setattr(journal, "_all", counted)
     assert beamline.work() == []
     assert len(asked) < 5
+
+
+def test_what_changes_in_a_directory_of_detector_files_is_no_missed_event(beamline: Beamline) -> None:
+    beamline.make(*(f"raw/pilatus/{number}.cbf" for number in range(30)))
+    assert beamline.work() == []
+    for number in range(5):
+        beamline.make(f"raw/pilatus/more_{number}.cbf")
+        beamline.now += 400.0
+        assert beamline.watch.step(beamline.now, None).missed == ()
+    beamline.make("raw/pilatus/late.nxs")
+    beamline.now += 400.0
+    assert beamline.watch.step(beamline.now, None).missed == ()
+    assert beamline.work() == ["1/raw/pilatus/late"]

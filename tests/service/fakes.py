@@ -46,6 +46,9 @@ class FakeEvents:
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         self.watched.append(path)
 
+    def unwatch(self, path: Path) -> None:
+        self.watched = [one for one in self.watched if one != path]
+
     def close(self) -> None:
         self.closed = True
 

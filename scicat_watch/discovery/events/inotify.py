@@ -158,6 +158,21 @@ class InotifySource:
             if not self._inotify.holds(descriptor):
                 del self._watched[descriptor]  # It ended meanwhile.
 
+    def unwatch(self, path: Path) -> None:
+        """Report nothing more of the directory `path`; see `EventSource`."""
+        if self._closed:
+            return
+        number = CallbackId(next(self._ids))
+        try:  # The kernel gives the same descriptor for a directory that is watched; without a lock, as in `watch`.
+            descriptor = self._inotify.add_callback(os.fsencode(path), _DIRECTORY, self, number)
+        except OSError:
+            return  # It is gone, and its watch with it; or it could not be watched either.
+        with self._lock:
+            before = self._watched.pop(descriptor, None)
+            if self._inotify.holds(descriptor):
+                known = [] if before is None else [(descriptor, before.callback)]
+                self._inotify.remove_callbacks([*known, (descriptor, number)])
+
     def close(self) -> None:
         """Report nothing more, end the thread and close all descriptors.
 

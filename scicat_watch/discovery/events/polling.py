@@ -20,5 +20,8 @@ class PollingSource:
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         """Left to rescans."""
 
+    def unwatch(self, path: Path) -> None:
+        """It is not watched."""
+
     def close(self) -> None:
         """There is nothing to end."""

@@ -44,5 +44,8 @@ class EventSource(Protocol):
         `incomplete`. Watching a path twice reports nothing twice. After `close` it has no effect.
         """
 
+    def unwatch(self, path: Path) -> None:
+        """Report nothing more of the directory `path`; of one that is not watched there is nothing to do."""
+
     def close(self) -> None:
         """Report nothing more, end all threads and close all descriptors."""

@@ -38,7 +38,9 @@ class BeamtimeLoop:
         watching, rules = site.settings.watching, site.settings.watch_rules()
         extensions = tuple({*rules.extensions, *rules.master_extensions})
         self.hints = HintQueue(beamtime.directory, rules.list_name(beamtime.id, site.host), extensions)
-        self.work = BeamtimeWork(site, beamtime, dispatcher, site.reporter, entered=self._entered, wake=self.hints.wake)
+        self.work = BeamtimeWork(
+            site, beamtime, dispatcher, site.reporter, entered=self._entered, left=events.unwatch, wake=self.hints.wake
+        )
         self._polled = lacks_notifications(beamtime.directory)
         self._missed = 0
         self._reported: set[Path] = set()

@@ -455,3 +455,21 @@ def test_a_reached_limit_makes_the_source_incomplete_and_ends_nothing(tmp_path: 
     if result.stdout.strip() == "cannot" or "unshare" in result.stderr:
         pytest.skip("no user namespaces here")
     assert result.stdout.strip() == "True", result.stderr
+
+
+def test_a_directory_that_is_left_is_reported_no_more_until_it_is_watched_again(
+    reported: Reported, tmp_path: Path
+) -> None:
+    for name in ("left", "kept"):
+        (tmp_path / name).mkdir()
+        reported.source.watch(tmp_path / name)
+    reported.source.unwatch(tmp_path / "left")
+    reported.source.unwatch(tmp_path / "never there")
+    (tmp_path / "left/a").touch()
+    (tmp_path / "kept/b").touch()
+    reported.until(lambda event: event.name == "b")
+    assert {event.name for event in reported.events} == {"b"}
+    assert not reported.source.incomplete
+    reported.source.watch(tmp_path / "left")
+    (tmp_path / "left/c").touch()
+    reported.until(lambda event: event.name == "c")
