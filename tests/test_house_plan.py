@@ -78,8 +78,9 @@ MAKERS: dict[str, frozenset[str]] = {
     "service.executors.local": frozenset(),
     "service.catalogue_process": frozenset(),
     "embedded.app": frozenset({"service.serving"}),
-    "ledger.journal:Journal": frozenset({"service.reporting.journal"}),  # Writes to the one that it is given.
-    "ledger.ledger:BeamtimeLedger": frozenset({"service.work", "service.oneshot", "service.targets"}),  # The same.
+    # Both are used where they are given.
+    "ledger.journal:Journal": frozenset({"service.reporting.journal", "service.status"}),
+    "ledger.ledger:BeamtimeLedger": frozenset({"service.work", "service.once", "service.oneshot", "service.targets"}),
     "discovery.events.choose": frozenset(),
     "discovery.events.inotify": frozenset(),
 }

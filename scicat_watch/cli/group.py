@@ -12,6 +12,7 @@ VERBS = {
     "run": "The daemon: watch beamtimes and ingest their scans.",
     "ingest": "Ingest beamtimes, lists or files once.",
     "status": "What is waiting, what failed and why, what is done.",
+    "rescan": "Have the running daemon make a full rescan now.",
     "preview": "What would be posted for a scan; posts nothing.",
     "config": "Check or show the configuration.",
     "catalogue": "Serve the embedded catalogue without the daemon.",

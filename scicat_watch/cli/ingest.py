@@ -18,10 +18,12 @@ from scicat_watch.model import Outcome
 from scicat_watch.words import printable
 
 if TYPE_CHECKING:
+    from scicat_watch.service.control.client import Control
     from scicat_watch.service.oneshot import Summary
+    from scicat_watch.settings.model import Settings
 
-Progress = Callable[[Outcome, int], None]
-"""Called after each scan, with its outcome and the number of scans known so far."""
+Progress = Callable[[str, str, int], None]
+"""Called after each scan, with its status, the dataset's pid and the number of scans known so far."""
 
 
 def _renamed(context: click.Context, option: click.Parameter, given: bool) -> None:
@@ -46,26 +48,65 @@ def command(
     """Ingest beamtimes, lists or files once: create missing datasets, update changed ones.
 
     A PATH is a beamtime directory, a dataset list or a data file; without PATH all configured beamtimes are ingested.
+    If the daemon runs with the same state directory, it does the work, and goes on with it if this command is stopped.
     Exit status: 0 all done, 1 something failed, 2 wrong usage or configuration, 3 catalogue unreachable.
     """
     settings = settings_from(config, var_dir, reading={"thumbnails": False} if no_thumbnails else {})
-    if not paths and not settings.beamtimes.directories and not settings.beamtimes.base_directories:
-        raise ConfigError("nothing to ingest: name a path, or set beamtimes.directories in a configuration (-c)")
 
     from scicat_watch.service import logs
+    from scicat_watch.service.control.client import connect
+    from scicat_watch.service.oneshot import Summary
+
+    logs.set_up(settings.logging, log_level or "warning")
+    summary, left = Summary(), paths
+    with _progress() as progress:
+        if (control := connect(settings.var_dir)) is not None:
+            if no_thumbnails:
+                raise ConfigError("--no-thumbnails has no effect beside the daemon: its configuration decides")
+            with control:
+                summary, left = _hand_over(control, paths, retry, progress)
+        if left or control is None:
+            summary.add(_ingest_here(left, settings, retry, progress))
+    _report(summary)
+    sys.exit(summary.exit_status)
+
+
+def _hand_over(
+    control: Control, paths: tuple[Path, ...], retry: bool, progress: Progress
+) -> tuple[Summary, tuple[Path, ...]]:
+    """Have the running daemon ingest the paths; how that ended, and the paths that it does not watch."""
+    from scicat_watch.service.control.handingover import hand_over
+
+    summary, unwatched = hand_over(control, paths, retry, progress)
+    for path in unwatched:
+        click.echo(
+            printable(
+                f"{path}: the daemon does not watch it, so this command ingests it; to have it watched, add it to "
+                "beamtimes.directories and run scicat-watch reload"
+            ),
+            err=True,
+        )
+    return summary, unwatched
+
+
+def _ingest_here(paths: tuple[Path, ...], settings: Settings, retry: bool, progress: Progress) -> Summary:
+    """Ingest the paths in this process."""
     from scicat_watch.service.oneshot import OneShot
     from scicat_watch.service.site import Site
     from scicat_watch.service.targets import targets
 
-    logs.set_up(settings.logging, log_level or "warning")
+    if not paths and not settings.beamtimes.directories and not settings.beamtimes.base_directories:
+        raise ConfigError("nothing to ingest: name a path, or set beamtimes.directories in a configuration (-c)")
     found = targets(paths, settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    with contextlib.closing(Site(settings, stopping)) as site, _progress() as progress:
-        summary = OneShot(site, progress, retry=retry).run(found)
-        _report(summary)
-    sys.exit(summary.exit_status)
+
+    def advance(outcome: Outcome, total: int) -> None:
+        progress(outcome.status, outcome.request.pid, total)
+
+    with contextlib.closing(Site(settings, stopping)) as site:
+        return OneShot(site, advance, retry=retry).run(found)
 
 
 def _report(summary: Summary) -> None:
@@ -83,7 +124,7 @@ def _report(summary: Summary) -> None:
 def _progress() -> Iterator[Progress]:
     """A progress bar on a terminal, otherwise a line for each scan."""
     if not sys.stderr.isatty():
-        yield lambda outcome, total: click.echo(printable(f"{outcome.status} {outcome.request.pid}"))
+        yield lambda status, pid, total: click.echo(printable(f"{status} {pid}"))
         return
     from rich import progress as bar
     from rich.console import Console
@@ -98,7 +139,7 @@ def _progress() -> Iterator[Progress]:
     with bar.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("scans", total=None)
 
-        def advance(outcome: Outcome, total: int) -> None:
-            shown.update(task, total=total, advance=1, description=escape(printable(outcome.request.scan.name)))
+        def advance(status: str, pid: str, total: int) -> None:
+            shown.update(task, total=total, advance=1, description=escape(printable(pid)))
 
         yield advance

@@ -40,7 +40,7 @@ def command(config: Path | None, var_dir: Path | None, log_level: str | None, as
 
 
 def _page(state: dict[str, Any]) -> str:
-    lines = [_daemon(state["daemon"])]
+    lines = [_daemon(state["daemon"])] + [f"problem  {problem}" for problem in state["problems"]]
     for beamtime in state["beamtimes"]:
         lines += _beamtime(beamtime)
     for entry in state["failed"]:

@@ -30,7 +30,7 @@ class Settling(Generic[Key]):
             self._since[key] = known = (state, now - age)
         elif known[0] != state:
             self._since[key] = known = (state, now)
-        return now - known[1] >= self._quiet
+        return now >= known[1] + self._quiet  # As `ready_at` reckons, to the last digit.
 
     def quiet_for(self, key: Key, now: float) -> float:
         """Seconds since `key` was last seen to change; 0 if it was never seen."""

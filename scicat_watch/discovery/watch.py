@@ -160,6 +160,11 @@ class BeamtimeWatch:
         if (file := self._closed_again.pop(request.key, None)) is not None:
             self._recheck.append(file)
 
+    @property
+    def handed(self) -> int:
+        """How many requests were handed out, and neither `again` nor `forget` was said of them."""
+        return len(self._handed)
+
     def next_due(self) -> float | None:
         """Monotonic time at which a pending request may have become ready; None if none is pending."""
         return self._pending.next_due()

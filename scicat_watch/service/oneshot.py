@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
-from scicat_watch.discovery.watch import Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
-from scicat_watch.model import BeamtimeState, Outcome, Request, Status
+from scicat_watch.model import BeamtimeState, Outcome, Status
+from scicat_watch.service.once import OnceWork
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Target
 from scicat_watch.service.work import BeamtimeWork
@@ -39,6 +39,14 @@ class Summary:
     """Why the catalogue could not be reached; empty if it could."""
     left: int = 0
     """Scans that were not tried, because the catalogue was unavailable or the program was stopped."""
+
+    def add(self, other: Summary) -> None:
+        """Take in how another part of the same ingest ended."""
+        for status, count in other.counts.items():
+            self.counts[status] += count
+        self.failures += other.failures
+        self.unavailable = self.unavailable or other.unavailable
+        self.left += other.left
 
     @property
     def exit_status(self) -> int:
@@ -67,7 +75,7 @@ class OneShot:
 
     def run(self, found: list[Target | BrokenBeamtime]) -> Summary:
         """Ingest all of it; the summary."""
-        works: list[tuple[BeamtimeWork, Target]] = []
+        works: list[OnceWork] = []
         for target in found:
             if isinstance(target, BrokenBeamtime):
                 self._fail(str(target.file), target.reason)
@@ -77,15 +85,15 @@ class OneShot:
                     "%s: has no beamtime metadata file; taken as beamtime %r",
                     target.beamtime.directory, target.beamtime.id,
                 )  # fmt: skip
-            works.append((self._work(target), target))
-        for work, target in works:
-            self._exhaust(work, target)
+            works.append(self._work(target))
+        for work in works:
+            self._exhaust(work)
         while not self._stopping.is_set() and not self._site.clock.wait(_WAKE_EVERY, self._dispatcher.idle):
             pass  # A stop is noticed between two waits.
-        for work, _ in works:
-            while not self._stopping.is_set() and not work.settle(_WAKE_EVERY):
+        for one in works:
+            while not self._stopping.is_set() and not one.work.settle(_WAKE_EVERY):
                 pass
-        return self._end([work for work, _ in works])
+        return self._end([one.work for one in works])
 
     def outcome(self, outcome: Outcome) -> None:
         """Count an outcome, and pass it on."""
@@ -104,46 +112,23 @@ class OneShot:
     def left(self, directory: str) -> None:
         """Nothing is left before the end."""
 
-    def _work(self, target: Target) -> BeamtimeWork:
+    def _work(self, target: Target) -> OnceWork:
         beamtime = target.beamtime
         # Several targets of one beamtime share its locks: none of them is another scicat-watch.
         ledger = self._ledgers.setdefault((beamtime.directory, beamtime.id), self._site.ledger(beamtime))
+        return OnceWork(self._site, target, self._dispatcher, self, ledger, retry=self._retry)
 
-        def failed(request: Request) -> bool:
-            return target.means(request) and ledger.failed(ledger.as_begun(request))
-
-        return BeamtimeWork(
-            self._site, beamtime, self._dispatcher, self, rules=target.rules, ledger=ledger,
-            once=failed if self._retry else target.means, within=target.within,
-        )  # fmt: skip
-
-    def _exhaust(self, work: BeamtimeWork, target: Target) -> None:
+    def _exhaust(self, work: OnceWork) -> None:
         """Rescan until nothing is pending but what does not change any more."""
-        hints: Hints | None = None
-        while not self._stopping.is_set():
-            findings = work.step(hints)
+        due: float | None = self._site.clock.monotonic()
+        while due is not None and not self._stopping.is_set():
+            self._site.clock.wait(due - self._site.clock.monotonic(), self._stopping)
+            before = work.found
+            due = work.step()
             with self._lock:
-                self._total += len(findings.ready)
-            if hints is None:
-                work.watch.offer_missing(target.files, findings, self._site.clock.monotonic())
-            hints = Hints()  # Everything was rescanned; now only what is pending.
-            if all(waiting.stuck for waiting in work.watch.waiting()):
-                break
-            if (due := work.watch.next_due()) is not None:
-                self._site.clock.wait(due - self._site.clock.monotonic(), self._stopping)
-        self._take_stock(work)
-
-    def _take_stock(self, work: BeamtimeWork) -> None:
-        """Count as failed what cannot be ingested."""
-        for waiting in work.watch.waiting():
-            self._fail(waiting.request.pid, f"not complete: {waiting.reason}")
-        for path, line in work.watch.bad_lines():
-            self._fail(f"{path}:{line.number}" if line.number else str(path), f"the line {line.line!r} {line.reason}")
-        for problem in work.problems():
-            where, _, why = problem.partition(": ")
-            self._fail(where, why)
-        for directory in work.foreign():
-            self._fail(str(directory), "another scicat-watch ingests this directory, perhaps the daemon; stop it first")
+                self._total += work.found - before
+        for what, why in work.failures():
+            self._fail(what, why)
 
     def _fail(self, what: str, why: str) -> None:
         with self._lock:

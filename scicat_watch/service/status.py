@@ -1,4 +1,4 @@
-"""What is known of the work from outside, from the journal that the daemon and the one-time ingest leave."""
+"""What is known of the work: from the daemon that runs, or from the journal that it or a one-time ingest left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.ledger.journal import Entry
+from scicat_watch.ledger.journal import Entry, Journal
+from scicat_watch.service.control.client import connect
 from scicat_watch.service.site import open_journal
 from scicat_watch.settings.model import Settings
 
@@ -15,15 +16,28 @@ _ALIVE = 30.0  # Seconds since its last heartbeat after which a daemon is taken 
 
 
 def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
-    """The state as plain values: `daemon`, `beamtimes`, `failed`, `quarantined`, and the totals."""
+    """The state as plain values, see `of`: the daemon's own word if it runs, or else what the journal says."""
+    if (control := connect(settings.var_dir)) is not None:
+        with control:
+            state: dict[str, Any] = control.ask("status")["state"]
+        return state
     journal = open_journal(settings)
     try:
-        pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
+        return of(journal, (clock or SystemClock()).now().timestamp())
     finally:
         journal.close()
-    now = (clock or SystemClock()).now().timestamp()
+
+
+def of(journal: Journal, now: float, *, running: bool = False) -> dict[str, Any]:
+    """What a journal says at the time `now`: `daemon`, `beamtimes`, `failed`, `quarantined`, `problems`, the totals.
+
+    `running`: whether the daemon is known to run, whenever it last wrote so.
+    """
+    pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
+    problems = [journal.problem] if journal.problem else []
     return {
-        "daemon": None if pulse is None else _daemon(pulse, now),
+        "daemon": None if pulse is None else _daemon(pulse, now) | ({"running": True} if running else {}),
+        "problems": problems,
         "beamtimes": [asdict(state) for state in shown],
         "failed": [_failed(entry) for entry in failed if not entry.quarantined],
         "quarantined": [_failed(entry) for entry in failed if entry.quarantined],
@@ -33,14 +47,14 @@ def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
             "skipped": sum(state.skipped for state in shown),
             "failed": sum(not entry.quarantined for entry in failed),
             "quarantined": sum(entry.quarantined for entry in failed),
-            "problems": sum(len(state.problems) for state in shown),
+            "problems": sum(len(state.problems) for state in shown) + len(problems),
         },
     }
 
 
 def _daemon(pulse: dict[str, Any], now: float) -> dict[str, Any]:
     return {
-        "running": now - pulse["pulse"] < _ALIVE,
+        "running": abs(now - pulse["pulse"]) < _ALIVE,  # A clock that was set back makes nobody alive.
         "host": pulse["host"],
         "pid": pulse["pid"],
         "since": _iso(pulse["started"]),

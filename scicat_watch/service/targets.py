@@ -114,6 +114,52 @@ def _merged(one: Target, other: Target) -> Target:
     return dataclasses.replace(one, meant=one.meant + other.meant, within=within, files=one.files + other.files)
 
 
+def targets_in(
+    paths: tuple[Path, ...], beamtime: Beamtime, rules: WatchRules
+) -> list[tuple[Path, Target | ConfigError]]:
+    """What PATHs in the directory of a beamtime mean there, those of one kind as one; an error for what is none."""
+    found: dict[object, tuple[Path, Target | ConfigError]] = {}
+    for path in paths:
+        try:
+            target = _target_in(path, beamtime, rules)
+        except ConfigError as error:
+            found[path] = path, error
+            continue
+        known = found.get(target.rules)
+        merged = _merged(known[1], target) if known is not None and isinstance(known[1], Target) else target
+        found[target.rules] = path, merged
+    return list(found.values())
+
+
+def _target_in(path: Path, beamtime: Beamtime, rules: WatchRules) -> Target:
+    if path.is_dir():
+        return _all_in(path, beamtime, rules)
+    if path.is_file():
+        return _file_in(path, beamtime, rules)
+    raise ConfigError("there is no such file or directory", path)
+
+
+def names_list_of(path: Path, beamtime: Beamtime, rules: WatchRules, host: str) -> bool:
+    """Whether a path has the name of a beamtime's dataset lists."""
+    return rules.list_name(beamtime.id, host) == path.name
+
+
+def _all_in(path: Path, beamtime: Beamtime, rules: WatchRules) -> Target:
+    if path == beamtime.directory:
+        return Target(beamtime, rules, (lambda request: True,))
+    return Target(beamtime, rules, (lambda request: request.scan.place.is_relative_to(path),), (path,))
+
+
+def _file_in(path: Path, beamtime: Beamtime, rules: WatchRules) -> Target:
+    if path.suffix.lower().lstrip(".") in rules.master_extensions:
+        return Target(beamtime, rules, (lambda request: _describes(path, request),), (path,), (path,))
+    if path.suffix != ".lst" and not fnmatch.fnmatchcase(path.name, rules.list_name("*", "*")):
+        raise ConfigError("is neither a data file nor a dataset list (scicat-datasets-….lst)", path)
+    name = path.name.replace("{", "{{").replace("}", "}}")
+    rules = dataclasses.replace(rules, trigger="lists", below_lists=True, dataset_list=name)
+    return Target(beamtime, rules, (lambda request: request.key.directory == path.parent,), (path,))
+
+
 class _Finder:
     """Finds the beamtimes of paths by one configuration."""
 
@@ -138,12 +184,7 @@ class _Finder:
             raise ConfigError(f"the directory cannot be read: {error.strerror}", path) from None
         if not found:
             log.warning("%s: holds only beamtimes that the configuration skips", path)
-        return [one if isinstance(one, BrokenBeamtime) else self._all_in(path, one) for one in found]
-
-    def _all_in(self, path: Path, beamtime: Beamtime) -> Target:
-        if path == beamtime.directory:
-            return Target(beamtime, self._rules, (lambda request: True,))
-        return Target(beamtime, self._rules, (lambda request: request.scan.place.is_relative_to(path),), (path,))
+        return [one if isinstance(one, BrokenBeamtime) else _all_in(path, one, self._rules) for one in found]
 
     def _of_file(self, path: Path) -> Target | BrokenBeamtime:
         found = self._beamtimes_of(path.parent)
@@ -152,16 +193,8 @@ class _Finder:
         rules = self._rules
         usable = [one for one in found if isinstance(one, Beamtime)]
         # Of several beamtimes of one directory, a list belongs to the one whose name it has.
-        beamtime = next((one for one in usable if rules.list_name(one.id, self._host) == path.name), found[0])
-        if isinstance(beamtime, BrokenBeamtime):
-            return beamtime
-        if path.suffix.lower().lstrip(".") in rules.master_extensions:
-            return Target(beamtime, rules, (lambda request: _describes(path, request),), (path,), (path,))
-        if path.suffix != ".lst" and not fnmatch.fnmatchcase(path.name, rules.list_name("*", "*")):
-            raise ConfigError("is neither a data file nor a dataset list (scicat-datasets-….lst)", path)
-        name = path.name.replace("{", "{{").replace("}", "}}")
-        rules = dataclasses.replace(rules, trigger="lists", below_lists=True, dataset_list=name)
-        return Target(beamtime, rules, (lambda request: request.key.directory == path.parent,), (path,))
+        beamtime = next((one for one in usable if names_list_of(path, one, rules, self._host)), found[0])
+        return beamtime if isinstance(beamtime, BrokenBeamtime) else _file_in(path, beamtime, rules)
 
     def _beamtimes_of(self, directory: Path) -> list[Beamtime | BrokenBeamtime]:
         """The beamtimes that a directory belongs to. OSError if it cannot be read."""

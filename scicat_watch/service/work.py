@@ -232,8 +232,8 @@ class BeamtimeWork:
             # A request that could not be noted comes again, and is found unchanged in the catalogue.
             log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.request.pid)
             again = now + self._site.settings.retrying.first
+        self._reporter.outcome(outcome)  # First: whoever takes the last result has heard of all outcomes.
         self._results.put((ready.request, None if again is None else again - now))
-        self._reporter.outcome(outcome)
         self._wake()
 
     def _put_off(self, request: Request, seconds: float) -> None:

@@ -104,6 +104,13 @@ class Site:
             given[name] = given.get(name, {}) | section
         self.config.write_text(yaml.safe_dump(given))
 
+    def change(self, **sections: dict[str, Any]) -> None:
+        """Change keys of the configuration."""
+        given = yaml.safe_load(self.config.read_text())
+        for name, section in sections.items():
+            given[name] = given.get(name, {}) | section
+        self.config.write_text(yaml.safe_dump(given))
+
     @contextlib.contextmanager
     def daemon(self, *directories: Path, **environment: str) -> Iterator[Daemon]:
         daemon = Daemon(self, directories, environment)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
+import queue
 import threading
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from scicat_watch.discovery.events.source import EventSource
 from scicat_watch.discovery.watch import Findings
 from scicat_watch.model import Beamtime
 from scicat_watch.service.daemon.hints import HintQueue
+from scicat_watch.service.daemon.jobs import Job
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.site import Site
 from scicat_watch.service.work import BeamtimeWork
@@ -33,7 +36,7 @@ class BeamtimeLoop:
 
     def __init__(self, site: Site, beamtime: Beamtime, dispatcher: Dispatcher, events: EventSource) -> None:
         self.beamtime = beamtime
-        self._site, self._clock, self._events = site, site.clock, events
+        self._site, self._clock, self._events, self._dispatcher = site, site.clock, events, dispatcher
         self._leaving = threading.Event()
         watching, rules = site.settings.watching, site.settings.watch_rules()
         extensions = tuple({*rules.extensions, *rules.master_extensions})
@@ -46,11 +49,22 @@ class BeamtimeLoop:
         self._reported: set[Path] = set()
         self._problem = ""
         self._rescan_at = self._report_at = -math.inf
+        self._asked: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._jobs: list[Job] = []
+        self._ended = ""
+        """Why nothing is done here any more; empty before."""
         if self._polled:
             log.info(
                 "%s: its file system does not report what other hosts write; full rescan every %g s",
                 beamtime.directory, watching.poll_interval,
             )  # fmt: skip
+
+    def ask(self, job: Job) -> None:
+        """Have a job done in the thread of this beamtime; called by any thread."""
+        self._asked.put(job)
+        self.hints.wake()
+        if self._ended:
+            self._abandon_asked()
 
     def leave(self) -> None:
         """Let `run` end, because the beamtime is not to be watched any more."""
@@ -61,6 +75,10 @@ class BeamtimeLoop:
         """Turn after turn, whatever happens in one."""
         while not self._over():
             self._rest(self.turn())
+        self._ended = "the daemon is stopping" if self._site.stopping.is_set() else "it is watched no longer"
+        self._abandon_asked()
+        for job in self._jobs:
+            job.abandon(self._ended)
         with self._site.calls.on(self.beamtime.directory):
             self.work.report(self._problem)
 
@@ -78,7 +96,8 @@ class BeamtimeLoop:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
         started = self._clock.monotonic()
         hints, lost = self.hints.take()
-        full = lost or started >= self._rescan_at
+        asked = self._take_asked()
+        full = lost or started >= self._rescan_at or any(job.full for job in asked)
         before, due = self._problem, None
         try:
             findings = self.work.step(None if full else hints)
@@ -91,6 +110,7 @@ class BeamtimeLoop:
             # The watch of a beamtime must not end because of something in one of its directories.
             log.exception("%s: a rescan failed", self.beamtime.directory)
             self._problem = f"a rescan failed: {error}"  # Until a full rescan has caught up.
+        jobs_due = self._step_jobs()
         now = self._clock.monotonic()
         if full:
             self._rescan_at = now + self._interval()
@@ -102,7 +122,36 @@ class BeamtimeLoop:
         if not full and now - started > GATHER:
             # Rescans that take long are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
-        return min(self._rescan_at, self._report_at, math.inf if due is None else due)
+        return min(self._rescan_at, self._report_at, jobs_due, math.inf if due is None else due)
+
+    def _take_asked(self) -> list[Job]:
+        asked = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                asked.append(self._asked.get_nowait())
+        self._jobs += asked
+        return asked
+
+    def _step_jobs(self) -> float:
+        """Let the jobs go on; monotonic time of the next step."""
+        due = math.inf
+        for job in list(self._jobs):
+            try:
+                again = job.step(self.work, self._problem)
+            except Exception as error:
+                log.exception("%s: what a command asked for failed", self.beamtime.directory)
+                job.abandon(str(error))
+                again = None
+            if again is None:
+                self._jobs.remove(job)
+            else:
+                due = min(due, again)
+        return due
+
+    def _abandon_asked(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._asked.get_nowait().abandon(self._ended)
 
     def _rest(self, until: float) -> None:
         if not self._over() and self._clock.wait(max(0.0, until - self._clock.monotonic()), self.hints.filled):

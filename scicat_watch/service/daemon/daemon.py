@@ -14,7 +14,9 @@ from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.source import Event
 from scicat_watch.model import Beamtime, BeamtimeState
 from scicat_watch.service.calls import Silence
+from scicat_watch.service.control.server import ControlServer
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
+from scicat_watch.service.daemon.commands import Commands
 from scicat_watch.service.daemon.search import Search
 from scicat_watch.service.site import Site
 
@@ -55,6 +57,14 @@ class Daemon:
             self._site.clock.wait(min(_CHECK_EVERY, self._search_at - self._site.clock.monotonic()), self._woken)
             self._woken.clear()
         self._end()
+
+    def loops(self) -> list[BeamtimeLoop]:
+        """The watches over beamtimes; called by any thread."""
+        return [thread.loop for thread in list(self._threads.values())]
+
+    def commands(self) -> Commands:
+        """What commands may ask for over the control channel."""
+        return Commands(self._site, self.loops, self._dispatcher)
 
     def _turn(self) -> None:
         now = self._site.clock.monotonic()
@@ -205,6 +215,8 @@ def run(site: Site, ready: Callable[[], None] = lambda: None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    channel = ControlServer(site.settings.var_dir, daemon.commands())
+    channel.start()
     ready()
     worker = threading.Thread(target=daemon.run, name="daemon", daemon=True)
     worker.start()
@@ -212,7 +224,12 @@ def run(site: Site, ready: Callable[[], None] = lambda: None) -> None:
         worker.join(1.0)
     until = site.clock.monotonic() + _LONGEST_END
     worker.join(_LONGEST_END)
-    closing = threading.Thread(target=site.close, name="closing", daemon=True)
+
+    def close() -> None:
+        channel.close()
+        site.close()
+
+    closing = threading.Thread(target=close, name="closing", daemon=True)
     closing.start()
     closing.join(max(1.0, until - site.clock.monotonic()))
     logging.shutdown()

@@ -1,0 +1,95 @@
+"""What the daemon does when a command asks for it over the control channel.
+
+Called in the thread of the channel: what touches a beamtime's file system or the catalogue is handed on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from scicat_watch.errors import ScicatWatchError
+from scicat_watch.service import status
+from scicat_watch.service.control.protocol import Asked, Named
+from scicat_watch.service.control.server import Reply
+from scicat_watch.service.daemon.beamtime import BeamtimeLoop
+from scicat_watch.service.daemon.jobs import Ingest, Parts, Rescan, Wish
+from scicat_watch.service.dispatch import Dispatcher
+from scicat_watch.service.site import Site
+from scicat_watch.service.targets import names_list_of
+
+log = logging.getLogger(__name__)
+
+Loops = Callable[[], list[BeamtimeLoop]]
+"""The beamtimes that are watched now."""
+
+
+class Commands:
+    """Carries out the requests of commands."""
+
+    def __init__(self, site: Site, loops: Loops, dispatcher: Dispatcher) -> None:
+        self._site, self._loops, self._dispatcher = site, loops, dispatcher
+
+    def __call__(self, asked: Asked, reply: Reply) -> None:
+        """See `control.server.Handler`."""
+        match asked.command:
+            case "status":
+                now = self._site.clock.now().timestamp()
+                reply.end(state=status.of(self._site.journal, now, running=True))
+            case "ingest":
+                self._ingest(asked, reply)
+            case "rescan":
+                self._rescan(asked, reply)
+            case _:
+                raise ScicatWatchError(f"this daemon does not know {asked.command!r}")
+
+    def _ingest(self, asked: Asked, reply: Reply) -> None:
+        chosen, unwatched = self._chosen(asked.paths)
+        log.info("a command asks for %s of %s", "another try" if asked.retry else "the ingestion", _all(asked))
+        reply.send({"event": "taken", "beamtimes": len(chosen), "unwatched": unwatched})
+        wish = Wish(self._site, len(chosen), reply)
+        for loop, paths in chosen.items():
+            loop.ask(Ingest(self._site, self._dispatcher, paths, wish, loop.hints.wake, retry=asked.retry))
+
+    def _rescan(self, asked: Asked, reply: Reply) -> None:
+        chosen, unwatched = self._chosen(asked.paths)
+        log.info("a command asks for a full rescan of %s", _all(asked))
+        reply.send({"event": "taken", "beamtimes": len(chosen), "unwatched": unwatched})
+        parts = Parts(len(chosen), reply)
+        for loop in chosen:
+            loop.ask(Rescan(parts))
+
+    def _chosen(self, paths: tuple[Named, ...]) -> tuple[dict[BeamtimeLoop, tuple[Path, ...]], list[str]]:
+        """The beamtimes that are concerned, each with its paths, and the paths that are in none."""
+        loops = self._loops()
+        if not paths:
+            return {loop: (loop.beamtime.directory,) for loop in loops}, []
+        chosen: dict[BeamtimeLoop, tuple[Path, ...]] = {}
+        unwatched = []
+        for named in paths:
+            found = self._concerned(named, loops)
+            for loop, path in found:
+                chosen[loop] = (*chosen.get(loop, ()), path)
+            if not found:
+                unwatched.append(named.path)
+        return chosen, unwatched
+
+    def _concerned(self, named: Named, loops: list[BeamtimeLoop]) -> list[tuple[BeamtimeLoop, Path]]:
+        """The beamtimes that a path is in, or that are below it, each with what of the path concerns it."""
+        path = named.place
+        above = [loop for loop in loops if path.is_relative_to(loop.beamtime.directory)]
+        if not above:
+            below = [loop for loop in loops if loop.beamtime.directory.is_relative_to(path)]
+            return [(loop, loop.beamtime.directory) for loop in below]
+        nearest = max(len(loop.beamtime.directory.parts) for loop in above)
+        found = [loop for loop in above if len(loop.beamtime.directory.parts) == nearest]
+        if not named.folder:
+            # Of several beamtimes of one directory, a list belongs to the one whose name it has.
+            rules, host = self._site.settings.watch_rules(), self._site.host
+            found = [loop for loop in found if names_list_of(path, loop.beamtime, rules, host)] or found[:1]
+        return [(loop, path) for loop in found]
+
+
+def _all(asked: Asked) -> str:
+    return ", ".join(named.path for named in asked.paths) or "all beamtimes"

@@ -1,0 +1,125 @@
+"""Commands beside a running daemon: it does what they ask for, and they say what came of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.flows.program import PROGRAM, Site, eventually
+from tests.makers import ID, LIST, append, beamtime_directory, nexus
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_the_daemon_does_a_one_time_ingest_and_the_command_says_how_it_ended(site: Site, tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    for name in ("raw/scan_1.nxs", "found.nxs"):
+        nexus(beamtime / name)
+    append(beamtime / "raw" / LIST, "scan_1")
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: len(catalogue.pids()) == 2, "both scans")
+        ended = site.ingest()
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert sorted(ended.stdout.splitlines()) == [
+            "0 created, 0 updated, 2 unchanged, 0 failed", f"unchanged {ID}/found", f"unchanged {ID}/scan_1",
+        ]  # fmt: skip
+        (beamtime / "raw" / "scan_1_frame.cbf").write_bytes(b"x")
+        ended = site.ingest(beamtime / "raw" / LIST)
+        assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, f"updated {ID}/scan_1")
+        assert catalogue.files(f"{ID}/scan_1") == ["scan_1.nxs", "scan_1_frame.cbf"]
+        (beamtime / "bad.nxs").write_text("no HDF5")
+        ended = site.ingest(beamtime / "bad.nxs")
+        assert ended.returncode == 1
+        assert f"failed {ID}/bad: " in ended.stderr
+        assert site.ingest(beamtime / "nowhere").returncode == 2
+        assert len(catalogue.pids()) == 2
+
+
+def test_what_the_daemon_does_not_watch_the_command_ingests_itself_and_says_so(site: Site, tmp_path: Path) -> None:
+    watched, other = beamtime_directory(tmp_path / "bt"), beamtime_directory(tmp_path / "other", "222")
+    for beamtime in (watched, other):
+        nexus(beamtime / "scan_1.nxs")
+    with site.daemon(watched) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == [f"{ID}/scan_1"], "the scan that is watched")
+        # The catalogue of a daemon on a free port is found by its daemon alone, so its port is named.
+        port = daemon.url.rpartition(":")[2]
+        site.change(embedded={"port": int(port)})
+        ended = site.ingest(watched / "scan_1.nxs", other)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.splitlines()[-1] == "1 created, 0 updated, 1 unchanged, 0 failed"
+        assert f"{other}: the daemon does not watch it" in ended.stderr
+        assert catalogue.pids() == [f"{ID}/scan_1", "222/scan_1"]
+
+
+def test_a_command_that_is_interrupted_leaves_the_daemon_working(site: Site, tmp_path: Path) -> None:
+    """These scans are ingested only because the command asked for them: the daemon takes listed ones."""
+    beamtime = beamtime_directory(tmp_path / "bt")
+    files = [nexus(beamtime / f"scan_{number}.nxs") for number in range(20)]
+    site.change(watching={"trigger": "lists"})
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        command = [PROGRAM, "ingest", *map(str, files), "-c", str(site.config)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            assert client.stdout.readline().startswith("created ")
+            client.send_signal(signal.SIGINT)
+            client.communicate()
+            assert client.returncode != 0
+        eventually(lambda: len(catalogue.pids()) == 20, "all that was asked for")
+        assert daemon.stop() == 0
+
+
+def test_what_failed_is_tried_again_at_once(tmp_path: Path) -> None:
+    site = Site(tmp_path, retrying={"first": 3000.0, "longest": 3600.0})
+    beamtime = beamtime_directory(tmp_path / "bt")
+    good, bad = nexus(beamtime / "good.nxs"), nexus(beamtime / "bad.nxs")
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:100] + bytes(1000) + whole[1100:])
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: site.status()["totals"]["failed"] == 1, "the failure")
+        ended = site.run("ingest", "--retry", good)
+        assert (ended.returncode, ended.stdout) == (0, "0 created, 0 updated, 0 unchanged, 0 failed\n")
+        ended = site.run("ingest", "--retry")
+        assert (ended.returncode, ended.stdout.splitlines()[0]) == (1, f"failed {ID}/bad")
+        bad.write_bytes(whole)
+        ended = site.run("ingest", "--retry", beamtime)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert catalogue.pids() == [f"{ID}/bad", f"{ID}/good"]
+        assert site.status()["totals"]["failed"] == 0
+
+
+def test_a_full_rescan_is_made_at_once(site: Site, tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    with site.daemon(beamtime):
+        eventually(lambda: site.status()["beamtimes"], "the beamtime")
+        ended = site.run("rescan")
+        assert (ended.returncode, ended.stdout) == (0, "beamtimes rescanned: 1\n")
+        ended = site.run("rescan", tmp_path / "var")
+        assert ended.returncode == 1
+        assert "does not watch" in ended.stderr
+    ended = site.run("rescan")
+    assert ended.returncode == 1
+    assert "no daemon runs" in ended.stderr
+
+
+def test_commands_reach_the_daemon_that_follows_one_that_was_killed(site: Site, tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: site.status()["beamtimes"], "the beamtime")
+        daemon.kill()
+    assert (site.var / "control.sock").exists()
+    state = site.status()
+    assert json.dumps(state)  # What the journal says, as no daemon can be asked.
+    with site.daemon(beamtime) as second:
+        assert site.run("rescan").returncode == 0
+        assert site.status()["daemon"]["pid"] == second.process.pid
