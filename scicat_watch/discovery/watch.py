@@ -165,6 +165,11 @@ class BeamtimeWatch:
         """How many requests were handed out, and neither `again` nor `forget` was said of them."""
         return len(self._handed)
 
+    def renew(self) -> None:
+        """Have everything listed, and given to `entered`, at the next full rescan, changed or not."""
+        for path in self.tree.nodes:
+            self.tree.relist(path)
+
     def next_due(self) -> float | None:
         """Monotonic time at which a pending request may have become ready; None if none is pending."""
         return self._pending.next_due()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.presence import Presence
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
@@ -67,6 +68,7 @@ class BeamtimeWork:
         self._results: queue.SimpleQueue[tuple[Request, float | None]] = queue.SimpleQueue()
         title = str(beamtime.metadata.get("title") or "")
         self._reported = BeamtimeState(str(beamtime.directory), beamtime.id, title, beamtime.generated)
+        self.presence = Presence(beamtime.directory, beamtime.file)
         self._notes = site.serial(f"notes {beamtime.id}")
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
@@ -122,6 +124,11 @@ class BeamtimeWork:
     def report(self, problem: str = "") -> None:
         """Report the state of the beamtime."""
         self._reported = self.state(problem)
+        self.report_again()
+
+    def report_away(self, problem: str) -> None:
+        """Report that the beamtime directory is not there; all else stays as it was last reported."""
+        self._reported = replace(self._reported, problems=(problem,))
         self.report_again()
 
     def report_again(self) -> None:
@@ -227,7 +234,9 @@ class BeamtimeWork:
         now = self._site.clock.now().timestamp()
         try:
             with self._site.calls.on(self.beamtime.directory):
-                again = self.ledger.note(outcome, ready.state, now)
+                # What is in the place of a beamtime directory gets no ingested list.
+                later = now + self._site.settings.retrying.first if self.presence.why_away() else None
+                again = later or self.ledger.note(outcome, ready.state, now)
         except Exception:
             # A request that could not be noted comes again, and is found unchanged in the catalogue.
             log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.request.pid)

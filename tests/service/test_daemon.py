@@ -275,6 +275,47 @@ def test_a_directory_that_cannot_be_read_is_a_problem_and_stays_watched(
     assert str(disk.root) in daemon.site.reports.gone
 
 
+@pytest.mark.parametrize("in_its_place", ["nothing", "an empty directory", "another directory"])
+def test_a_beamtime_directory_that_is_away_is_shown_as_it_was_until_it_is_back(
+    disk: Disk, daemons: Daemons, in_its_place: str
+) -> None:
+    disk.nexus("raw/scan_1.nxs")
+    disk.append(f"raw/{LIST}", "scan_1", "scan_2")
+    daemon = daemons(disk.root)
+    elsewhere = disk.root.parent / "elsewhere"
+
+    def unmount() -> None:
+        disk.root.rename(elsewhere)
+        if in_its_place != "nothing":
+            disk.root.mkdir()
+        if in_its_place == "another directory":
+            (disk.root / "scan_3.nxs").write_text("of somebody else")
+        daemon.site.source.named(disk.root)
+
+    def mount() -> None:
+        if in_its_place != "nothing":
+            disk.root.rename(disk.root.parent / "place")
+        elsewhere.rename(disk.root)
+
+    daemon.at(130, unmount)
+    watched = daemon.shown_at(400)
+    shown: list[Any] = []
+    daemon.at(400, lambda: shown.extend(daemon.site.journal.shown()))
+    daemon.at(409, daemon.site.source.watched.clear)
+    daemon.at(410, mount)
+    anew: set[Path] = set()
+    daemon.at(420, lambda: anew.update(daemon.site.source.watched))
+    daemon.at(430, lambda: daemon.site.source.named(disk.nexus("raw/scan_2.nxs")))
+    daemon.run(500)
+    assert watched == {400: [f"bt:{ID}"]}
+    ((state, problem),) = [(one, one.problems[0]) for one in shown]
+    assert (state.id, state.done, state.waiting) == (ID, 1, 1)
+    assert problem.startswith(f"{disk.root}: away since 2026-")
+    assert {disk.root, disk.root / "raw"} <= anew  # The watches of before may be dead.
+    assert daemon.site.ingest.pids == [f"{ID}/scan_1", f"{ID}/scan_2"]
+    assert daemon.site.journal.shown()[0].problems == ()
+
+
 def test_private_and_skipped_beamtimes_are_not_watched(tmp_path: Path, daemons: Daemons) -> None:
     base = tmp_path / "base"
     makers.beamtime_directory(base / "one", "1", proposalType="P")

@@ -197,7 +197,9 @@ class InotifySource:
             if event.mask & _GONE:
                 for path in [path for path in self._unwatched if path.is_relative_to(watch.path / name)]:
                     del self._unwatched[path]
-        if watch.is_list:
+        if event.mask & In.IN_UNMOUNT:
+            self._report(Event(watch.path, unmounted=True))
+        elif watch.is_list:
             self._report(Event(watch.path.parent))
         else:
             is_directory = bool(name) and bool(event.mask & In.IN_ISDIR)

@@ -24,6 +24,8 @@ class Event:
     is_directory: bool = False
     closed: bool = False
     """Whether a file was closed after writing."""
+    unmounted: bool = False
+    """Whether the watch on it ended because its file system was unmounted."""
 
 
 Sink = Callable[[Event], None]

@@ -28,6 +28,7 @@ GATHER = 0.02
 _BUSY_SHARE = 0.1  # Most of a core that rescans may take while events stream in.
 _LONGEST_REST = 5.0
 _REPORT_WITHIN = 1.0
+_AWAY = 5.0  # Seconds between two checks whether a directory is back.
 _MISSED_AFTER = 3  # Full rescans in a row that found what no event reported.
 
 
@@ -48,6 +49,8 @@ class BeamtimeLoop:
         self._missed = 0
         self._reported: set[Path] = set()
         self._problem = ""
+        self._away = ""
+        """The problem while the directory is not there; empty while it is."""
         self._rescan_at = self._report_at = -math.inf
         self._asked: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._jobs: list[Job] = []
@@ -79,8 +82,9 @@ class BeamtimeLoop:
         self._abandon_asked()
         for job in self._jobs:
             job.abandon(self._ended)
-        with self._site.calls.on(self.beamtime.directory):
-            self.work.report(self._problem)
+        if not self._away:
+            with self._site.calls.on(self.beamtime.directory):
+                self.work.report(self._problem)
 
     @property
     def left(self) -> bool:
@@ -90,11 +94,32 @@ class BeamtimeLoop:
     def turn(self) -> float:
         """One turn; until when (monotonic time) nothing is due."""
         with self._site.calls.on(self.beamtime.directory) as self._calls:
-            return self._turn()
+            return self._turn() if self._is_there() else self._clock.monotonic() + _AWAY
+
+    def _is_there(self) -> bool:
+        """Whether the beamtime directory is there. While it is not, everything known of it stays as it is."""
+        before, known = self._away, self.work.presence.known
+        why = self.work.presence.check()
+        if not why:
+            if before or self.work.presence.known != known is not None:
+                self._away = ""
+                self.hints.renew()
+            return True
+        self.hints.take()
+        self._take_asked()
+        while self._jobs:
+            self._jobs.pop().abandon(why)
+        if not before:
+            now = self._clock.now()
+            self._away = f"{self.beamtime.directory}: away since {now:%Y-%m-%d %H:%M:%S} UTC: {why}"
+            self.work.report_away(self._away)
+        return False
 
     def _turn(self) -> float:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
         started = self._clock.monotonic()
+        if self.hints.take_renewal():
+            self.work.watch.renew()
         hints, lost = self.hints.take()
         asked = self._take_asked()
         full = lost or started >= self._rescan_at or any(job.full for job in asked)
@@ -110,6 +135,8 @@ class BeamtimeLoop:
             # The watch of a beamtime must not end because of something in one of its directories.
             log.exception("%s: a rescan failed", self.beamtime.directory)
             self._problem = f"a rescan failed: {error}"  # Until a full rescan has caught up.
+        if not self._is_there():
+            return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
         jobs_due = self._step_jobs()
         now = self._clock.monotonic()
         if full:

@@ -17,7 +17,7 @@ from scicat_watch.service.calls import Silence
 from scicat_watch.service.control.server import ControlServer
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
 from scicat_watch.service.daemon.commands import Commands
-from scicat_watch.service.daemon.search import Search
+from scicat_watch.service.daemon.search import Search, Searched
 from scicat_watch.service.site import Site
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,11 @@ class Daemon:
             self._beat()
             self._search.begin(self._concerned())
         for searched in self._search.results():
-            if searched.error is not None:
-                # Absence proves nothing: what is watched stays watched.
+            if searched.error is None:
+                self._take(searched)
+            elif isinstance(searched.error, PermissionError) or not self._is_elsewhere(searched):
+                # Absence proves nothing: what is watched stays watched, and its thread reports it.
                 self._complain(searched.directory, f"{searched.directory}: cannot be read: {searched.error.strerror}")
-            else:
-                self._take(searched.directory, list(searched.found))
         self._forget_ended()
         self._report_silences()
 
@@ -103,14 +103,17 @@ class Daemon:
         """The directories that had a metadata file, and of which something is watched or wrong."""
         return self._had_file & ({key[0] for key in self._threads} | {file.parent for file in self._broken})
 
-    def _take(self, directory: Path, found: list[Beamtime | BrokenBeamtime]) -> None:
+    def _take(self, searched: Searched) -> None:
         """Watch what was found in a directory, and no longer what is not there any more."""
+        directory, found = searched.directory, searched.found
         real = {one.id: one for one in found if isinstance(one, Beamtime) and not one.generated}
         broken = [one for one in found if isinstance(one, BrokenBeamtime)]
         for one in broken:
             self._complain(one.file, one.reason)
         if real or broken:
             self._had_file.add(directory)
+        elif self._is_elsewhere(searched):
+            return  # Its thread reports it.
         elif directory not in self._had_file:
             real = {one.id: one for one in found if isinstance(one, Beamtime)}
         self._settle_complaints(directory, {one.file for one in broken})
@@ -125,6 +128,15 @@ class Daemon:
             elif not beamtime.generated and known.loop.work.beamtime.metadata != beamtime.metadata:
                 log.info("%s: the metadata of beamtime %s changed; new scans get it", directory, beamtime.id)
                 known.loop.work.beamtime = beamtime
+
+    def _is_elsewhere(self, searched: Searched) -> bool:
+        """Whether what was searched is not the directory that is watched, such as an empty mount point."""
+        elsewhere = False
+        for thread in self._of(searched.directory):
+            if thread.loop.work.presence.known not in (None, searched.identity):
+                thread.loop.hints.wake()
+                elsewhere = True
+        return elsewhere
 
     def _leave_others(self, directory: Path, staying: set[str]) -> None:
         for key, thread in list(self._threads.items()):

@@ -20,15 +20,16 @@ class HintQueue:
         self._lock = threading.Lock()
         self._directories: set[Path] = set()
         self._files: set[Path] = set()
-        self._full = False
+        self._full = self._renewed = False
         self._reported: set[Path] = set()
         self.filled = threading.Event()
 
     def put(self, event: Event) -> None:
         """Take an event in if it can mean a scan."""
         with self._lock:
-            if event.directory is None:
+            if event.directory is None or event.unmounted:
                 self._full = True
+                self._renewed |= event.unmounted
                 self.filled.set()
                 return
             self._reported.add(event.directory)
@@ -42,6 +43,18 @@ class HintQueue:
             else:
                 self._directories.add(event.directory)
         self.filled.set()
+
+    def renew(self) -> None:
+        """Everything has to be watched and listed anew: it is on another file system than before, or mounted anew."""
+        with self._lock:
+            self._full = self._renewed = True
+        self.filled.set()
+
+    def take_renewal(self) -> bool:
+        """Whether that is so; to be asked before `take`."""
+        with self._lock:
+            renewed, self._renewed = self._renewed, False
+        return renewed
 
     def wake(self) -> None:
         """Let the thread check what is due, without a hint."""

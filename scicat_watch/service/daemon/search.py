@@ -15,6 +15,7 @@ from pathlib import Path
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.filesystems import Mounts
+from scicat_watch.discovery.presence import Identity
 from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.files import plain
 from scicat_watch.model import Beamtime
@@ -30,6 +31,7 @@ class Searched:
     found: tuple[Beamtime | BrokenBeamtime, ...] = ()
     error: OSError | None = None
     """Why it cannot be read."""
+    identity: Identity | None = None
 
 
 class Search:
@@ -92,7 +94,7 @@ class Search:
         with self._calls.on(directory):
             place = plain(directory)
             try:
-                self._results.put(Searched(place, tuple(beamtimes.find(place, self._rules))))
+                self._results.put(self._found(place))
             except OSError as error:
                 self._results.put(Searched(place, error=error))
 
@@ -122,4 +124,8 @@ class Search:
         if directory not in self._known and not beamtimes.metadata_files(directory, self._rules):
             return
         with suppress(OSError):  # Absence proves nothing: what is watched stays watched.
-            self._results.put(Searched(directory, tuple(beamtimes.find(directory, self._rules))))
+            self._results.put(self._found(directory))
+
+    def _found(self, directory: Path) -> Searched:
+        identity = Identity.of(directory)  # First: what is missing is believed only of the directory that it was in.
+        return Searched(directory, tuple(beamtimes.find(directory, self._rules)), identity=identity)

@@ -1,0 +1,70 @@
+"""Roots that are unmounted, or do not answer, under the installed daemon."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flows.program import Site, eventually
+from tests.makers import INGESTED, LIST, append, beamtime_directory, nexus
+
+
+class Tmpfs:
+    """A file system in memory that is mounted and unmounted at one place."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir()
+
+    def mount(self) -> None:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "tmpfs", self.place], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+
+    def unmount(self) -> None:
+        """Also while files on it are open, as the daemon's lock is."""
+        subprocess.run(["umount", "--lazy", self.place], check=True)
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Tmpfs]:
+    tmpfs = Tmpfs(tmp_path / "mount")
+    tmpfs.mount()
+    yield tmpfs
+    while os.path.ismount(tmpfs.place):
+        tmpfs.unmount()
+
+
+def test_a_beamtime_that_is_unmounted_is_away_and_goes_on_when_it_is_back(tmpfs: Tmpfs, tmp_path: Path) -> None:
+    # Full rescans are so rare that what comes after the return is found by events alone.
+    site = Site(tmp_path, watching={"ingestion_delay": 0.3, "rescan_interval": 600.0})
+    beamtime, copy = beamtime_directory(tmpfs.place / "bt"), tmp_path / "copy"
+    nexus(beamtime / "raw" / "run_1.nxs")
+    append(beamtime / "raw" / LIST, "run_1")
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: site.status()["totals"]["done"] == 1, "the scan that was there")
+        shutil.copytree(beamtime, copy)
+        tmpfs.unmount()
+        (shown,) = eventually(
+            lambda: [one for one in site.status()["beamtimes"] if "away since" in "".join(one["problems"])],
+            "the directory is away",
+        )
+        assert (shown["directory"], shown["done"]) == (str(beamtime), 1)
+        tmpfs.mount()  # Another file system, as when it comes back from a backup.
+        shutil.copytree(copy, beamtime)
+        eventually(lambda: site.status()["totals"]["problems"] == 0, "the directory is back")
+        nexus(beamtime / "raw" / "run_2.nxs")
+        append(beamtime / "raw" / LIST, "run_2")
+        eventually(lambda: catalogue.pids() == ["11018765/run_1", "11018765/run_2"], "the next scan")
+        eventually(lambda: len((beamtime / "raw" / INGESTED).read_text().splitlines()) == 2, "it is noted there")
+        assert site.log.read_text().count("created 11018765/run_1") == 1
+        assert "no longer watched" not in site.log.read_text()
+        assert daemon.stop() == 0
