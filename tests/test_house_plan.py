@@ -21,7 +21,7 @@ import scicat_watch
 PACKAGE = "scicat_watch"
 SOURCE = Path(scicat_watch.__file__).parent
 
-BASE = frozenset({"model", "documents", "errors", "clock", "files", "words", "yamltext"})
+BASE = frozenset({"model", "documents", "errors", "clock", "files", "kernel", "words", "yamltext"})
 ROOMS = frozenset({"discovery", "ledger", "pipeline", "catalogue", "embedded"})
 PARAMETERS = frozenset(
     {"discovery.rules", "ledger.rules", "pipeline.handover", "catalogue.options", "embedded.options"}

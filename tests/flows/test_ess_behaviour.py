@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import json
 import os
-import pickle
 import shutil
 import socket
 import subprocess
@@ -20,7 +18,7 @@ import psutil
 import pytest
 
 from scicat_watch.pipeline.handover import ReadLimits
-from scicat_watch.service.executors import answers, single
+from scicat_watch.service.executors import single
 from tests.catalogue.faulty import Answer, Fault, Loopback, SpoilingProxy
 from tests.flows.ess_site import COMMAND, TOKEN, EssSite, Scicat
 from tests.flows.program import Site, eventually
@@ -609,17 +607,6 @@ def test_the_file_is_read_without_network_and_rights_and_never_alone(site: EssSi
         command.kill()
         command.wait()
         eventually(lambda: not psutil.pid_exists(reader), "the reading process ends with its command")
-
-
-class _Command:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return print, ("taken over",)
-
-
-def test_a_reading_process_can_send_values_and_nothing_else() -> None:
-    for hostile in (_Command(), {"values": _Command()}, Path("/etc")):
-        with pytest.raises(pickle.UnpicklingError):
-            answers._Checked(io.BytesIO(pickle.dumps(hostile))).load()
 
 
 def test_the_reading_process_has_the_native_limits() -> None:

@@ -17,6 +17,7 @@ from scicat_watch.model import Beamtime, BeamtimeState, Fault, Outcome, Stamps, 
 from scicat_watch.pipeline.handover import Reading, ReadJob
 from scicat_watch.service.dispatch import Dispatcher, Finished
 from scicat_watch.service.executors import worker
+from scicat_watch.service.executors.confined import Order
 from scicat_watch.service.ingest import Ingestor
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
@@ -191,7 +192,7 @@ class InlineReading:
         self._job = job
 
     def result(self) -> Reading:
-        return worker.read(self._job)
+        return worker.named(worker.opened(Order(self._job)))
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
         callback()

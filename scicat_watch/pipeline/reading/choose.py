@@ -25,7 +25,7 @@ from scicat_watch.model import DATA_EXTENSIONS, HDF5_EXTENSIONS
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.handover import FieldValue
 from scicat_watch.pipeline.plugins import Plugins, Unusable
-from scicat_watch.pipeline.reading import sizes
+from scicat_watch.pipeline.reading import libraries, sizes
 from scicat_watch.pipeline.reading.fio.reader import FioReader
 from scicat_watch.pipeline.reading.nexus.reader import NexusReader
 from scicat_watch.pipeline.reading.notes import Notes
@@ -48,6 +48,8 @@ def reader_for(master: Path, notes: Notes) -> Reader | None:
         if objection := READERS.objection(extension):
             notes.add(objection)
         return BUILT_IN[extension]
+    if extension in READERS.names():
+        libraries.need(libraries.READER_OF + extension)
     try:
         return READERS.get(extension) or _NEXUS
     except Unusable as error:

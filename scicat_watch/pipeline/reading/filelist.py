@@ -46,7 +46,7 @@ class FileList:
 
 
 def list_files(scan: Scan, limits: ReadLimits, roots: Iterable[Path], notes: Notes) -> FileList:
-    """List the files of `scan` as they are now; those that vanish meanwhile are not listed.
+    """List the files of `scan` as they are now; those that vanish meanwhile are not listed. Owners are numbers.
 
     Symbolic links count as what they lead to, if that is in one of `roots`. Raises `ReadingError` if a
     folder cannot be listed for a reason that may pass: half a list must not count as the whole.
@@ -55,6 +55,13 @@ def list_files(scan: Scan, limits: ReadLimits, roots: Iterable[Path], notes: Not
     for beginning in (scan.stem, *scan.extras):
         listing.take(beginning)
     return listing.finish()
+
+
+def with_names(files: Iterable[DataFile]) -> tuple[DataFile, ...]:
+    """The same files with the names of their users and groups, where these have one."""
+    return tuple(
+        DataFile(one.path, one.size, one.time, _user(one.uid), _group(one.gid), one.perm, one.chk) for one in files
+    )
 
 
 class _Listing:
@@ -155,8 +162,8 @@ def _data_file(path: str, status: os.stat_result) -> DataFile:
         path=path,
         size=status.st_size,
         time=f"{_moment(seconds)}.{rest // 1_000_000:03d}Z",
-        uid=_user(status.st_uid),
-        gid=_group(status.st_gid),
+        uid=str(status.st_uid),
+        gid=str(status.st_gid),
         perm=_permissions(status.st_mode),
     )
 
@@ -167,19 +174,19 @@ def _moment(seconds: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _user(number: int) -> str:
+def _user(number: str | None) -> str | None:
     try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
+        return pwd.getpwuid(int(number or "")).pw_name
+    except (KeyError, OverflowError, ValueError):
+        return number
 
 
 @lru_cache(maxsize=1024)
-def _group(number: int) -> str:
+def _group(number: str | None) -> str | None:
     try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
+        return grp.getgrgid(int(number or "")).gr_name
+    except (KeyError, OverflowError, ValueError):
+        return number
 
 
 @lru_cache(maxsize=1024)

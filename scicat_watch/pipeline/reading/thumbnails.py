@@ -20,6 +20,7 @@ from scicat_watch.errors import SourceError
 from scicat_watch.files import inside
 from scicat_watch.model import Scan
 from scicat_watch.pipeline.handover import ReadLimits
+from scicat_watch.pipeline.reading import libraries
 from scicat_watch.pipeline.reading.nexus.links import HDF5_ERRORS
 from scicat_watch.pipeline.reading.notes import Notes
 from scicat_watch.words import REPLACED, printable
@@ -74,6 +75,7 @@ def thumbnail(
 
 def draw(plot: Plot) -> bytes:
     """The thumbnail as PNG of 640 x 480 points; the same bytes for the same plot."""
+    libraries.need(libraries.DRAWING)
     from PIL import Image
 
     with warnings.catch_warnings():

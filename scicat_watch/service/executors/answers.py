@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 LARGEST = 256 << 20
 """Bytes of the longest answer that is sent, or taken."""
+
+
+class Wanted(Exception):
+    """A reader needs a library first; its name (`reading.libraries`) is the argument."""
+
+
 _OURS = ("scan", "schema")
 """Members of a reading that are not taken from an answer: what asks the catalogue comes from no data file."""
 
@@ -43,26 +49,34 @@ def understood(job: ReadJob, answer: bytes) -> Reading:
     """The reading that `made` sent.
 
     Raises `ReadingError` if the file cannot be read, `ReaderLost` if this is no answer at all, `AssemblyError` if no
-    schema fits.
+    schema fits; a reader also `Wanted`.
     """
     from scicat_watch.errors import AssemblyError, ReaderLost, ReadingError
 
+    what = job.scan.master or job.scan.place
     try:
         kind, found, number = _Checked(io.BytesIO(answer)).load()
         if kind == "read":
             return _reading(job, number, found)
     except (pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what = job.scan.master or job.scan.place
         raise ReaderLost(f"{what}: the process that read it gave no usable answer ({error})") from None
-    raise (AssemblyError if kind == "no schema" else ReadingError)(str(found))
+    known = {"no schema": AssemblyError, "failed": ReadingError, "lost": ReaderLost, "load": Wanted}
+    if not isinstance(kind, str) or kind not in known:
+        raise ReaderLost(f"{what}: the process that read it gave no usable answer")
+    raise known[kind](str(found))
 
 
 def _made(job: ReadJob, read: Callable[[], Reading], without: tuple[str, ...]) -> tuple[str, Any, int]:
     """What became of it, the reading's members or a message, and the number of the schema that fits."""
-    from scicat_watch.errors import AssemblyError, ScicatWatchError
+    from scicat_watch.errors import AssemblyError, ReaderLost, ScicatWatchError
+    from scicat_watch.pipeline.reading.libraries import NotLoaded
 
     try:
         reading = read()
+    except NotLoaded as wanted:
+        return "load", str(wanted), 0
+    except ReaderLost as error:
+        return "lost", str(error), 0
     except AssemblyError as error:
         return "no schema", str(error), 0
     except ScicatWatchError as error:
@@ -72,10 +86,16 @@ def _made(job: ReadJob, read: Callable[[], Reading], without: tuple[str, ...]) -
 
 
 def _reading(job: ReadJob, number: int, found: dict[str, Any]) -> Reading:
+    from scicat_watch.documents import DataFile
     from scicat_watch.pipeline.handover import Reading
 
-    notes = tuple(map(str, found.pop("notes")))
-    return Reading(job.scan, job.schemas[number], notes=notes, **found)
+    notes, truncations = (tuple(map(str, found.pop(name))) for name in ("notes", "truncations"))
+    files, thumbnail = tuple(found.pop("files", ())), found.pop("thumbnail", None)
+    if not isinstance(thumbnail, bytes | None) or not all(isinstance(one, DataFile) for one in files):
+        raise TypeError("its files or its thumbnail are something else")
+    return Reading(
+        job.scan, job.schemas[number], files=files, notes=notes, thumbnail=thumbnail, truncations=truncations, **found
+    )
 
 
 class _Checked(pickle.Unpickler):

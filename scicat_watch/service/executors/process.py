@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scicat_watch.pipeline.handover import ReadJob
-from scicat_watch.service.executors import answers, worker
+from scicat_watch.service.executors import answers, processes, worker
 from scicat_watch.service.executors.channel import Channel
 
 _START_WITHIN = 60.0
@@ -40,8 +40,7 @@ class ReadingProcess:
 
     def __init__(self, memory_limit: int) -> None:
         """Start it, and wait until it is ready. OSError, EOFError or TimeoutError if it does not come up."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["scicat_watch.service.executors.worker"])
+        context = processes.context()
         self._channel, theirs = Channel.pair()
         with theirs:
             self._process: Any = context.Process(target=worker.serve, args=(theirs, memory_limit), daemon=True)

@@ -1,4 +1,4 @@
-"""What a reading process runs. Nothing that is heavy is loaded before a process calls it."""
+"""What a worker process runs: it has readers read. Nothing that is heavy is loaded before a process calls it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import os
 import pickle
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.errors import ReadingError, ScicatWatchError
 from scicat_watch.pipeline.handover import Reading, ReadJob
+from scicat_watch.service.executors.confined import Order, Readers
 
 
 def prepare(memory_limit: int) -> None:
-    """Make this process one that may meet a hostile file."""
+    """Make this process one that may start readers."""
     from scicat_watch.pipeline.reading import sandbox
 
     sandbox.prepare(memory_limit)
@@ -56,11 +58,12 @@ def read(job: ReadJob, *, unlocked: bool = False) -> Reading:
     """Read one scan, again after each of its limits' `retry_delays` while it cannot be read.
 
     `unlocked`: a file that another process has locked cannot be read yet. Raises `ReadingError` for whatever is wrong
-    with the files, `AssemblyError` if no schema fits, MemoryError.
+    with the files, `AssemblyError` if no schema fits.
     """
+    order = Order(job, unlocked)
     try:
-        return _read(job, unlocked)
-    except (ReadingError, MemoryError):
+        return named(READERS.reading(order))
+    except ReadingError:
         if not job.limits.retry_delays:
             raise
     # Loaded only now: most files are read at once, and a single one should be read soon.
@@ -68,14 +71,23 @@ def read(job: ReadJob, *, unlocked: bool = False) -> Reading:
     from scicat_watch.clock import SystemClock
 
     again = patience.reading(job.limits.retry_delays, SystemClock(), threading.Event())
-    return again(lambda: _read(job, unlocked))
+    return named(again(lambda: READERS.reading(order)))
 
 
-def _read(job: ReadJob, unlocked: bool) -> Reading:
+def named(reading: Reading) -> Reading:
+    """With the names of users and groups, which readers cannot look up."""
+    from scicat_watch.pipeline.reading import filelist
+
+    return replace(reading, files=filelist.with_names(reading.files))
+
+
+def opened(order: Order) -> Reading:
+    """What a reader does: open the scan's files."""
     from scicat_watch.pipeline.reading import read as reading
 
+    job = order.job
     try:
-        if unlocked:
+        if order.unlocked:
             _check_unlocked(job)
         return reading.read(job)
     except (ScicatWatchError, MemoryError):
@@ -84,6 +96,10 @@ def _read(job: ReadJob, unlocked: bool) -> Reading:
         # HDF5 and the libraries on top of it raise all there is, RuntimeError and KeyError included.
         what = job.scan.master or job.scan.place
         raise ReadingError(f"{what}: cannot be read: {type(error).__name__}: {error}") from None
+
+
+READERS = Readers(opened)
+"""The readers of this process."""
 
 
 def _check_unlocked(job: ReadJob) -> None:

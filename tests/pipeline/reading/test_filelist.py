@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.pipeline.handover import ReadLimits
-from scicat_watch.pipeline.reading.filelist import list_files
+from scicat_watch.pipeline.reading.filelist import list_files, with_names
 from scicat_watch.pipeline.reading.notes import Notes
 from tests.pipeline.nexus_made import scan
 from tests.recorded import DESY
@@ -89,7 +90,10 @@ def test_files_are_described_as_the_catalogue_takes_them(tmp_path: Path) -> None
     moment = datetime.fromtimestamp(status.st_ctime_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     assert file.time == f"{moment}.{status.st_ctime_ns // 1_000_000 % 1000:03d}Z"
     assert (file.size, file.perm) == (10, "-rw-r-----")
-    assert (file.uid, file.gid) == (pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name)
+    assert (file.uid, file.gid) == (str(status.st_uid), str(status.st_gid))
+    (named,) = with_names([file])
+    assert (named.uid, named.gid) == (pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name)
+    assert replace(named, uid=file.uid, gid=file.gid) == file
     found = list_files(scan(tmp_path, "scan_1"), ReadLimits(), (tmp_path,), Notes())
     assert (found.first_time, found.last_time) == (1000.5, 1000.5)
 
@@ -99,6 +103,7 @@ def test_an_unknown_owner_is_a_number(tmp_path: Path) -> None:
     _make(tmp_path, "scan_1.nxs")
     os.chown(tmp_path / "scan_1.nxs", 4_000_001, 4_000_002)
     (file,) = list_files(scan(tmp_path, "scan_1"), ReadLimits(), (tmp_path,), Notes()).files
+    assert with_names([file]) == (file,)
     assert (file.uid, file.gid) == ("4000001", "4000002")
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import itertools
-import os
 import pickle
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scicat_watch.documents import DataFile
 from scicat_watch.errors import AssemblyError, ReadingError
 from scicat_watch.pipeline.handover import FieldValue, Reading, ReadJob, ReadLimits
 from scicat_watch.pipeline.schema.model import Schema, Variable
 from scicat_watch.service.executors import answers, single, worker
+from scicat_watch.service.executors.confined import Order
 from tests import makers
 from tests.fakes import FakeClock
+from tests.recorded import ROOT
 
 
 @pytest.fixture
@@ -58,37 +59,40 @@ def test_no_fitting_schema_and_an_unreadable_file_are_told_apart(job: ReadJob) -
         read(job)
 
 
+def reads(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Let the reading process run another program, with what ours has at hand."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    program = f"import os, pickle, sys, time\nfrom {__name__} import *\n{program}"
+    monkeypatch.setattr(single.SingleReader, "program", program)
+
+
 def test_a_reader_that_hangs_is_ended(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "made", lambda *arguments, **more: time.sleep(3600))
+    reads(monkeypatch, "time.sleep(3600)")
     assert job.scan.master is not None
     with pytest.raises(ReadingError, match=r"took longer than 0\.7 s"):
         read(made(job.scan.master, time_limit=0.5, retry_delays=(0.1, 0.1)))
 
 
 def test_an_answer_that_never_ends_is_ended(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(connection: Any, not_ours: Any) -> None:
-        os.write(connection.fileno(), b"\0\0\1\0" + b"x")
-        time.sleep(3600)
-
-    monkeypatch.setattr(single, "_serve", half)
+    reads(monkeypatch, "os.write(1, b'half'); time.sleep(3600)")
     assert job.scan.master is not None
     with pytest.raises(ReadingError, match="took longer than"):
         read(made(job.scan.master, time_limit=0.5))
 
 
-def test_a_reader_that_dies_is_reported(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "made", lambda *arguments, **more: os._exit(11))
+@pytest.mark.parametrize("end", ["os._exit(11)", "os.write(1, b'half'); os._exit(11)", "os._exit(0)", "os.abort()"])
+def test_a_reader_that_dies_is_reported(job: ReadJob, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    reads(monkeypatch, end)
     with pytest.raises(ReadingError, match="the process that read it ended"):
         read(job)
 
 
-def test_a_file_that_needs_too_much_memory_is_said_to_do_so(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hungry(job: ReadJob, *, unlocked: bool) -> Reading:
+def test_a_file_that_needs_too_much_memory_is_said_to_do_so(job: ReadJob) -> None:
+    def hungry() -> Reading:
         raise MemoryError
 
-    monkeypatch.setattr(worker, "read", hungry)
     with pytest.raises(ReadingError, match=r"run\.hdf: needs more memory than 1024 MB"):
-        read(job)
+        answers.understood(job, answers.made(job, hungry, single.MEMORY_LIMIT))
 
 
 def test_a_locked_file_is_tried_again_until_its_writer_lets_go(job: ReadJob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,12 +114,12 @@ def test_each_further_try_comes_after_its_own_wait(
 ) -> None:
     tries = itertools.count()
 
-    def spoiled(job: ReadJob) -> Any:
+    def spoiled(order: Order) -> Any:
         if next(tries) < fails:
             raise ReadingError("not yet")
-        return "read"
+        return Reading(order.job.scan, order.job.schemas[0])
 
-    monkeypatch.setattr("scicat_watch.pipeline.reading.read.read", spoiled)
+    monkeypatch.setattr(worker.READERS, "reading", spoiled)
     monkeypatch.setattr("scicat_watch.clock.SystemClock", lambda: clock)
     assert job.scan.master is not None
     patient = made(job.scan.master, retry_delays=(2.0, 5.0, 7.0))
@@ -123,31 +127,43 @@ def test_each_further_try_comes_after_its_own_wait(
         with pytest.raises(ReadingError, match="not yet"):
             worker.read(patient)
     else:
-        assert worker.read(patient) == "read"  # type: ignore[comparison-overlap]
+        assert worker.read(patient).scan is patient.scan
     assert clock.waits == waits
 
 
-class _Command:
+class Command:
     def __reduce__(self) -> tuple[Any, ...]:
         return print, ("taken over",)
 
 
-GOOD: dict[str, Any] = {"passed_over": {}, "source": "NXS", "values": {}, "trees": {}, "truncations": (), "notes": ()}
+GOOD: dict[str, Any] = {
+    "passed_over": {}, "source": "NXS", "values": {}, "trees": {}, "thumbnail": None, "first_time": None,
+    "last_time": None, "truncations": (), "notes": (),
+}  # fmt: skip
+ANSWERS: list[Any] = [
+    Command(),
+    ("read", GOOD | {"values": {"title": Command()}}, 0),
+    ("read", GOOD, 7),
+    ("read", GOOD | {"scan": "another"}, 0),
+    ("read", GOOD | {"thumbnail": "text"}, 0),
+    ("read", GOOD | {"files": ["run.hdf"]}, 0),
+    ("read", {}, 0),
+    ("done", "", 0),
+    (["failed"], "", 0),
+    "x",
+    Path("/etc"),
+]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        _Command(),
-        ("read", GOOD | {"values": {"title": _Command()}}, 0),
-        ("read", GOOD, 7),
-        ("read", GOOD | {"scan": "another"}, 0),
-        ("read", {}, 0),
-        "x",
-        Path("/etc"),
-    ],
-)
-def test_anything_but_values_is_no_answer(job: ReadJob, monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
-    monkeypatch.setattr(single, "_serve", lambda connection, not_ours: connection.send_bytes(pickle.dumps(answer)))
+@pytest.mark.parametrize("number", range(len(ANSWERS)))
+def test_anything_but_values_is_no_answer(job: ReadJob, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    reads(monkeypatch, f"sys.stdout.buffer.write(pickle.dumps(ANSWERS[{number}]))")
     with pytest.raises(ReadingError, match="gave no usable answer"):
         read(job)
+
+
+def test_a_whole_answer_is_one(job: ReadJob) -> None:
+    file = DataFile("run.hdf", 7, "2026-01-01T00:00:00Z")
+    reading = answers.understood(job, pickle.dumps(("read", GOOD | {"files": (file,)}, 0)))
+    assert reading.files == (file,)
+    assert reading.scan is job.scan

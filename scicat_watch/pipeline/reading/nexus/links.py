@@ -30,6 +30,7 @@ from h5py import h5d, h5f, h5g, h5l, h5o, h5s, h5z  # noqa: E402
 
 from scicat_watch.errors import MissingValue, ReadingError, SourceError  # noqa: E402
 from scicat_watch.files import Roots  # noqa: E402
+from scicat_watch.pipeline.reading import libraries  # noqa: E402
 
 HDF5_ERRORS = (KeyError, OSError, OverflowError, RuntimeError, TypeError, UnicodeError, ValueError)
 """What h5py raises for damaged files: there is no class of its own."""
@@ -268,6 +269,7 @@ def place_of(node: Node) -> tuple[int, int]:
 def _load_filters(creation: Any) -> None:
     """Make compressions known that HDF5 itself does not bring, once they are met."""
     if any(creation.get_filter(number)[0] > h5z.FILTER_RESERVED for number in range(creation.get_nfilters())):
+        libraries.need(libraries.COMPRESSION)
         import hdf5plugin  # noqa: F401
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5i
 
 from scicat_watch.errors import SourceError
+from scicat_watch.pipeline.reading import libraries
 from scicat_watch.pipeline.reading.nexus import fields
 from scicat_watch.pipeline.reading.nexus.links import HDF5_ERRORS, Links, Node
 from scicat_watch.pipeline.reading.notes import Notes
@@ -158,6 +159,7 @@ def _understood(links: Links, group: Node) -> Any:
     """What silx makes of an NXdata; None if that group does not follow the rules for one."""
     if not _names_only_members(links, group):
         return None
+    libraries.need(libraries.DEFAULT_PLOTS)
     from silx.io.nxdata.parse import NXdata
 
     try:
