@@ -9,7 +9,6 @@ run its last instruction; the kernel clears it away when the file system answers
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from scicat_watch import kernel
 from scicat_watch.discovery.events.filesystems import Mounts
 from scicat_watch.settings.model import Settings
 
@@ -26,7 +26,6 @@ _CHECK_EVERY = 0.5
 _STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 _PASSED = _STOPS | {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 _HEARD = _PASSED | {signal.SIGCHLD}
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def may_hang(path: Path) -> bool:
@@ -46,13 +45,12 @@ def _go_on_in_a_child() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # From now on none of them is missed.
     sys.stdout.flush()
+    kernel.hide_memory()  # It has the daemon's environment.
     parent = os.getpid()
     child = os.fork()
     if child:
         os._exit(_wait_for(child))
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # The daemon does not outlive who guards it.
-    if os.getppid() != parent:
-        os._exit(1)
+    kernel.end_with(parent)  # The daemon does not outlive who guards it.
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

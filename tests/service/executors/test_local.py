@@ -152,8 +152,9 @@ def test_a_reader_that_somebody_ends_is_no_fault_of_its_file(
 ) -> None:
     executor = executors()
     answer(executor.start(job_of(tmp_path)))
-    reader(executor).send_signal(signal.SIGTERM)  # As a service manager does to all processes of a service.
-    reader(executor).wait(LATEST)
+    process = reader(executor)
+    process.send_signal(signal.SIGTERM)  # As a service manager does to all processes of a service.
+    process.wait(LATEST)
     assert answer(executor.start(job_of(tmp_path))).schema.id
 
 
