@@ -1,0 +1,1 @@
+"""What the model test does to a daemon, and what must be in the catalogue afterwards."""
