@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 TESTS ?= tests
 SCANS ?= 200
 HOURS ?= 1
+SEEDS ?= 300
 export DIR
 
 .PHONY: help run demo test lint docs bench soak clean
@@ -41,8 +42,8 @@ bench: $(VENV)/.ready-dev ## Measure; SCANS=200 is how many scans.
 	@$(BIN)/python -m tests.benchmarks.bench_pipeline
 	@$(BIN)/python -m tests.benchmarks.bench_offline
 
-soak: $(VENV)/.ready-dev ## Run the long tests; HOURS=1 is for how long.
-	@SCICAT_WATCH_SOAK_HOURS=$(HOURS) $(BIN)/python -m pytest -m soak --timeout 0 -n 0 $(TESTS)
+soak: $(VENV)/.ready-dev ## Run the long tests; HOURS=1 is for how long, SEEDS=300 how many random programs.
+	@SCICAT_WATCH_SOAK_HOURS=$(HOURS) SCICAT_WATCH_SEEDS=$(SEEDS) $(BIN)/python -m pytest -m soak --timeout 0 -n 0 $(TESTS)
 
 clean: ## Remove what was made: .venv, caches, site, dist. No data.
 	@rm -rf $(VENV) site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -177,6 +177,19 @@ def test_what_an_event_reported_is_not_missed_although_a_full_rescan_finds_it(wa
     assert [round(at) for at in watched.full] == [0, 100, 200, 300, 400]
 
 
+def test_a_known_file_that_is_closed_just_before_a_full_rescan_is_brought_up_to_date(watched: Watched) -> None:
+    """The full rescan takes the hint in, and finds nothing new itself."""
+
+    def rewrite() -> None:
+        watched.site.source.written(watched.disk.text("raw/scan_1.nxs", "other contents"))
+
+    watched.at(30, lambda: watched.site.source.named(watched.disk.nexus("raw/scan_1.nxs")))
+    watched.at(99.99, rewrite)
+    watched.run(150)
+    assert [round(at) for at in watched.full] == [0, 100]
+    assert [pid for _, pid in watched.site.ingest.tried] == [f"{ID}/raw/scan_1"] * 2
+
+
 def test_an_event_that_is_worth_no_rescan_was_an_event_all_the_same(watched: Watched) -> None:
     """Detector frames beside the scans change their directory, and are reported."""
     _every_interval(watched, lambda number: watched.site.source.named(watched.disk.text(f"raw/frame_{number}.tif")))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scicat_watch.discovery.events.filesystems import lacks_notifications
 from scicat_watch.discovery.events.source import EventSource
-from scicat_watch.discovery.watch import Findings
+from scicat_watch.discovery.watch import Findings, Hints
 from scicat_watch.model import Beamtime
 from scicat_watch.service.daemon.hints import HintQueue
 from scicat_watch.service.daemon.jobs import Job
@@ -126,6 +126,8 @@ class BeamtimeLoop:
         before, due = self._problem, None
         try:
             findings = self.work.step(None if full else hints)
+            if full and hints.files:
+                self.work.step(Hints(files=hints.files))  # A full rescan does not see that a known file was closed.
             due = self.work.watch.next_due()
             if full:
                 self._problem = ""
