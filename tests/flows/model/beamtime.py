@@ -286,6 +286,10 @@ class Beamtime:
 
     # What must be there
 
+    def optional(self) -> set[str]:
+        """The ids of datasets of which nothing is said."""
+        return {pid for scan in self.scans if not scan.wanted for pid, _ in scan.names}
+
     def differences(self, datasets: dict[str, dict[str, Any]]) -> list[str]:
         """What is not as it must be, for people; empty if all is well."""
         own = {pid: found for pid, found in datasets.items() if pid.startswith(f"{self.id}/")}
