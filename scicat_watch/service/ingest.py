@@ -30,6 +30,10 @@ _TRIES = 3
 """How often a catalogue that answers may fail one scan before that counts as the scan's failure."""
 
 
+class _Unlucky(Exception):
+    """The catalogue was back each time, and failed the same scan again."""
+
+
 class Stopped(Exception):
     """The program is ending; nothing is known of the scan, and nothing is to be noted."""
 
@@ -88,9 +92,9 @@ class Ingestor:
             published, bundle = self._publish(reading, under_way)
         except CancelledError:
             raise Stopped from None
-        except Unavailable as error:
-            if self._site.availability.error is not None:
-                raise
+        except Unavailable:
+            raise
+        except _Unlucky as error:
             return self._failed(under_way, f"the catalogue answers others, but not this scan: {error}")
         except ScicatWatchError as error:
             return self._failed(under_way, str(error), _fault(error))
@@ -117,7 +121,7 @@ class Ingestor:
             except Unavailable as error:
                 tries += 1
                 if tries == _TRIES:
-                    raise
+                    raise _Unlucky(str(error)) from error
                 site.availability.report(error)
 
     def _outcome(self, under_way: UnderWay, published: Published, bundle: Bundle) -> Outcome:
