@@ -8,6 +8,7 @@ than a clock's tick, because a name that comes within the tick of a rescan leave
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -38,6 +39,8 @@ class DirectoryNode:
     """Whether it was listed once more after its times had been the same for longer than a tick."""
     children: frozenset[Path] = frozenset()
     has_list: bool = False
+    list_changed_at: float = -math.inf
+    """Monotonic time at which its list was last seen to have changed."""
     names: tuple[str, ...] = ()
     """Names of data files that can be scans of their own, sorted."""
     problem: str = ""
@@ -79,9 +82,11 @@ class Tree:
         hinted: Iterable[Path] | None,
         entered: Callable[[Path], None] = lambda path: None,
         left: Callable[[Path], None] = lambda path: None,
+        turn: Iterable[Path] = (),
     ) -> list[DirectoryNode]:
         """Rescan the `hinted` directories, or all (None: a full rescan); the nodes that were listed anew.
 
+        The directories whose `turn` it is are listed only if they have changed, as in a full rescan.
         `entered` is called with each directory just before it is listed, so that a watch on it misses nothing; `left`
         with one that needs no watch, because it holds nothing but detector files. A directory that vanished is dropped
         and comes back when it is found again.
@@ -89,12 +94,24 @@ class Tree:
         self._left = left
         if self.root not in self.nodes:
             self.nodes[self.root] = DirectoryNode(self.root, 0)
-        todo = sorted(self.nodes) if hinted is None else sorted(set(hinted) & self.nodes.keys())
+        named = set() if hinted is None else set(hinted) & self.nodes.keys()
+        todo = sorted(self.nodes) if hinted is None else sorted(named | (set(turn) & self.nodes.keys()))
         listed: list[DirectoryNode] = []
         for path in todo:
             if (node := self.nodes.get(path)) is not None:
-                listed += self._rescan_below(node, now, entered, hinted=hinted is not None)
+                listed += self._rescan_below(node, now, entered, hinted=path in named)
         return listed
+
+    def live(self, since: float) -> set[Path]:
+        """The directories in which something changed after `since`, and those on the way to them."""
+        found = {self.root}
+        for path, node in self.nodes.items():
+            changed_at = -math.inf if node.steady_since is None else node.steady_since
+            if max(changed_at, node.list_changed_at) >= since:
+                while path not in found:
+                    found.add(path)
+                    path = path.parent  # noqa: PLW2901 - up to the root.
+        return found
 
     def relist(self, path: Path) -> None:
         """Have a directory listed at the next rescan, changed or not."""

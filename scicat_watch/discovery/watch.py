@@ -18,6 +18,9 @@ from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.tree import DirectoryNode, Tree
 from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of
 
+_LIVE_FOR = 900.0
+"""Seconds for which a directory counts as live after a change."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hints:
@@ -27,6 +30,8 @@ class Hints:
     """Directories in which names came or went, or whose list changed."""
     files: frozenset[Path] = frozenset()
     """Data files that were closed after writing."""
+    turn: frozenset[Path] = frozenset()
+    """Directories of which nothing was said and whose turn it is: rescanned if they have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ class BeamtimeWatch:
     def step(self, now: float, hints: Hints | None) -> Findings:
         """Rescan what `hints` name, or everything (None), and check the pending requests that are due at `now`."""
         known = self._states() if hints is None else {}
-        listed = self.tree.rescan(now, None if hints is None else hints.directories, self._entered, self._left)
+        named, turn = (None, ()) if hints is None else (hints.directories, hints.turn)
+        listed = self.tree.rescan(now, named, self._entered, self._left, turn)
         if self._rules.trigger != "files":
             self._forget_lists()
             anew = {node.path for node in listed}
@@ -174,6 +180,10 @@ class BeamtimeWatch:
         """Monotonic time at which a pending request may have become ready; None if none is pending."""
         return self._pending.next_due()
 
+    def live(self, now: float) -> frozenset[Path]:
+        """The directories in which something changed lately."""
+        return frozenset(self.tree.live(now - _LIVE_FOR))
+
     def waiting(self) -> Iterator[Waiting]:
         """The requests whose scans are not complete yet."""
         return self._pending.waiting()
@@ -207,7 +217,7 @@ class BeamtimeWatch:
     def _list_paths(self, hints: Hints | None, listed: list[DirectoryNode]) -> list[Path]:
         """The lists to check; of directories that are new as well, before their files are taken for found ones."""
         nodes = self.tree.nodes
-        hinted = {path for path in hints.directories if path in nodes} if hints else set()
+        hinted = {path for path in hints.directories | hints.turn if path in nodes} if hints else set()
         where = nodes.keys() if hints is None else hinted | {node.path for node in listed}
         return sorted(path / self.list_name for path in where if nodes[path].has_list)
 
@@ -224,6 +234,7 @@ class BeamtimeWatch:
             self._entered(path)
         known = self._lists[path]
         if known.refresh(self.beamtime.directory):
+            self.tree.nodes[path.parent].list_changed_at = now
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
             self._pending.drop_lines(path.parent, known.gone)
             self._pending.drop_claimed(self._claimed)

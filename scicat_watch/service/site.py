@@ -28,6 +28,7 @@ from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.schema.library import Library
 from scicat_watch.service.calls import Calls
 from scicat_watch.service.catalogue_process import CatalogueProcess
+from scicat_watch.service.daemon.pace import Paces
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.executors.executor import Executor
 from scicat_watch.service.executors.local import LocalExecutor
@@ -66,6 +67,8 @@ class Site:
         self.page = self._embedded.url if self._embedded else ""
         """Address of the embedded catalogue's page; empty with another catalogue."""
         self.availability = Availability(self.publisher.ping, options.patience, self.clock, stopping)
+        self.paces = Paces()
+        """How often the beamtimes are rescanned."""
         self.policy = UpdatePolicy()
         """What becomes of datasets that are in the catalogue already."""
         self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)

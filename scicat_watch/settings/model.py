@@ -99,9 +99,12 @@ class WatchingSection(Section):
     ingestion_delay: float = Field(default=_WATCH.ingestion_delay, ge=0)
     """Seconds without a change after which a file or list counts as complete. Longer than the writer's pauses."""
     rescan_interval: float = Field(default=60.0, gt=0)
-    """Seconds between two full rescans, which find what file events missed."""
-    poll_interval: float = Field(default=10.0, gt=0)
-    """Seconds between two rescans where the file system sends no change notifications (NFS, GPFS, Lustre, FUSE)."""
+    """Seconds between two full rescans, which find what file events missed; more if they would take over 2 % of a
+    core."""
+    poll_interval: float = Field(default=5.0, gt=0)
+    """Seconds between two rescans where the file system sends no change notifications (NFS, GPFS, Lustre, FUSE). If
+    rescans of all directories would take over 2 % of a core, only those are rescanned so often in which something
+    changed in the last 15 minutes, at up to 8 % of a core."""
     without_files_after: float = Field(default=_WATCH.without_files_after, ge=0)
     """Seconds to wait for the files of a listed scan; then its dataset is made from the beamtime metadata alone."""
     abandoned_after: float = Field(default=_WATCH.abandoned_after, gt=0)

@@ -286,3 +286,17 @@ def test_with_a_detector_interval_of_0_all_directories_are_watched(tmp_path: Pat
     watching = Watching(tmp_path, detector_interval=0.0)
     watching.rescan(0.0)
     assert tmp_path / "raw/pilatus" in watching.watched
+
+
+def test_what_changed_lately_is_live_with_the_directories_on_the_way_to_it(tmp_path: Path) -> None:
+    _make(tmp_path, "a/b/c/x.nxs", "old/y.nxs", f"lists/{LIST}")
+    tree = _tree(tmp_path)
+    tree.rescan(0.0, None)
+    assert tree.live(0.0) == tree.nodes.keys()
+    assert tree.live(1.0) == {tmp_path}
+    _make(tmp_path, "a/b/c/z.nxs", "old/z.nxs")
+    assert [node.path.name for node in tree.rescan(50.0, (), turn=[tmp_path / "a/b", tmp_path / "a/b/c"])] == ["b", "c"]
+    assert _data(tree) == ["a/b/c/x.nxs", "a/b/c/z.nxs", "old/y.nxs"]
+    assert tree.live(50.0) == {tmp_path, tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b/c"}
+    assert tree.rescan(60.0, (), turn=[tmp_path / "a/b/c", tmp_path / "gone"]) != []  # Once more after the tick.
+    assert tree.rescan(70.0, (), turn=[tmp_path / "a/b/c"]) == []

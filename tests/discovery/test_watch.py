@@ -429,3 +429,18 @@ def test_what_changes_in_a_directory_of_detector_files_is_no_missed_event(beamli
     beamline.now += 400.0
     assert beamline.watch.step(beamline.now, None).missed == ()
     assert beamline.work() == ["1/raw/pilatus/late"]
+
+
+def test_a_turn_finds_new_files_and_lines_without_any_event(beamline: Beamline) -> None:
+    beamline.make("raw/x.txt", "found/y.txt", "quiet/z.txt")
+    beamline.append("raw", "a")
+    beamline.step()
+    beamline.now += 2000.0
+    beamline.watch.step(beamline.now, None)
+    beamline.make("found/b.nxs")
+    beamline.append("raw", "c")
+    turn = frozenset({beamline.root / "found", beamline.root / "raw"})
+    beamline.watch.step(beamline.now, Hints(turn=turn))
+    assert {path.name for path in beamline.watch.live(beamline.now + 899.0)} == {"bt", "raw", "found"}
+    assert {path.name for path in beamline.watch.live(beamline.now + 901.0)} == {"bt"}
+    assert {one.request.pid for one in beamline.watch.waiting()} == {"1/c", "1/found/b"}

@@ -315,3 +315,18 @@ def test_a_thread_that_leaves_ends_its_loop_drops_its_queue_and_gives_its_locks_
     assert other.ours(watched.disk.root)
     other.release()
     assert watched.site.reports.states
+
+
+@pytest.mark.usefixtures("_network")
+def test_where_a_full_rescan_costs_much_only_what_changed_lately_is_rescanned_at_the_poll_interval(
+    disk: Disk, sites: Callable[..., FakeSite]
+) -> None:
+    watched = Watched(disk, sites(**HOURS))
+    watched.site.paces.all.interval("another beamtime", 1.5, 0.0, 10.0)  # 75 s for 2 % of a core.
+    watched.at(95, lambda: disk.nexus("raw/scan_1.nxs"))
+    watched.run(170)
+    assert watched.full[0] == 0
+    assert watched.full[1] == pytest.approx(75 * (1 - 1 / 32), abs=0.1)
+    assert len(watched.full) <= 3
+    ((at, _),) = watched.site.ingest.tried
+    assert at - 1000 < 95 + 10 + 5 + 5

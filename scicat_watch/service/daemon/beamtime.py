@@ -7,6 +7,8 @@ import logging
 import math
 import queue
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.discovery.events.filesystems import lacks_notifications
@@ -51,14 +53,14 @@ class BeamtimeLoop:
         self._problem = ""
         self._away = ""
         """The problem while the directory is not there; empty while it is."""
-        self._rescan_at = self._report_at = -math.inf
+        self._rescan_at = self._live_at = self._report_at = -math.inf
         self._asked: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._jobs: list[Job] = []
         self._ended = ""
         """Why nothing is done here any more; empty before."""
         if self._polled:
             log.info(
-                "%s: its file system does not report what other hosts write; full rescan every %g s",
+                "%s: its file system does not report what other hosts write; rescanned every %g s",
                 beamtime.directory, watching.poll_interval,
             )  # fmt: skip
 
@@ -82,6 +84,8 @@ class BeamtimeLoop:
         self._abandon_asked()
         for job in self._jobs:
             job.abandon(self._ended)
+        for pace in (self._site.paces.all, self._site.paces.live):
+            pace.leave(self)
         if not self._away:
             with self._site.calls.on(self.beamtime.directory):
                 self.work.report(self._problem)
@@ -117,12 +121,14 @@ class BeamtimeLoop:
 
     def _turn(self) -> float:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
-        started = self._clock.monotonic()
+        started, used = self._clock.monotonic(), time.thread_time()
         if self.hints.take_renewal():
             self.work.watch.renew()
         hints, lost = self.hints.take()
         asked = self._take_asked()
         full = lost or started >= self._rescan_at or any(job.full for job in asked)
+        if live := not full and started >= self._live_at:
+            hints = replace(hints, turn=self.work.watch.live(started))
         before, due = self._problem, None
         try:
             findings = self.work.step(None if full else hints)
@@ -139,10 +145,10 @@ class BeamtimeLoop:
             self._problem = f"a rescan failed: {error}"  # Until a full rescan has caught up.
         if not self._is_there():
             return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
+        if full or live:
+            self._plan_rescans(started, time.thread_time() - used, full=full)
         jobs_due = self._step_jobs()
         now = self._clock.monotonic()
-        if full:
-            self._rescan_at = now + self._interval()
         if self._problem != before or now >= self._report_at:
             self.work.report(self._problem)
             self._report_at = math.inf
@@ -151,7 +157,7 @@ class BeamtimeLoop:
         if not full and now - started > GATHER:
             # Rescans that take long are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
-        return min(self._rescan_at, self._report_at, jobs_due, math.inf if due is None else due)
+        return min(self._rescan_at, self._live_at, self._report_at, jobs_due, math.inf if due is None else due)
 
     def _take_asked(self) -> list[Job]:
         asked = []
@@ -189,10 +195,22 @@ class BeamtimeLoop:
     def _over(self) -> bool:
         return self._leaving.is_set() or self._site.stopping.is_set()
 
-    def _interval(self) -> float:
-        watching = self._site.settings.watching
+    def _plan_rescans(self, started: float, used: float, *, full: bool) -> None:
+        """Rescan again in time, now that a rescan that `started` then has `used` so many seconds of a core.
+
+        Where no events come all is rescanned at the poll interval, as far as its cost allows; else what changed lately.
+        """
+        watching, paces, now = self._site.settings.watching, self._site.paces, self._clock.monotonic()
+        took = now - started
         polled = self._polled or self._events.incomplete
-        return min(watching.rescan_interval, watching.poll_interval) if polled else watching.rescan_interval
+        shortest = min(watching.rescan_interval, watching.poll_interval) if polled else watching.rescan_interval
+        if full and self._rescan_at == -math.inf:
+            took = used = 0.0  # The first one lists all, which costs more than those that follow.
+        pace = paces.all if full else paces.live
+        until = now + pace.interval(self, used, took, shortest)
+        if full:
+            self._rescan_at, until = until, now + shortest
+        self._live_at = until if polled else math.inf
 
     def _compare(self, findings: Findings) -> None:
         """Notice when full rescans keep finding what no event reported."""
@@ -205,7 +223,7 @@ class BeamtimeLoop:
         if self._missed >= _MISSED_AFTER:
             self._polled = True
             log.warning(
-                "%s: its file system sends no change notifications; full rescan every %g s", self.beamtime.directory,
+                "%s: its file system sends no change notifications; rescanned every %g s", self.beamtime.directory,
                 self._site.settings.watching.poll_interval,
             )  # fmt: skip
 
