@@ -13,6 +13,7 @@ VERBS = {
     "ingest": "Ingest beamtimes, lists or files once.",
     "status": "What is waiting, what failed and why, what is done.",
     "rescan": "Have the running daemon make a full rescan now.",
+    "reload": "Have the running daemon read its configuration again.",
     "preview": "What would be posted for a scan; posts nothing.",
     "config": "Check or show the configuration.",
     "catalogue": "Serve the embedded catalogue without the daemon.",

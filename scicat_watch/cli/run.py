@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from scicat_watch.cli.options import PATH, configured, settings_from
 from scicat_watch.errors import ConfigError
+from scicat_watch.settings.model import Settings
 
 
 @click.command("run")
@@ -23,10 +25,18 @@ def command(
     Each DIR is a beamtime directory; without DIR those of the configuration are watched. Without a
     configuration the datasets go to the embedded catalogue, whose address is printed.
     """
+    # It asks a daemon to read its configuration again; one that only starts has just read it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     beamtimes = {"directories": [str(directory.absolute()) for directory in directories]} if directories else {}
-    settings = settings_from(config, var_dir, beamtimes=beamtimes, embedded={} if port is None else {"port": port})
-    if not settings.beamtimes.directories and not settings.beamtimes.base_directories:
-        raise ConfigError("nothing to watch: name a directory, or set beamtimes.directories in a configuration (-c)")
+
+    def read() -> Settings:
+        read = settings_from(config, var_dir, beamtimes=beamtimes, embedded={} if port is None else {"port": port})
+        if not read.beamtimes.directories and not read.beamtimes.base_directories:
+            message = "nothing to watch: name a directory, or set beamtimes.directories in a configuration (-c)"
+            raise ConfigError(message)
+        return read
+
+    settings = read()
 
     from scicat_watch.service import logs
     from scicat_watch.service.daemon.alone import alone
@@ -40,8 +50,9 @@ def command(
         guard(settings)
         # Loaded only by the process that needs it.
         from scicat_watch.service.daemon import daemon
+        from scicat_watch.service.reload import Configuration
         from scicat_watch.service.site import Site
 
         site = Site(settings, threading.Event())
         where = f"{site.page}  (embedded catalogue, data in {settings.var_dir})" if site.page else site.catalogue_url
-        daemon.run(site, ready=lambda: click.echo(f"scicat-watch: datasets at {where}"))
+        daemon.run(site, Configuration(read, log_level), ready=lambda: click.echo(f"scicat-watch: datasets at {where}"))

@@ -75,6 +75,11 @@ class Site:
         self.executor: Executor = open_executor(settings)
         self.reporter: Reporter = Reporters(LogReporter(), JournalReporter(self.journal))
 
+    def take_over(self, settings: Settings, library: Library) -> None:
+        """Work by other settings from now on; those of what is open must be the same as before."""
+        self.settings, self.library = settings, library
+        self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)
+
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
         """A ledger of a beamtime; its locks are its own."""
         rules, retrying = self.settings.ingested_rules(self.host), self.settings.retrying.rules()

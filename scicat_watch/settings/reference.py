@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from scicat_watch.settings.effect import AT_RELOAD
 from scicat_watch.settings.model import Settings
 from scicat_watch.words import markdown_table
 
@@ -32,6 +33,9 @@ All keys of the configuration file. The file is YAML; durations are in seconds, 
 the home directory. An unknown key is an error: the message has its line and the closest known key. A sample with
 every key at its default is `config/scicat-watch.yml`.
 
+"In effect" says when the running daemon follows a changed value: after a `reload` (`scicat-watch reload`, or SIGHUP),
+or only after a `restart`. The other commands read the file each time.
+
 Terms such as dataset list, full rescan and abandoned file are in the [glossary](../glossary.md).
 
 """
@@ -46,7 +50,7 @@ _SAMPLE = """\
 def settings_page() -> str:
     """The reference page of all settings, in Markdown."""
     loose = [(name, info) for name, info in Settings.model_fields.items() if _section(info) is None]
-    parts = [_PAGE + _key_table(loose)]
+    parts = [_PAGE + _key_table(loose, "")]
     parts += [_section_page(name, section) for name, section in _sections(Settings)]
     return "\n".join(parts)
 
@@ -71,12 +75,20 @@ def undocumented() -> list[str]:
 
 def _section_page(name: str, section: type[BaseModel]) -> str:
     fields = [(key, info) for key, info in section.model_fields.items() if _section(info) is None]
-    return f"## `{name}`\n\n{_description(section)}\n\n{_key_table(fields)}"
+    return f"## `{name}`\n\n{_description(section)}\n\n{_key_table(fields, f'{name}.')}"
 
 
-def _key_table(fields: Sequence[tuple[str, FieldInfo]]) -> str:
-    rows = [[f"`{name}`", _kind(info), f"`{_default(name, info)}`", info.description or ""] for name, info in fields]
-    return markdown_table(["key", "value", "default", "meaning"], rows)
+def _key_table(fields: Sequence[tuple[str, FieldInfo]], above: str) -> str:
+    """`above`: the section with a dot, e.g. "catalogue."."""
+    rows = [
+        [f"`{name}`", _kind(info), f"`{_default(name, info)}`", _effect(f"{above}{name}"), info.description or ""]
+        for name, info in fields
+    ]
+    return markdown_table(["key", "value", "default", "in effect", "meaning"], rows)
+
+
+def _effect(name: str) -> str:
+    return "reload" if name in AT_RELOAD else "restart"
 
 
 def _sections(section: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -123,3 +123,42 @@ def test_commands_reach_the_daemon_that_follows_one_that_was_killed(site: Site, 
     with site.daemon(beamtime) as second:
         assert site.run("rescan").returncode == 0
         assert site.status()["daemon"]["pid"] == second.process.pid
+
+
+def test_the_configuration_is_read_again_and_a_mistake_changes_nothing(site: Site, tmp_path: Path) -> None:
+    one, two = beamtime_directory(tmp_path / "one", "1"), beamtime_directory(tmp_path / "two", "2")
+    nexus(one / "scan_1.nxs")
+    nexus(two / "scan_2.nxs")
+    site.change(beamtimes={"directories": [str(one)]})
+    with site.daemon() as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["1/scan_1"], "the scan of the first beamtime")
+        whole = site.config.read_text()
+        site.config.write_text(whole.replace("ingestion_delay", "ingestion_dely"))
+        ended = site.run("reload", "--var-dir", site.var)
+        assert ended.returncode == 2
+        assert "ingestion_dely" in ended.stderr
+        site.config.write_text(whole)
+        site.change(beamtimes={"directories": [str(one), str(two)]}, reading={"workers": 3})
+        ended = site.run("reload")
+        assert ended.returncode == 0, ended.stderr
+        assert "in effect now: beamtimes.directories" in ended.stdout
+        assert "in effect after a restart: reading.workers" in ended.stdout
+        eventually(lambda: catalogue.pids() == ["1/scan_1", "2/scan_2"], "the scan of the second beamtime")
+        assert daemon.stop() == 0
+
+
+def test_a_hang_up_makes_the_daemon_read_its_configuration_again(site: Site, tmp_path: Path) -> None:
+    one, two = beamtime_directory(tmp_path / "one", "1"), beamtime_directory(tmp_path / "two", "2")
+    site.change(beamtimes={"directories": [str(one)]})
+    with site.daemon() as daemon:
+        eventually(lambda: len(site.status()["beamtimes"]) == 1, "the first beamtime")
+        whole = site.config.read_text()
+        site.config.write_text("nonsense: [")
+        daemon.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "stays as it was" in site.log.read_text(), "the mistake in the log")
+        site.config.write_text(whole)
+        site.change(beamtimes={"directories": [str(one), str(two)]})
+        daemon.process.send_signal(signal.SIGHUP)
+        eventually(lambda: len(site.status()["beamtimes"]) == 2, "the second beamtime")
+        assert daemon.stop() == 0

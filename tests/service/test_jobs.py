@@ -30,6 +30,9 @@ class Heard:
     def end(self, **more: Any) -> None:
         self.send({"event": "end", **more})
 
+    def error(self, message: str, *, usage: bool = False) -> None:
+        self.send({"event": "error", "message": message, "usage": usage})
+
     @property
     def last(self) -> dict[str, Any]:
         return self.messages[-1]
@@ -49,7 +52,7 @@ class Daemon(Watched):
     def __init__(self, disk: Disk, site: FakeSite) -> None:
         super().__init__(disk, site)
         self.loops = [self.loop]
-        self.commands = Commands(site, lambda: self.loops, self.loop._dispatcher)
+        self.commands = Commands(site, lambda: self.loops, self.loop._dispatcher, lambda reply: None)
 
     def ask(self, command: Any, *paths: Path, retry: bool = False, folder: bool | None = None) -> Heard:
         heard = Heard()

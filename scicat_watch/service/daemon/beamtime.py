@@ -41,12 +41,9 @@ class BeamtimeLoop:
         self.beamtime = beamtime
         self._site, self._clock, self._events, self._dispatcher = site, site.clock, events, dispatcher
         self._leaving = threading.Event()
-        watching, rules = site.settings.watching, site.settings.watch_rules()
-        extensions = tuple({*rules.extensions, *rules.master_extensions})
-        self.hints = HintQueue(beamtime.directory, rules.list_name(beamtime.id, site.host), extensions)
-        self.work = BeamtimeWork(
-            site, beamtime, dispatcher, site.reporter, entered=self._entered, left=events.unwatch, wake=self.hints.wake
-        )
+        self.hints = HintQueue(beamtime.directory, *self._names())
+        self.work = self._new_work()
+        self._renewed = threading.Event()
         self._polled = lacks_notifications(beamtime.directory)
         self._missed = 0
         self._reported: set[Path] = set()
@@ -61,7 +58,7 @@ class BeamtimeLoop:
         if self._polled:
             log.info(
                 "%s: its file system does not report what other hosts write; rescanned every %g s",
-                beamtime.directory, watching.poll_interval,
+                beamtime.directory, site.settings.watching.poll_interval,
             )  # fmt: skip
 
     def ask(self, job: Job) -> None:
@@ -70,6 +67,11 @@ class BeamtimeLoop:
         self.hints.wake()
         if self._ended:
             self._abandon_asked()
+
+    def renew(self) -> None:
+        """Search the beamtime for scans anew, by the settings that are in force now; called by any thread."""
+        self._renewed.set()
+        self.hints.wake()
 
     def leave(self) -> None:
         """Let `run` end, because the beamtime is not to be watched any more."""
@@ -98,6 +100,8 @@ class BeamtimeLoop:
     def turn(self) -> float:
         """One turn; until when (monotonic time) nothing is due."""
         with self._site.calls.on(self.beamtime.directory) as self._calls:
+            if self._renewed.is_set():
+                self._begin_anew()
             return self._turn() if self._is_there() else self._clock.monotonic() + _AWAY
 
     def _is_there(self) -> bool:
@@ -158,6 +162,27 @@ class BeamtimeLoop:
             # Rescans that take long are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
         return min(self._rescan_at, self._live_at, self._report_at, jobs_due, math.inf if due is None else due)
+
+    def _names(self) -> tuple[str, tuple[str, ...]]:
+        """The name of the dataset lists, and the extensions of data files."""
+        rules = self._site.settings.watch_rules()
+        return rules.list_name(self.beamtime.id, self._site.host), (*rules.extensions, *rules.master_extensions)
+
+    def _new_work(self) -> BeamtimeWork:
+        return BeamtimeWork(
+            self._site, self.beamtime, self._dispatcher, self._site.reporter, entered=self._entered,
+            left=self._events.unwatch, wake=self.hints.wake,
+        )  # fmt: skip
+
+    def _begin_anew(self) -> None:
+        """Forget what is pending: a full rescan finds it again, by the settings of now."""
+        self._renewed.clear()
+        self._dispatcher.drop(self.beamtime, 0.0)
+        old, self.beamtime = self.work, self.work.beamtime
+        old.release(END_WITHIN)
+        self.hints.expect(*self._names())
+        self.work = self._new_work()
+        self._rescan_at = self._live_at = -math.inf
 
     def _take_asked(self) -> list[Job]:
         asked = []

@@ -28,8 +28,9 @@ Loops = Callable[[], list[BeamtimeLoop]]
 class Commands:
     """Carries out the requests of commands."""
 
-    def __init__(self, site: Site, loops: Loops, dispatcher: Dispatcher) -> None:
-        self._site, self._loops, self._dispatcher = site, loops, dispatcher
+    def __init__(self, site: Site, loops: Loops, dispatcher: Dispatcher, reload: Callable[[Reply], None]) -> None:
+        """`reload` has the configuration read again, and answers."""
+        self._site, self._loops, self._dispatcher, self._reload = site, loops, dispatcher, reload
 
     def __call__(self, asked: Asked, reply: Reply) -> None:
         """See `control.server.Handler`."""
@@ -41,6 +42,9 @@ class Commands:
                 self._ingest(asked, reply)
             case "rescan":
                 self._rescan(asked, reply)
+            case "reload":
+                log.info("a command asks for the configuration to be read again")
+                self._reload(reply)
             case _:
                 raise ScicatWatchError(f"this daemon does not know {asked.command!r}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import queue
 import signal
 import threading
 from collections.abc import Callable
@@ -12,13 +13,16 @@ from pathlib import Path
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.source import Event
+from scicat_watch.errors import ConfigError
 from scicat_watch.model import Beamtime, BeamtimeState
 from scicat_watch.service.calls import Silence
-from scicat_watch.service.control.server import ControlServer
+from scicat_watch.service.control.server import ControlServer, Reply
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
 from scicat_watch.service.daemon.commands import Commands
 from scicat_watch.service.daemon.search import Search, Searched
+from scicat_watch.service.reload import Configuration, reload
 from scicat_watch.service.site import Site
+from scicat_watch.settings.effect import Taken
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +37,17 @@ _LONGEST_END = 13.0
 class Daemon:
     """Watches all beamtimes of a site until it is stopped. Its own thread asks no file system of a root."""
 
-    def __init__(self, site: Site, thread: type[BeamtimeThread] = BeamtimeThread) -> None:
-        """`thread` runs the watch over one beamtime."""
-        self._site, self._thread = site, thread
+    def __init__(
+        self,
+        site: Site,
+        thread: type[BeamtimeThread] = BeamtimeThread,
+        configuration: Configuration | None = None,
+    ) -> None:
+        """`thread` runs the watch over one beamtime; `configuration` can be read again."""
+        self._site, self._thread, self._configuration = site, thread, configuration
+        self._reloading = site.serial("reload")
+        self._hung_up = threading.Event()
+        self._taken: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         self._started = site.clock.now().timestamp()
         self._dispatcher = site.dispatcher()
         self._threads: dict[tuple[Path, str], BeamtimeThread] = {}
@@ -64,9 +76,50 @@ class Daemon:
 
     def commands(self) -> Commands:
         """What commands may ask for over the control channel."""
-        return Commands(self._site, self.loops, self._dispatcher)
+        return Commands(self._site, self.loops, self._dispatcher, self.reload)
+
+    def reload(self, reply: Reply | None = None) -> None:
+        """Have the configuration read again, in a thread of its own: it may be on a file system that hangs."""
+        self._reloading.put(lambda: self._reload(reply))
+
+    def hang_up(self) -> None:
+        """SIGHUP came; called in the signal's handler, which must not wait for a lock."""
+        self._hung_up.set()
+        self._woken.set()
+
+    def _reload(self, reply: Reply | None) -> None:
+        try:
+            if self._configuration is None:
+                raise ConfigError("this daemon was started without a configuration that could be read again")
+            taken = reload(self._site, self._configuration)
+        except ConfigError as error:
+            log.error("the configuration stays as it was: %s", error)
+            if reply is not None:
+                reply.error(f"the configuration stays as it was:\n{error}", usage=True)
+            return
+        self._taken.put(taken)
+        self.wake()
+        if reply is not None:
+            reply.end(changed=taken.changed, later=taken.later)
+
+    def _follow(self, taken: Taken) -> None:
+        """Watch by settings that were read again."""
+        self._search.follow(taken.settings.beamtimes.rules())
+        self._search_now = True
+        for (directory, beamtime), thread in list(self._threads.items()):
+            if not self._search.names(directory):
+                log.info("%s: beamtime %s is not configured any more; no longer watched", directory, beamtime)
+                thread.leave()
+                self._leaving.append(self._threads.pop((directory, beamtime)))
+            elif taken.watches_differently:
+                thread.loop.renew()
 
     def _turn(self) -> None:
+        if self._hung_up.is_set():
+            self._hung_up.clear()
+            self.reload()
+        while not self._taken.empty():
+            self._follow(self._taken.get())
         now = self._site.clock.monotonic()
         if self._search_now or now >= self._search_at:
             self._search_now = False
@@ -217,9 +270,12 @@ class Daemon:
         self._events.close()
 
 
-def run(site: Site, ready: Callable[[], None] = lambda: None) -> None:
-    """Run the daemon until SIGTERM or SIGINT; called from the main thread. `ready` is called once these are heard."""
-    daemon = Daemon(site)
+def run(site: Site, configuration: Configuration | None = None, ready: Callable[[], None] = lambda: None) -> None:
+    """Run the daemon until SIGTERM or SIGINT; called from the main thread. `ready` is called once these are heard.
+
+    At SIGHUP the `configuration` is read again.
+    """
+    daemon = Daemon(site, configuration=configuration)
 
     def stop(number: int, frame: object) -> None:
         site.stopping.set()
@@ -227,6 +283,7 @@ def run(site: Site, ready: Callable[[], None] = lambda: None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, lambda number, frame: daemon.hang_up())
     channel = ControlServer(site.settings.var_dir, daemon.commands())
     channel.start()
     ready()

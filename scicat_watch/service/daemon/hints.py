@@ -24,6 +24,11 @@ class HintQueue:
         self._reported: set[Path] = set()
         self.filled = threading.Event()
 
+    def expect(self, list_name: str, extensions: tuple[str, ...]) -> None:
+        """Take other names as worth a rescan from now on."""
+        with self._lock:
+            self._list_name, self._extensions = list_name, frozenset(extensions)
+
     def put(self, event: Event) -> None:
         """Take an event in if it can mean a scan."""
         with self._lock:

@@ -52,6 +52,15 @@ class Search:
         """Also directories that are on another file system than their base directory, each with its mount."""
         self._known: frozenset[Path] = frozenset()
 
+    def follow(self, rules: BeamtimeRules) -> None:
+        """Search by other rules from the next search on."""
+        self._rules = rules
+
+    def names(self, directory: Path) -> bool:
+        """Whether the rules name a directory, or the one that it is in as a base; no file system is asked."""
+        named = map(Path.absolute, self._rules.directories)
+        return directory in named or directory.parent in map(Path.absolute, self._rules.base_directories)
+
     def begin(self, known: set[Path]) -> None:
         """Begin to search everywhere but where the search before has not ended; `known`: see `_search_base`."""
         self._known, mounts = frozenset(known), Mounts.now()
