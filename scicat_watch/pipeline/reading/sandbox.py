@@ -83,7 +83,7 @@ class Confinement:
 
 def confinement() -> Confinement:
     """What readers may do that are forked from now on."""
-    return Confinement(tuple(_libraries()), seccomp.Program((*seccomp.WORKER, *seccomp.READER)))
+    return Confinement(tuple(_libraries()), seccomp.Program((*seccomp.READER, *seccomp.WORKER)))
 
 
 def confine(parent: int, rules: Confinement, roots: Iterable[Path], kept: Collection[int]) -> list[str]:
