@@ -171,7 +171,7 @@ class LocalExecutor:
             task.settle(answers.understood(task.job, self._answered(task, seat)))
         except ReaderLost as error:
             self._vacate(seat)
-            if task.turn.suspect:
+            if task.turn.suspect or self._closed:
                 task.settle(None, error)
             else:
                 log.info("%s; it is read again apart from the others", error)
