@@ -9,6 +9,7 @@
     ├── SourceError        a variable of a schema could not be made
     │   └── MissingValue   its source has no such value
     ├── AssemblyError      the documents of a scan cannot be made: a required value is missing
+    ├── NameTaken          a person renames a scan: another one has the dataset of its name
     └── CatalogueError     a request to the catalogue did not succeed
         ├── Unavailable    time fixes it: no answer, 429, 5xx
         └── Refused        a person fixes it: the document, the account's rights or the settings
@@ -61,6 +62,10 @@ class MissingValue(SourceError):
 
 class AssemblyError(ScicatWatchError):
     """A scan's documents cannot be made: no schema fits, or a field that the catalogue demands has no value."""
+
+
+class NameTaken(ScicatWatchError):
+    """Another scan has the dataset of this scan's name, and keeps it; a person renames one of them."""
 
 
 class CatalogueError(ScicatWatchError):

@@ -61,6 +61,11 @@ class Beamtime:
         path = core.strip().rstrip("/") if isinstance(core, str) else ""
         return path or str(self.directory)
 
+    def source_folder(self, directory: Path) -> str:
+        """A directory below the core path, if it is one of the beamtime's; else as it is."""
+        inside = directory.is_relative_to(self.directory)
+        return str(Path(self.core_path) / directory.relative_to(self.directory)) if inside else str(directory)
+
 
 class FileState(NamedTuple):
     """What a file or directory looked like at one moment: equal states mean equal content, as far as `stat` says."""
@@ -149,6 +154,8 @@ class Scan:
     """Name of the NXentry that is meant; empty for all of the file."""
     extras: tuple[str, ...] = ()
     """Beginnings of further file and folder names that belong to the scan."""
+    published: str = ""
+    """Id of its dataset, if that is another than beamtime and name say: as for files that were renamed since."""
 
     @classmethod
     def listed(cls, beamtime: str, directory: Path, entry: ListEntry) -> Scan:
@@ -187,7 +194,7 @@ class Scan:
     @property
     def pid(self) -> str:
         """Dataset id without the site prefix: the same on every try, so a second post meets the first."""
-        return f"{self.beamtime}/{self.name}"
+        return self.published or f"{self.beamtime}/{self.name}"
 
 
 def stem_of(file: Path) -> Path:
@@ -215,6 +222,15 @@ class Origin(StrEnum):
     """Somebody named its data file."""
 
 
+class Extent(StrEnum):
+    """What of a dataset is to be brought up to date."""
+
+    ALL = "all"
+    """Everything."""
+    FILES = "files"
+    """Its file list, and the folder that it is relative to."""
+
+
 class RequestKey(NamedTuple):
     """What tells requests apart, and where their outcome is noted. Two lines may ask for the same scan."""
 
@@ -236,6 +252,10 @@ class Request:
     origin: Origin
     again: bool = False
     """Whether the dataset is to be brought up to date although it is done."""
+    update: Extent | None = None
+    """What is to be brought up to date of a dataset that is done, because its files have changed since."""
+    was_in: str = ""
+    """Source folder of the dataset when it was last published, if that is known: it may have moved since."""
 
     @property
     def scan(self) -> Scan:
@@ -311,6 +331,8 @@ class Outcome:
     """How long the try took."""
     fault: Fault = Fault.OTHER
     """What is at fault, if it failed."""
+    source_folder: str = ""
+    """Folder that the published files are relative to; empty if nothing was published."""
 
     @property
     def done(self) -> bool:
@@ -339,6 +361,14 @@ class SkippedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedScan:
+    """A scan whose files have changed since its dataset was published, how, and that is left for a person to decide."""
+
+    pid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeamtimeState:
     """How far the work on one beamtime is, for reports: log, status, later metrics."""
 
@@ -348,7 +378,6 @@ class BeamtimeState:
     """Beamtime id; "?" if it is not known."""
     title: str = ""
     generated: bool = False
-    """Whether the beamtime has no metadata file."""
     done: int = 0
     """How many requests are done."""
     waiting: int = 0
@@ -358,6 +387,10 @@ class BeamtimeState:
     skipped: int = 0
     """How many lines cannot be used."""
     skipped_lines: tuple[SkippedLine, ...] = ()
+    """The first of them."""
+    changed: int = 0
+    """How many scans have changed since their datasets were published, which were left so."""
+    changed_scans: tuple[ChangedScan, ...] = ()
     """The first of them."""
     elsewhere: tuple[str, ...] = ()
     """Scan directories that another scicat-watch ingests."""

@@ -21,13 +21,13 @@ import scicat_watch
 PACKAGE = "scicat_watch"
 SOURCE = Path(scicat_watch.__file__).parent
 
-BASE = frozenset({"model", "documents", "errors", "clock", "files", "kernel", "words", "yamltext"})
+BASE = frozenset({"model", "scanstate", "documents", "errors", "clock", "files", "kernel", "words", "yamltext"})
 ROOMS = frozenset({"discovery", "ledger", "pipeline", "catalogue", "embedded"})
 PARAMETERS = frozenset(
     {"discovery.rules", "ledger.rules", "pipeline.handover", "catalogue.options", "embedded.options"}
 )
 """What each room is told, as frozen dataclasses of its own; `settings` builds them."""
-BORDER = frozenset({"pipeline.handover", "pipeline.schema", "pipeline.plugins"})
+BORDER = frozenset({"pipeline.handover", "pipeline.schema", "pipeline.plugins", "pipeline.belonging"})
 """What both sides of the process border know."""
 PLAN: dict[str, tuple[frozenset[str], str]] = {
     "model": (frozenset(), "model imports nothing of ours"),
@@ -40,6 +40,7 @@ PLAN: dict[str, tuple[frozenset[str], str]] = {
     "embedded": (BASE, "embedded imports only the base, and no other room"),
     "pipeline.handover": (BASE | {"pipeline.schema"}, "handover knows only the base and the schema language"),
     "pipeline.plugins": (BASE, "what finds other packages' plug-ins knows only the base"),
+    "pipeline.belonging": (BASE, "which names belong to a scan is known to both sides, and knows only the base"),
     "pipeline.schema": (BASE, "the schema language knows only the base: neither reading nor assembly"),
     "pipeline.reading": (BASE | BORDER, "reading and assembly meet in handover and schema only"),
     "pipeline.assembly": (BASE | BORDER, "reading and assembly meet in handover and schema only"),
@@ -80,7 +81,9 @@ MAKERS: dict[str, frozenset[str]] = {
     "embedded.app": frozenset({"service.serving"}),
     # Both are used where they are given.
     "ledger.journal:Journal": frozenset({"service.reporting.journal", "service.status"}),
-    "ledger.ledger:BeamtimeLedger": frozenset({"service.work", "service.once", "service.oneshot", "service.targets"}),
+    "ledger.ledger:BeamtimeLedger": frozenset(
+        {"service.work", "service.once", "service.oneshot", "service.targets", "service.rechecks"}
+    ),
     "discovery.events.choose": frozenset(),
     "discovery.events.inotify": frozenset(),
 }

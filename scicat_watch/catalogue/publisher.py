@@ -30,6 +30,10 @@ class UpdatePolicy:
     find_by_metadata: str = ""
     """Entry of the scientific metadata, e.g. "job_id": a dataset with the same value in it is the one that is meant.
     Empty: none."""
+    parts: Literal["all", "files"] = "all"
+    """`files`: of a dataset that is there only the file list is updated, and `sourceFolder` if the files have moved."""
+    moved_from: str = ""
+    """A `sourceFolder` that the stored dataset may have although that of the documents is another."""
 
     def __post_init__(self) -> None:
         if self.existing == "update" and (self.find_by_metadata or not self.find_by_pid):

@@ -76,6 +76,8 @@ def _beamtime(one: dict[str, Any]) -> list[str]:
     for line in one.get("skipped_lines", []):
         where = f"{line['list']}:{line['number']}" if line["number"] else line["list"]
         lines.append(f"skipped  {where}: {line['line']} {line['reason']}")
+    for scan in one.get("changed_scans", []):
+        lines.append(f"changed  {scan['pid']}: {scan['reason']} since its dataset was made")
     lines += [f"passive  {path}: another scicat-watch ingests it" for path in one.get("elsewhere", [])]
     lines += [f"problem  {problem}" for problem in one["problems"]]
     return lines + [f"note     {note}" for note in one.get("notes", [])]

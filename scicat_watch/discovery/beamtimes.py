@@ -102,7 +102,7 @@ def read(file: Path) -> Beamtime:
 def generated(directory: Path) -> Beamtime:
     """A beamtime for a directory without a metadata file, from its name, its owner and its times."""
     status = directory.stat()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-.")[:100] or "beamtime"
+    name = generated_id(directory)
     changed = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
     person = _person(status.st_uid)
     metadata: Mapping[str, Any] = {
@@ -121,6 +121,11 @@ def generated(directory: Path) -> Beamtime:
         "generated": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return Beamtime(name, directory.absolute(), metadata)
+
+
+def generated_id(directory: Path) -> str:
+    """The id of the beamtime of a directory as long as it has no metadata file."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-.")[:100] or "beamtime"
 
 
 def _usable_id(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from scicat_watch.discovery.listfile import ListLine, entries, parse_list
@@ -67,6 +67,13 @@ class DatasetList:
     def entries(self) -> list[ListEntry]:
         """The same, parsed once more."""
         return [entry for line in self._lines for entry in entries(parse_list(line.encode(), self._longest))]
+
+    def scans(self) -> Iterator[ListEntry]:
+        """The same one by one, without re-ingest lines for scans that another line names."""
+        for line in list(self._lines):
+            for entry in entries(parse_list(line.encode(), self._longest)):
+                if entry.again is None or entry.name not in self._lines:
+                    yield entry
 
     @property
     def bad(self) -> list[BadLine]:

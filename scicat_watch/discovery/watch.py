@@ -193,6 +193,28 @@ class BeamtimeWatch:
         """How many they are, besides those that were put off."""
         return self._pending.incomplete
 
+    def update(self, request: Request, now: float) -> None:
+        """Let a request come although it is done, unless it is under way: the files of its scan have changed."""
+        place = request.scan.place
+        if not self._is_under_way(request.key) and not (not request.listed and self._pending.has_found(place)):
+            self._pending.admit(request, now)
+
+    def listed(self) -> Iterator[tuple[Path, ListEntry]]:
+        """The lines of all lists that ask for a dataset, each after the directory of its list."""
+        for path, known in list(self._lists.items()):
+            for entry in known.scans():
+                yield path.parent, entry
+
+    def found(self) -> Iterator[tuple[Path, Path]]:
+        """The data files that are scans by themselves, each after the directory that names it now."""
+        if self._rules.trigger == "lists":
+            return
+        for path in list(self.tree.nodes):
+            node = self.tree.nodes.get(path)
+            for file in node.data if node else ():
+                if not self._claims(file):
+                    yield self.tree.scan_directory(path), file
+
     def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
         """The lines that cannot be used, each with its list."""
         return ((path, line) for path, known in self._lists.items() for line in known.bad)

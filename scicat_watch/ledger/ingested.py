@@ -6,6 +6,11 @@
 The stamps are seconds since 1970, 0 for a part that was not posted, -1 for one that was refused. A
 line is done when some record of it has a dataset and a datablock and no refused attachment. Records
 are appended and flushed to the disk; a last line that a crash tore is repaired before the next one.
+
+    __dataset__ new/scan_00002 11018765/old/scan_00002 1795223410.3967 1795223410.3967 0
+
+says that the scan of this name has the dataset of that id, as after its files were renamed; the last
+one counts. Blanks and other characters that would end a word are percent-encoded.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote, unquote
 
 import filelock
 
@@ -26,9 +32,11 @@ from scicat_watch.model import FileState, Stamps, line_of_found
 
 log = logging.getLogger(__name__)
 
+PUBLISHED_AS = "__dataset__"
 _LARGEST = 1 << 30
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What file systems without locks answer: some network and cluster file systems, NFS without its lock service."""
+_PLAIN = "/~:+@,=()"  # Characters of names that need no percent-encoding in a record, beside letters and digits.
 _FIRST_STAMP = 1e8  # Stamps are seconds since 1970; before 1973 nobody ingested.
 
 
@@ -88,6 +96,7 @@ class IngestedList:
         self._older = older
         self._done: set[str] = set()
         self._names: set[str] = set()
+        self._published: dict[str, str] = {}
         self._sound = False
         self._seen: FileState | None = None
         self._lock = threading.Lock()
@@ -116,6 +125,10 @@ class IngestedList:
         """The same as it was when the list was last read."""
         return name in self._names or (bool(self._done) and line_of_found(name) in self._done)
 
+    def published_as(self, name: str) -> str:
+        """Id of the dataset that the scan of this name has instead of its own; empty if it has its own."""
+        return self._published.get(name, "")
+
     @property
     def count(self) -> int:
         """How many lines are done."""
@@ -123,30 +136,40 @@ class IngestedList:
 
     def note(self, line: str, stamps: Stamps) -> None:
         """Append an outcome; it is on the disk when this returns. OSError if it cannot be written."""
-        record = Record(line, stamps)
         with self._lock:
-            if record.done:
+            if (record := Record(line, stamps)).done:
                 # True even if it cannot be written down: a restart would find it unchanged.
                 self._done.add(line)
                 self._names.add(_name(line))
-            if not self._sound:
-                repair(self.path)
-            self._sound = False
-            try:
-                append_line(self.path, str(record))
-                self._sound = True
-            finally:
-                self._seen = _state(
-                    self.path
-                )  # What a full disk left of the list is ours as well, and no reason to forget.
+            self._append(record)
+
+    def note_published(self, name: str, pid: str, when: float) -> None:
+        """Append that the scan of this name has the dataset of this id; as `note`."""
+        words = (PUBLISHED_AS, *(quote(text, _PLAIN, errors="surrogateescape") for text in (name, pid)))
+        with self._lock:
+            self._published[name] = pid
+            self._append(Record(" ".join(words), Stamps(when, when)))
+
+    def _append(self, record: Record) -> None:
+        if not self._sound:
+            repair(self.path)
+        self._sound = False
+        try:
+            append_line(self.path, str(record))
+            self._sound = True
+        finally:
+            # What a full disk left of the list is ours as well, and no reason to forget.
+            self._seen = _state(self.path)
 
     def _load(self) -> None:
         self._sound = False
         seen = _state(self.path)
         records = [record for path in (*self._older, self.path) for record in _records(path)]
-        lines = {record.line for record in records if record.done}
+        published = dict(pair for record in records if (pair := _published(record.line)))
+        lines = {record.line for record in records if record.done and _published(record.line) is None}
         # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
         self._done, self._names, self._seen = lines, set(filter(None, map(_name, lines))), seen
+        self._published = published
 
     def follow(self) -> None:
         """Read the list again if it is another file than it was, or a shorter one: somebody removed or edited it."""
@@ -236,6 +259,15 @@ def _name(line: str) -> str:
     """The name of the dataset that a line asks for; empty if it is one entry's, which is not that of the file."""
     first = line.split(None, 1)[0]
     return "" if "::" in first else first.partition(":")[0]
+
+
+def _published(line: str) -> tuple[str, str] | None:
+    """Name and id of a line that says which dataset a scan has; None for any other line."""
+    words = line.split() if line.startswith(f"{PUBLISHED_AS} ") else []
+    if len(words) != 3:
+        return None
+    name, pid = (unquote(word, errors="surrogateescape") for word in words[1:])
+    return name, pid
 
 
 def _records(path: Path) -> list[Record]:

@@ -16,9 +16,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scicat_watch.ledger import known
+from scicat_watch.ledger.known import KnownScans
 from scicat_watch.ledger.plan import Attempt
 from scicat_watch.ledger.storage import Storage
-from scicat_watch.model import BeamtimeState, FileState, Outcome, Request, RequestKey, SkippedLine, WaitingScan
+from scicat_watch.model import (
+    BeamtimeState,
+    ChangedScan,
+    FileState,
+    Outcome,
+    Request,
+    RequestKey,
+    SkippedLine,
+    WaitingScan,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +37,8 @@ BEGUN = "begun"
 """Status of a request whose first ingestion is under way, or was when its process ended."""
 
 _VERSION = 3
-_SCHEMA = """
+_SCHEMA = (
+    """
 create table if not exists scans (
     directory text not null, line text not null, beamtime text not null, pid text not null,
     status text not null, tries integer not null, reason text not null, next_try real,
@@ -43,7 +55,9 @@ create table if not exists daemon (
     started real not null, pulse real not null, catalogue text not null
 );
 """
-_UPGRADES = {2: "alter table scans add column readers_lost integer not null default 0;"}
+    + known.SCHEMA
+)
+_UPGRADES = {2: "alter table scans add column readers_lost integer not null default 0;" + known.SCHEMA}
 """What makes a journal one of the next version, by the version that it has."""
 _NOTE = """insert or replace into scans (directory, line, beamtime, pid, status, tries, reason, next_try, last_try,
     seconds, signature, notes, found, readers_lost) values (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
@@ -87,6 +101,8 @@ class Journal:
         rows = self._all(f"select {columns} from scans where status in ('begun', 'failed')")  # noqa: S608
         self._begun = {(row[0], name) for row in rows if (name := _name(*row[1:])) is not None}
         """Directories with the names of scans under them whose ingestion has begun and not come to a good end."""
+        self.known = KnownScans(self._storage)
+        """The scans that are published."""
 
     @property
     def problem(self) -> str:
@@ -177,6 +193,12 @@ class Journal:
         row = self._one("select pid, host, started, pulse, catalogue from daemon", ())
         return dict(zip(("pid", "host", "started", "pulse", "catalogue"), row, strict=True)) if row else None
 
+    def begun_as(self, key: RequestKey) -> tuple[str, str] | None:
+        """Beamtime id and dataset id of a request whose ingestion has begun and not come to a good end; or None."""
+        columns = "select beamtime, pid from scans where directory=? and line=? and status in ('begun', 'failed')"
+        row = self._one(columns, _key(key))
+        return (row[0], row[1]) if row else None
+
     def close(self) -> None:
         """Close the file."""
         self._storage.close()
@@ -245,6 +267,7 @@ def _state(shown: dict[str, Any]) -> BeamtimeState | None:
     try:
         shown["waiting_scans"] = tuple(WaitingScan(**one) for one in shown["waiting_scans"])
         shown["skipped_lines"] = tuple(SkippedLine(**one) for one in shown["skipped_lines"])
+        shown["changed_scans"] = tuple(ChangedScan(**one) for one in shown.get("changed_scans", ()))
         shown |= {name: tuple(shown[name]) for name in ("elsewhere", "problems")}
         shown["notes"] = tuple(shown.get("notes", ()))  # Not in states of before version 0.2.
         return BeamtimeState(**shown)

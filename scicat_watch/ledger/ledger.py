@@ -11,21 +11,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.ledger import naming
+from scicat_watch.ledger.identity import Identity, MadeBefore
 from scicat_watch.ledger.ingested import IngestedList, ListLock
 from scicat_watch.ledger.journal import Journal
+from scicat_watch.ledger.known import KnownScan
 from scicat_watch.ledger.plan import Action, Decision, Past, failed, plan
 from scicat_watch.ledger.rules import IngestedRules, RetryRules
 from scicat_watch.model import (
     Beamtime,
+    Extent,
     FileState,
     ListEntry,
     Origin,
     Outcome,
     Request,
     RequestKey,
+    Scan,
     Stamps,
     line_of_found,
 )
+from scicat_watch.scanstate import ScanState, files_only
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +74,14 @@ class DoneFiles:
 class BeamtimeLedger:
     """What is known of the requests of one beamtime. Used by its watcher's thread and by one thread per queue."""
 
-    def __init__(self, beamtime: Beamtime, rules: IngestedRules, retrying: RetryRules, journal: Journal) -> None:
+    def __init__(
+        self, beamtime: Beamtime, rules: IngestedRules, retrying: RetryRules, journal: Journal, before: str = ""
+    ) -> None:
+        """`before`: id that the beamtime had while it had no metadata file; what was made under it stays as it is."""
         self._beamtime, self._rules, self._retrying, self._journal = beamtime, rules, retrying, journal
+        self._before = before if before != beamtime.id else ""
+        self._identity = Identity(journal.known, beamtime.id, self._before)
+        self._made_before = MadeBefore(self._before, beamtime, rules, journal)
         self._name = rules.list_name(beamtime.id)
         self._ingested: dict[Path, IngestedList] = {}
         self._locks: dict[Path, ListLock] = {}
@@ -101,7 +112,7 @@ class BeamtimeLedger:
         elif not directory.is_dir():
             raise FileNotFoundError(errno.ENOENT, "the directory is not there", str(directory))
         lock = ListLock(path)
-        if not lock.acquire():
+        if not lock.acquire() and not (self._release_moved() and lock.acquire()):
             return False
         if lock.unsupported and directory not in self._unlocked:
             log.warning("%s", without_locks(directory))
@@ -118,6 +129,16 @@ class BeamtimeLedger:
     def notes(self) -> list[str]:
         """What a person should know of the lists, though it holds nothing up."""
         return [without_locks(directory) for directory in sorted(self._unlocked)]
+
+    def _release_moved(self) -> bool:
+        """Give back the locks of directories that were renamed or removed; whether there were any.
+
+        Such a lock went with its directory: under the new name it would be taken for another's.
+        """
+        moved = [directory for directory, lock in self._locks.items() if not lock.holds]
+        for directory in moved:
+            self._locks.pop(directory).release()
+        return bool(moved)
 
     def of_line(self, entry: ListEntry, directory: Path) -> Request:
         """The request of a line of the dataset list in `directory`; OSError as `ingested`."""
@@ -137,7 +158,8 @@ class BeamtimeLedger:
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The same, if the line is not done yet; None if it is."""
-        return self.of_line(entry, directory) if self._wants(RequestKey(directory, entry.line)) else None
+        wanted = self._wants(RequestKey(directory, entry.line), directory / entry.name)
+        return self.of_line(entry, directory) if wanted else None
 
     def of_file(self, file: Path, directory: Path, origin: Origin = Origin.FOUND) -> Request:
         """The request of a data file that no list names, in a directory whose scans `directory` names now."""
@@ -151,11 +173,42 @@ class BeamtimeLedger:
         """Whether a scan of this name has begun to be ingested under the directory, or was, by whichever way."""
         return self._journal.begun(directory, name) or self.ingested(directory).done_name(name)
 
+    def published_as(self, directory: Path, name: str) -> str:
+        """Id of the dataset that a scan has instead of that of its name; empty if it has that."""
+        return self.ingested(directory).published_as(name)
+
+    def identified(self, request: Request, state: ScanState | None) -> Request:
+        """The same request, for the dataset that its scan has already, wherever its files were when it was made.
+
+        Raises `NameTaken` if another scan has the dataset of its name; OSError if that cannot be found out now.
+        """
+        found = self._identity.of(request, state)
+        return found if found.was_in else self._made_before.of(found)
+
+    def has_moved(self, request: Request, state: ScanState) -> bool:
+        """Whether the files of a scan were renamed since it was published; OSError as `identified`."""
+        return self._identity.before_it_moved(request, state) is not None
+
+    def known(self, place: Path) -> KnownScan | None:
+        """What is known of the published scan whose files begin with a path."""
+        found = self._journal.known.at(place)
+        ours = found is not None and not found.moved_to and found.beamtime in (self._beamtime.id, self._before)
+        return found if ours else None
+
+    def accept(self, request: Request, state: ScanState) -> None:
+        """Take a scan that is done, and of which nothing else is known, as it is now."""
+        self._know(request, self._beamtime.source_folder(request.scan.directory), state)
+
+    def is_adopted(self, known: KnownScan) -> bool:
+        """Whether a scan was published under the id that the beamtime had before it had a metadata file."""
+        return bool(self._before) and known.beamtime == self._before
+
     def wanted(self, request: Request) -> bool:
         """Whether a request is not done yet; OSError as `ingested`."""
         if request.listed:
-            return self._wants(request.key)
-        return not self.ingested(request.key.directory).done_name(request.scan.name)
+            return self._wants(request.key, request.scan.place)
+        done = self.ingested(request.key.directory).done_name(request.scan.name)
+        return not done or self._journal.known.left(request.scan.place)
 
     def changed(self, request: Request, state: FileState) -> bool:
         """Whether a scan's master file looks different from when it was last tried, if that is still known."""
@@ -187,9 +240,12 @@ class BeamtimeLedger:
             self._journal.reschedule(request.key, now)
         return attempt is not None
 
-    def note(self, outcome: Outcome, state: FileState | None, now: float) -> float | None:
+    def note(
+        self, outcome: Outcome, state: FileState | None, now: float, files: ScanState | None = None
+    ) -> float | None:
         """Write down how an ingestion ended; when to try again (seconds since 1970), None if it is done.
 
+        `files`: those of the scan before they were read, for later comparisons.
         Infinite if the request is quarantined: only another file, or somebody who asks for it, brings it again.
         A ledger that cannot be written is reported in the log and does not stop the work: what is in
         the catalogue is found there again.
@@ -200,10 +256,13 @@ class BeamtimeLedger:
             before = None if changed else self._journal.attempt(request.key)
             attempt = failed(before, outcome.fault, outcome.reason, now, self._retrying)
         if outcome.done or outcome.stamps != Stamps():
+            self._note_dataset(request.scan, now)
             self._write(request, outcome.stamps)
         self._journal.note(outcome, attempt, now, state)
         if outcome.done and request.scan.directory != request.key.directory:
             self._note_home(outcome, state, now)
+        if outcome.done and files is not None:
+            self._note_files(outcome, files)
         return attempt.next_try if attempt else None
 
     def release(self) -> None:
@@ -216,12 +275,35 @@ class BeamtimeLedger:
         """The same for the found scan as which a listed one began: it has the dataset, and is done with it."""
         home = naming.key_of_found(outcome.request.scan)
         found = replace(outcome, request=replace(outcome.request, key=home, origin=Origin.FOUND))
-        if self._wants(home):
+        if not self.ingested(home.directory).done(home.line):
             self._write(found.request, outcome.stamps)
         self._journal.note(found, None, now, state)
 
-    def _wants(self, key: RequestKey) -> bool:
-        return not self.ingested(key.directory).done(key.line)
+    def _note_dataset(self, scan: Scan, now: float) -> None:
+        """Note which dataset a scan has if that is not the one of its name; before it is noted as done."""
+        ingested = self.ingested(scan.directory)
+        if scan.published == ingested.published_as(scan.name):
+            return
+        try:
+            ingested.note_published(scan.name, scan.pid, now)
+        except OSError as error:
+            log.error("%s: the dataset of %s could not be noted: %s", ingested.path, scan.name, error)
+
+    def _note_files(self, outcome: Outcome, files: ScanState) -> None:
+        """Remember what the files of a scan were when it was published."""
+        request, place = outcome.request, outcome.request.scan.place
+        if request.update is Extent.FILES and (before := self.known(place)) is not None:
+            files = files_only(before.state, files)
+        self._know(request, outcome.source_folder, files)
+
+    def _know(self, request: Request, source_folder: str, state: ScanState) -> None:
+        scan = request.scan
+        self._journal.known.note(
+            KnownScan(str(scan.place), self._beamtime.id, request.pid, scan.entry, source_folder, state)
+        )
+
+    def _wants(self, key: RequestKey, place: Path) -> bool:
+        return not self.ingested(key.directory).done(key.line) or self._journal.known.left(place)
 
     def _write(self, request: Request, stamps: Stamps) -> None:
         try:

@@ -24,6 +24,9 @@ class Known(Protocol):
     def begun_in(self, directory: Path, name: str) -> bool:
         """Whether a scan of this name has begun to be ingested under the directory, or was, by whichever way."""
 
+    def published_as(self, directory: Path, name: str) -> str:
+        """Id of the dataset of the scan of this name, if it is noted that it has another than that of its name."""
+
 
 def of_line(beamtime: Beamtime, entry: ListEntry, directory: Path, known: Known) -> Request:
     """The request of a line of the dataset list in `directory`.
@@ -49,8 +52,10 @@ def of_file(beamtime: Beamtime, file: Path, directory: Path, known: Known, origi
 def as_begun(beamtime: Beamtime, request: Request, known: Known) -> Request:
     """The same request, if need be under the name that its scan was given by another one since this one was made."""
     scan = _as_begun(request.scan, beamtime.directory, known)
-    if scan.directory == request.scan.directory:
+    if scan == request.scan:
         return request
+    if scan.directory == request.scan.directory:
+        return replace(request, pid=scan.pid, scans=(scan, *request.scans[1:]))
     key = _key_of_listed(request, scan) if request.listed else key_of_found(scan)
     return replace(request, key=key, pid=scan.pid, scans=(scan, *request.scans[1:]))
 
@@ -73,7 +78,13 @@ def key_of_found(scan: Scan) -> RequestKey:
 
 
 def _as_begun(scan: Scan, root: Path, known: Known) -> Scan:
-    """The scan under the directory that has named it already, if there is one."""
+    """The scan under the directory that has named it already, if there is one, and as what it is published."""
+    scan = _under_its_directory(scan, root, known)
+    published = known.published_as(scan.directory, scan.name)
+    return replace(scan, published=published) if published != scan.published else scan
+
+
+def _under_its_directory(scan: Scan, root: Path, known: Known) -> Scan:
     directory = scan.directory
     if (above := _begun_above(scan.place, directory, root, known)) is not None:
         return scan.under(above)
@@ -85,7 +96,7 @@ def _as_begun(scan: Scan, root: Path, known: Known) -> Scan:
 
 def _begun_above(place: Path, directory: Path, root: Path, known: Known) -> Path | None:
     """The directory above `directory` under which the scan is known, the topmost first; None if it is under none."""
-    for above in reversed(list(_between(directory, root))[1:]):
+    for above in reversed(list(between(directory, root))[1:]):
         if known.begun_in(above, _name(place, above)):
             return above
     return None
@@ -93,7 +104,7 @@ def _begun_above(place: Path, directory: Path, root: Path, known: Known) -> Path
 
 def _begun_below(place: Path, directory: Path, known: Known) -> Path | None:
     """The directory below `directory` that named the scan while it had a list; None if none did."""
-    for below in list(_between(place.parent, directory))[:-1]:
+    for below in list(between(place.parent, directory))[:-1]:
         if known.begun_in(below, _name(place, below)):
             return below
     return None
@@ -104,7 +115,7 @@ def _name(place: Path, directory: Path) -> str:
     return os.fspath(place)[len(os.fspath(directory)) :].lstrip("/")
 
 
-def _between(low: Path, high: Path) -> Iterator[Path]:
+def between(low: Path, high: Path) -> Iterator[Path]:
     """The directories from `low` up to `high`, which is above it or the same; `high` itself as the last."""
     while low not in (high, low.parent):
         yield low

@@ -62,7 +62,7 @@ class Decision:
 
 def plan(request: Request, past: Past, now: float, retrying: RetryRules) -> Decision:
     """Decide for one request whose scan is complete; `now` in seconds since 1970."""
-    if past.done and not (past.changed and not request.listed):
+    if past.done and request.update is None and not (past.changed and not request.listed):
         return Decision(Action.NOTHING)
     attempt = past.attempt
     if attempt is None or past.changed:  # What failed with the file before says nothing about another one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,16 @@ class RetryRules:
     longest: float = 3600.0
     quarantine_after: int = 5
     """Attempts in which reading hung or ended its worker process, after which the scan is not tried again by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRules:
+    """When published scans are compared with their files, and what becomes of those that have changed."""
+
+    after: tuple[float, ...] = (10.0, 60.0, 600.0)
+    """Seconds after a scan was published: files that come late come then."""
+    interval: float = 60.0
+    """Seconds in which all are compared in turns, if that does not cost too much."""
+    listed: Literal["files", "update", "report"] = "files"
+    """What becomes of listed scans: their file list is brought up to date and the rest reported, all of the dataset is
+    brought up to date, or all is reported. Found scans are brought up to date in any case."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 from scicat_watch.catalogue.availability import Availability
 from scicat_watch.catalogue.publisher import Published, Publisher, UpdatePolicy
@@ -17,7 +17,7 @@ from scicat_watch.clock import Clock
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import ReaderLost, ScicatWatchError, StorageHangs, Unavailable
-from scicat_watch.model import Beamtime, Fault, Outcome, Request, Stamps, Status
+from scicat_watch.model import Beamtime, Extent, Fault, Outcome, Request, Stamps, Status
 from scicat_watch.pipeline.assembly.assemble import Additions, assemble
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.assembly.sources.source import Context
@@ -117,7 +117,7 @@ class Ingestor:
             try:
                 context = Context(reading, under_way.beamtime, site.lookups, site.clock)
                 bundle = assemble(context, additions=Additions(under_way.ready.comment)).documents()
-                return site.publisher.publish(bundle, site.policy), bundle
+                return site.publisher.publish(bundle, _policy(site.policy, under_way.ready.request)), bundle
             except Unavailable as error:
                 tries += 1
                 if tries == _TRIES:
@@ -135,7 +135,8 @@ class Ingestor:
         status = Status.FAILED if refused else published.status
         reason = "; ".join(f"the {part} was refused: {error}" for part, error in refused.items())
         seconds = self._site.clock.monotonic() - under_way.started
-        return Outcome(under_way.ready.request, status, reason, stamps, bundle.notes, seconds)
+        folder = bundle.dataset.source_folder
+        return Outcome(under_way.ready.request, status, reason, stamps, bundle.notes, seconds, source_folder=folder)
 
     def _failed(self, under_way: UnderWay, reason: str, fault: Fault = Fault.OTHER) -> Outcome:
         seconds = self._site.clock.monotonic() - under_way.started
@@ -150,3 +151,9 @@ def _fault(error: ScicatWatchError) -> Fault:
             return Fault.STORAGE
         case _:
             return Fault.OTHER
+
+
+def _policy(usual: UpdatePolicy, request: Request) -> UpdatePolicy:
+    """The site's policy, with what the request asks for and allows."""
+    parts: Literal["all", "files"] = "files" if request.update is Extent.FILES else usual.parts
+    return replace(usual, parts=parts, moved_from=request.was_in)

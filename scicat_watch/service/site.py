@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import socket
@@ -16,14 +17,19 @@ from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.publisher import Publisher, UpdatePolicy
 from scicat_watch.catalogue.scicat.connect import connect
 from scicat_watch.clock import Clock, SystemClock
+from scicat_watch.discovery.beamtimes import generated_id
 from scicat_watch.discovery.events.choose import open_source
 from scicat_watch.discovery.events.source import EventSource, Sink
+from scicat_watch.discovery.scanfiles import ScanFiles
+from scicat_watch.discovery.watch import BeamtimeWatch
 from scicat_watch.errors import CatalogueError, ConfigError
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Beamtime, Request, Scan
 from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
+from scicat_watch.pipeline.belonging import belonging as belongs_to
+from scicat_watch.pipeline.belonging import matcher
 from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.schema.library import Library
 from scicat_watch.service.calls import Calls
@@ -33,6 +39,7 @@ from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.executors.executor import Executor
 from scicat_watch.service.executors.local import LocalExecutor
 from scicat_watch.service.ingest import Ingestor
+from scicat_watch.service.rechecks import Rechecks, SharedTime
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporter, Reporters
@@ -73,6 +80,7 @@ class Site:
         """What becomes of datasets that are in the catalogue already."""
         self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)
         self.executor: Executor = open_executor(settings)
+        self._time = SharedTime()
         self.reporter: Reporter = Reporters(LogReporter(), JournalReporter(self.journal))
 
     def take_over(self, settings: Settings, library: Library) -> None:
@@ -83,7 +91,14 @@ class Site:
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
         """A ledger of a beamtime; its locks are its own."""
         rules, retrying = self.settings.ingested_rules(self.host), self.settings.retrying.rules()
-        return BeamtimeLedger(beamtime, rules, retrying, self.journal)
+        return BeamtimeLedger(beamtime, rules, retrying, self.journal, generated_id(beamtime.directory))
+
+    def rechecks(self, beamtime: Beamtime, ledger: BeamtimeLedger, watch: BeamtimeWatch) -> Rechecks:
+        """What compares the published scans of a beamtime with their files."""
+        limits, rules = self.settings.reading.limits(), self.settings.watch_rules()
+        belonging = functools.partial(belongs_to, rule=limits.file_list)
+        files = ScanFiles(rules.master_extensions, belonging, matcher(limits.skipped_files))
+        return Rechecks(beamtime.id, ledger, watch, files, self.settings.change_rules(), self._time, self.clock)
 
     def read_job(self, request: Request, beamtime: Beamtime) -> ReadJob:
         """What a reading process is to do for a request's scan."""
@@ -146,7 +161,8 @@ def read_ledger(beamtime: Beamtime, settings: Settings) -> Iterator[BeamtimeLedg
     rules, journal = settings.ingested_rules(this_host()), _journal_to_read(settings.var_dir / "journal.sqlite")
     rules = replace(rules, directory=_readable(rules.directory), fallback=_readable(rules.fallback))
     try:
-        yield BeamtimeLedger(beamtime, rules, settings.retrying.rules(), journal)
+        before = generated_id(beamtime.directory)
+        yield BeamtimeLedger(beamtime, rules, settings.retrying.rules(), journal, before)
     finally:
         journal.close()
 

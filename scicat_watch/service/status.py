@@ -45,6 +45,7 @@ def of(journal: Journal, now: float, *, running: bool = False) -> dict[str, Any]
             "done": sum(state.done for state in shown),
             "waiting": sum(state.waiting for state in shown),
             "skipped": sum(state.skipped for state in shown),
+            "changed": sum(state.changed for state in shown),
             "failed": sum(not entry.quarantined for entry in failed),
             "quarantined": sum(entry.quarantined for entry in failed),
             "problems": sum(len(state.problems) for state in shown) + len(problems),

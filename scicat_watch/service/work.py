@@ -15,6 +15,7 @@ from scicat_watch.discovery.pending import Ready
 from scicat_watch.discovery.presence import Presence
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints
+from scicat_watch.errors import NameTaken
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action, Decision
 from scicat_watch.model import (
@@ -23,8 +24,10 @@ from scicat_watch.model import (
     Outcome,
     Request,
     SkippedLine,
+    Status,
     WaitingScan,
 )
+from scicat_watch.scanstate import ScanState
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.reporting.reporter import Reporter
 from scicat_watch.service.site import Site
@@ -77,6 +80,7 @@ class BeamtimeWork:
             beamtime, rules or site.settings.watch_rules(), site.host, asked, entered, left,
             patient=once is None, within=within,
         )  # fmt: skip
+        self._rechecks = site.rechecks(beamtime, self.ledger, self.watch)
 
     def step(self, hints: Hints | None) -> Findings:
         """Rescan what the hints name, or everything, and queue what is ready. OSError if a list cannot be read."""
@@ -85,6 +89,20 @@ class BeamtimeWork:
         for ready in findings.ready:
             self._dispatch(ready)
         return findings
+
+    def next_due(self) -> float:
+        """Monotonic time at which `step` or `recheck` may have something to do."""
+        due = self.watch.next_due()
+        return min(self._rechecks.next_due(), math.inf if due is None else due)
+
+    def is_due(self, now: float) -> bool:
+        """Whether there is an outcome to take, or a request to check at `now`."""
+        due = self.watch.next_due()
+        return not self._results.empty() or (due is not None and due <= now)
+
+    def recheck(self) -> bool:
+        """Compare some published scans with their files; whether there is something new to report."""
+        return self._rechecks.step()
 
     def foreign(self) -> set[Path]:
         """Scan directories that another scicat-watch ingests."""
@@ -104,6 +122,7 @@ class BeamtimeWork:
         waiting = itertools.islice((one for one in self.watch.waiting() if not one.put_off), _SHOWN)
         bad = list(self.watch.bad_lines())
         done, unreadable = self._done()
+        changed = self._rechecks.changed()
         return BeamtimeState(
             directory=str(self.beamtime.directory),
             id=self.beamtime.id,
@@ -116,6 +135,8 @@ class BeamtimeWork:
             skipped_lines=tuple(
                 SkippedLine(str(path), line.line, line.number, line.reason) for path, line in bad[:_SHOWN]
             ),
+            changed=len(changed),
+            changed_scans=tuple(changed[:_SHOWN]),
             elsewhere=tuple(sorted(str(path) for path in self._foreign)),
             problems=((problem,) if problem else ()) + tuple(self._problems(unreadable)),
             notes=tuple(self.ledger.notes()),
@@ -155,6 +176,7 @@ class BeamtimeWork:
                 return
             if wait is None or self._once:
                 self.watch.forget(request)
+                self._rechecks.published(request)
             else:
                 self._put_off(request, wait)
 
@@ -179,11 +201,15 @@ class BeamtimeWork:
 
     def _dispatch(self, ready: Ready) -> None:
         asked, settings = ready.request, self._site.settings
+        files = self._rechecks.state_of(asked, asked.scan.master)
         try:
-            request = self.ledger.as_begun(asked)
+            request = self.ledger.identified(self.ledger.as_begun(asked), files)
         except OSError as error:
             self._unusable[asked.key.directory] = str(error)
             self._leave(asked, settings.retrying.first)
+            return
+        except NameTaken as error:
+            self._finished(ready, files, Outcome(asked, Status.FAILED, str(error)))
             return
         self._unusable.pop(asked.key.directory, None)
         # The directory that names the scan learns of it as well, and nobody else may be at the same dataset.
@@ -197,7 +223,7 @@ class BeamtimeWork:
             case Action.INGEST:
                 self.ledger.begin(request, now)
                 named = replace(ready, request=request)
-                self._dispatcher.put(named, self.beamtime, functools.partial(self._finished, ready))
+                self._dispatcher.put(named, self.beamtime, functools.partial(self._finished, ready, files))
             case Action.WAIT | Action.HOLD:
                 self._put_off(asked, decision.until - now)
             case Action.NOTHING:
@@ -225,18 +251,18 @@ class BeamtimeWork:
             self._foreign.add(directory)
         return ours
 
-    def _finished(self, ready: Ready, outcome: Outcome) -> None:
+    def _finished(self, ready: Ready, files: ScanState | None, outcome: Outcome) -> None:
         """Have the outcome of what `ready` asked for noted; called by a queue's thread, which must not wait."""
-        self._notes.put(functools.partial(self._note, ready, outcome))
+        self._notes.put(functools.partial(self._note, ready, files, outcome))
 
-    def _note(self, ready: Ready, outcome: Outcome) -> None:
+    def _note(self, ready: Ready, files: ScanState | None, outcome: Outcome) -> None:
         """Note and report an outcome; called by the thread that notes."""
         now = self._site.clock.now().timestamp()
         try:
             with self._site.calls.on(self.beamtime.directory):
                 # What is in the place of a beamtime directory gets no ingested list.
                 later = now + self._site.settings.retrying.first if self.presence.why_away() else None
-                again = later or self.ledger.note(outcome, ready.state, now)
+                again = later or self.ledger.note(outcome, ready.state, now, files)
         except Exception:
             # A request that could not be noted comes again, and is found unchanged in the catalogue.
             log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.request.pid)

@@ -19,11 +19,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from scicat_watch.catalogue.options import CatalogueOptions, HttpOptions, LoginOptions, PatienceLimits
 from scicat_watch.discovery.rules import BeamtimeRules, WatchRules
 from scicat_watch.embedded.options import ServeOptions
-from scicat_watch.ledger.rules import IngestedRules, RetryRules
+from scicat_watch.ledger.rules import ChangeRules, IngestedRules, RetryRules
 from scicat_watch.pipeline.handover import ReadLimits
 
 _WATCH, _BEAMTIMES, _READ, _INGESTED = WatchRules(), BeamtimeRules(), ReadLimits(), IngestedRules()
 _HTTP, _LOGIN, _PATIENCE, _RETRY = HttpOptions(""), LoginOptions(), PatienceLimits(), RetryRules()
+_CHANGES = ChangeRules()
 _SERVE = ServeOptions(Path(), Path())
 
 
@@ -37,6 +38,10 @@ UserPath = Annotated[Path, BeforeValidator(_expanded)]
 
 def _state_directory() -> Path:
     return platformdirs.user_state_path("scicat-watch")
+
+
+Seconds = Annotated[float, Field(ge=0)]
+"""A duration."""
 
 
 class Section(BaseModel):
@@ -105,6 +110,16 @@ class WatchingSection(Section):
     """Seconds between two rescans where the file system sends no change notifications (NFS, GPFS, Lustre, FUSE). If
     rescans of all directories would take over 2 % of a core, only those are rescanned so often in which something
     changed in the last 15 minutes, at up to 8 % of a core."""
+    changed_after: Literal["files", "update", "report"] = _CHANGES.listed
+    """What to do with a listed scan whose files change after its dataset was made: `files` updates the file list and
+    reports other changes in `status`, `update` updates all of the dataset, `report` only reports. The dataset of a
+    found scan is always updated."""
+    recheck_after: tuple[Seconds, ...] = _CHANGES.after
+    """Seconds after a dataset was made at which the files of its scan are compared again: detector images that come
+    late come then."""
+    recheck_interval: float | None = Field(default=None, gt=0)
+    """Seconds in which all scans with a dataset are compared with their files, in turns; longer if that would take more
+    than 1 % of the time. null: `rescan_interval`."""
     without_files_after: float = Field(default=_WATCH.without_files_after, ge=0)
     """Seconds to wait for the files of a listed scan; then its dataset is made from the beamtime metadata alone."""
     abandoned_after: float = Field(default=_WATCH.abandoned_after, gt=0)
@@ -320,6 +335,12 @@ class Settings(Section):
             abandoned_after=watching.abandoned_after,
             abandoned=watching.abandoned,
         )
+
+    def change_rules(self) -> ChangeRules:
+        """The parameters of `service.rechecks`, from `watching`."""
+        watching = self.watching
+        interval = watching.recheck_interval or watching.rescan_interval
+        return ChangeRules(tuple(sorted(watching.recheck_after)), interval, watching.changed_after)
 
     def ingested_rules(self, host: str) -> IngestedRules:
         """The parameters of `ledger.ingested`, from `lists`."""

@@ -31,6 +31,9 @@ class Known:
     def begun_in(self, directory: Path, name: str) -> bool:
         return f"{directory}|{name}" in self._begun
 
+    def published_as(self, directory: Path, name: str) -> str:
+        return ""
+
 
 def _entry(name: str, *extras: str, entry: str = "", stem: str = "", again: str | None = None) -> ListEntry:
     return ListEntry(" ".join((name, *extras)), name, stem or name, entry, again, extras)

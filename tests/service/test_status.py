@@ -62,7 +62,15 @@ def test_beamtimes_and_failures_are_listed_and_added_up(tmp_path: Path, clock: F
     assert json.dumps(state, allow_nan=False)
     assert [(one["id"], one["done"]) for one in state["beamtimes"]] == [("1", 3), ("2", 4)]
     assert state["beamtimes"][0]["waiting_scans"] == ({"pid": "1/x", "reason": "just changing"},)
-    assert state["totals"] == {"done": 7, "waiting": 1, "skipped": 2, "failed": 2, "quarantined": 1, "problems": 1}
+    assert state["totals"] == {
+        "done": 7,
+        "waiting": 1,
+        "skipped": 2,
+        "changed": 0,
+        "failed": 2,
+        "quarantined": 1,
+        "problems": 1,
+    }
     assert [(one["pid"].rpartition("/")[2], one["tries"], one["next_try"]) for one in state["failed"]] == [
         ("soon", 2, _iso(30)), ("late", 2, _iso(60)),
     ]  # fmt: skip

@@ -42,7 +42,7 @@ class ScicatPublisher:
             case "update":
                 from scicat_watch.catalogue.scicat.update import update  # Not needed where nothing is updated.
 
-                return update(bundle, self._api)
+                return update(bundle, self._api, policy)
             case "complete":
                 blocks = split(bundle.datablocks)
                 return Completion(bundle.dataset, blocks, self._api, self._clock, self._stopping).publish(policy)

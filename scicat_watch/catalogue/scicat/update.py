@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from scicat_watch.catalogue.publisher import Published
+from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ScicatApi
 from scicat_watch.catalogue.scicat.compare import dataset_changes, plan_attachments, plan_blocks
 from scicat_watch.catalogue.scicat.parts import folder, groups, part, split
@@ -22,8 +22,8 @@ from scicat_watch.model import Status
 log = logging.getLogger(__name__)
 
 
-def update(bundle: Bundle, api: ScicatApi) -> Published:
-    """Make SciCat hold just what `bundle` says.
+def update(bundle: Bundle, api: ScicatApi, policy: UpdatePolicy) -> Published:
+    """Make SciCat hold just what `bundle` says, or the parts of it that `policy` names.
 
     Raises `Refused` if the dataset was refused; refused file lists and thumbnails are noted in the answer, and
     the other part is done all the same. Raises `Unavailable` as it comes; a later call does what is missing.
@@ -31,18 +31,19 @@ def update(bundle: Bundle, api: ScicatApi) -> Published:
     dataset = bundle.dataset
     if not dataset.pid:
         raise Refused("the dataset has no pid, so a second try could not find it: let the schema or the scan name it")
-    full_pid, status = _dataset(dataset, api)
+    full_pid, status = _dataset(dataset, api, policy)
     refused: dict[str, Refused] = {}
     new = status is Status.CREATED
+    attachments = bundle.attachments if new or policy.parts == "all" else ()
     datablock = part("datablock", full_pid, lambda: _blocks(dataset, bundle.datablocks, api, new), refused)
-    attachment = part("attachment", full_pid, lambda: _thumbnails(dataset, bundle.attachments, api, new), refused)
+    attachment = part("attachment", full_pid, lambda: _thumbnails(dataset, attachments, api, new), refused)
     if status is Status.UNCHANGED and {datablock, attachment} & {Status.CREATED, Status.UPDATED}:
         status = Status.UPDATED
     log.debug("published %s: %s, file list %s, thumbnail %s", full_pid, status, datablock, attachment)
     return Published(full_pid, status, datablock, attachment, refused)
 
 
-def _dataset(dataset: Dataset, api: ScicatApi) -> tuple[str, Status]:
+def _dataset(dataset: Dataset, api: ScicatApi, policy: UpdatePolicy) -> tuple[str, Status]:
     stored = api.dataset(dataset.pid)
     if stored is None:
         try:
@@ -52,18 +53,24 @@ def _dataset(dataset: Dataset, api: ScicatApi) -> tuple[str, Status]:
             if stored is None:
                 raise Refused(f"dataset {dataset.pid} is said to exist, but cannot be found: {there}") from there
     full_pid = str(stored.get("pid") or dataset.pid)
-    if folder(stored.get("sourceFolder")) != folder(dataset.source_folder):
+    known = {folder(dataset.source_folder), folder(policy.moved_from or dataset.source_folder)}
+    if folder(stored.get("sourceFolder")) not in known:
         raise Refused(
             f"the catalogue holds another dataset as {full_pid}: its data is in {stored.get('sourceFolder')}, that of "
             f"this scan in {dataset.source_folder}; nothing was changed. Give the scan another name, or have the "
             "stored dataset removed or its sourceFolder corrected"
         )
-    changes = dataset_changes(stored, dataset.fields)
+    changes = dataset_changes(stored, _wanted(dataset, policy))
     if not changes:
         return full_pid, Status.UNCHANGED
     api.update_dataset(dataset.pid, changes)
     log.info("updated %s: %s", full_pid, ", ".join(sorted(changes)))
     return full_pid, Status.UPDATED
+
+
+def _wanted(dataset: Dataset, policy: UpdatePolicy) -> Mapping[str, Any]:
+    """The fields that a stored dataset shall have as the documents say."""
+    return dataset.fields if policy.parts == "all" else {"sourceFolder": dataset.source_folder}
 
 
 def _blocks(dataset: Dataset, blocks: Sequence[OrigDatablock], api: ScicatApi, new: bool) -> Status | None:

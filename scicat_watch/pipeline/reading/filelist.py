@@ -1,21 +1,15 @@
 """The files of one scan, as the catalogue lists them.
 
-To a scan belong the files and folders whose names begin with its stem; of folders everything in them.
-The rule `exact` takes `scan_1` itself and what goes on with "." or "_": scan_1.nxs, scan_1_0001.tif, the
-folder scan_1_pilatus/, but not scan_10.nxs. Nothing in a name says whether scan_1_2.nxs is another scan
-or a file of scan_1, and a file too many does less harm than one that the catalogue does not know: it is
-listed with both. The rule `prefix` takes every name that begins with the stem.
+Which they are says `pipeline.belonging`; of folders that belong to a scan everything in them is listed.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import grp
 import os
 import pwd
-import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +20,7 @@ from scicat_watch.documents import DataFile
 from scicat_watch.errors import ReadingError
 from scicat_watch.files import Roots
 from scicat_watch.model import Scan
+from scicat_watch.pipeline.belonging import belonging, matcher
 from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading.notes import Notes
 
@@ -70,7 +65,7 @@ class _Listing:
     def __init__(self, scan: Scan, limits: ReadLimits, roots: Iterable[Path], notes: Notes) -> None:
         self._scan, self._limits, self._notes = scan, limits, notes
         self._roots = Roots(roots)
-        self._skipped = re.compile("|".join(map(fnmatch.translate, limits.skipped_files)) or r"(?!)").match
+        self._skipped = matcher(limits.skipped_files)
         self._found: dict[str, os.stat_result] = {}
         self._folders: list[str] = []
         self._linked_folders: list[str] = []
@@ -82,7 +77,7 @@ class _Listing:
         if not place.name or not self._roots.hold(place.parent):
             self._notes.add(f"{beginning}: is outside the beamtime's directories; none of its files are listed")
             return
-        belongs = _belonging(place.name, self._limits.file_list)
+        belongs = belonging(place.name, self._limits.file_list)
         for entry in self._entries(str(place.parent)):
             if belongs(entry.name):
                 self._add(entry)
@@ -142,12 +137,6 @@ class _Listing:
             self._notes.add(f"{folder}: may not be listed by this account; its files are missing from the file list")
         except OSError as error:
             raise ReadingError(f"{folder}: cannot be listed now ({error.strerror}); try again later") from error
-
-
-def _belonging(stem: str, rule: str) -> Callable[[str], bool]:
-    if rule == "prefix":
-        return lambda name: name.startswith(stem)
-    return lambda name: name == stem or name.startswith((f"{stem}.", f"{stem}_"))
 
 
 def _relative(path: str, start: str) -> str:

@@ -133,12 +133,14 @@ class BeamtimeLoop:
         full = lost or started >= self._rescan_at or any(job.full for job in asked)
         if live := not full and started >= self._live_at:
             hints = replace(hints, turn=self.work.watch.live(started))
-        before, due = self._problem, None
+        before, due = self._problem, math.inf
+        eventful = full or live or bool(hints.directories or hints.files) or self.work.is_due(started)
         try:
             findings = self.work.step(None if full else hints)
             if full and hints.files:
                 self.work.step(Hints(files=hints.files))  # A full rescan does not see that a known file was closed.
-            due = self.work.watch.next_due()
+            eventful |= self.work.recheck()
+            due = self.work.next_due()
             if full:
                 self._problem = ""
             if full and not lost:
@@ -156,12 +158,12 @@ class BeamtimeLoop:
         if self._problem != before or now >= self._report_at:
             self.work.report(self._problem)
             self._report_at = math.inf
-        elif self._report_at == math.inf:
+        elif self._report_at == math.inf and eventful:
             self._report_at = now + _REPORT_WITHIN  # What this turn changed, and what changes until then.
         if not full and now - started > GATHER:
             # Rescans that take long are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
-        return min(self._rescan_at, self._live_at, self._report_at, jobs_due, math.inf if due is None else due)
+        return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due)
 
     def _names(self) -> tuple[str, tuple[str, ...]]:
         """The name of the dataset lists, and the extensions of data files."""

@@ -79,10 +79,7 @@ def relative_path(reading: Reading, beamtime: Beamtime) -> str | None:
 
 def source_folder(reading: Reading, beamtime: Beamtime) -> str:
     """The scan directory below the core path; a directory outside the beamtime's is named as it is."""
-    relative = relative_path(reading, beamtime)
-    if relative is None:
-        return str(reading.scan.directory)
-    return f"{beamtime.core_path}/{relative}" if relative else beamtime.core_path
+    return beamtime.source_folder(reading.scan.directory)
 
 
 def _iso(seconds: float | None) -> str | None:

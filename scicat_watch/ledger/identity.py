@@ -1,0 +1,157 @@
+"""Which dataset a scan has already: also after its files were renamed, and after its beamtime got a metadata file.
+
+A renamed file keeps its device's inode, its size, its time and its content, and the name that it had is gone: it is
+the same scan, and keeps its dataset. A copy has another inode, and of a hard link both names are there: each is a scan
+of its own. What is at a place where a published scan was before is another scan, with a dataset of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from scicat_watch.errors import NameTaken
+from scicat_watch.ledger import naming
+from scicat_watch.ledger.ingested import IngestedList
+from scicat_watch.ledger.journal import Journal
+from scicat_watch.ledger.known import KnownScan, KnownScans, text
+from scicat_watch.ledger.rules import IngestedRules
+from scicat_watch.model import Beamtime, Extent, Request
+from scicat_watch.scanstate import ScanState
+
+log = logging.getLogger(__name__)
+
+
+class Identity:
+    """Knows the scans of one beamtime again."""
+
+    def __init__(self, known: KnownScans, beamtime: str, before: str) -> None:
+        """`before`: id that the beamtime had before there was a metadata file; what was made under it is ours."""
+        self._known, self._beamtime, self._before = known, beamtime, before
+
+    def of(self, request: Request, state: ScanState | None) -> Request:
+        """The same request, for the dataset that its scan has already, if it has one.
+
+        Raises `NameTaken` if another scan has the dataset of its name; OSError if that cannot be found out now.
+        """
+        place = request.scan.place
+        here = self._known.at(place)
+        if here is not None and not here.moved_to and self._is_same(here, state):
+            return published_as(request, here.pid, here.source_folder)
+        if state is not None and (moved := self.before_it_moved(request, state)) is not None:
+            log.info("%s: its files were at %s and are at %s now", moved.pid, moved.place, place)
+            self._known.move(moved, place, state.master)
+            # Also where the scan was before, and is noted as done.
+            update = request.update if request.listed else Extent.ALL
+            return replace(published_as(request, moved.pid, moved.source_folder), update=update)
+        taken = self._other(request.pid, place, state)
+        if taken is None:
+            return request
+        if request.listed:
+            name = request.scan.name
+            raise NameTaken(
+                f"the dataset {request.pid} is that of {taken.place}, and {place} is another scan of this name. Rename "
+                f"one of them in its list and on the disk, or let one list in a directory above name both, as A/{name} "
+                f"and B/{name}"
+            )
+        free = (pid for pid in self._names(request) if self._other(pid, place, state) is None)
+        return published_as(request, next(free))
+
+    def before_it_moved(self, request: Request, state: ScanState | None) -> KnownScan | None:
+        """What is known of a scan from before its files were renamed; None if they were not."""
+        place = text(request.scan.place)
+        for known in self._known.like(state.identity if state else ""):
+            elsewhere = known.place != place and not known.moved_to and known.entry == request.scan.entry
+            if elsewhere and self._is_ours(known) and not _is_there(known):
+                return known
+        return None
+
+    def _is_ours(self, known: KnownScan) -> bool:
+        return known.beamtime == self._beamtime or (bool(self._before) and known.beamtime == self._before)
+
+    def _is_same(self, known: KnownScan, state: ScanState | None) -> bool:
+        """Whether what was published from a place is this scan; its file may have been written anew."""
+        if known.beamtime == self._beamtime:
+            return True
+        if not self._is_ours(known):
+            return False
+        # Generated ids repeat: what another beamtime left in a directory of the same name is not ours.
+        now, then = state.file if state else None, known.state.file
+        return now.inode == then.inode if now and then else now is then
+
+    def _other(self, pid: str, place: Path, state: ScanState | None) -> KnownScan | None:
+        """Another scan that has the dataset of this id; not the same file under a path that leads there as well."""
+        inode = state.file.inode if state and state.file else None
+        for known in self._elsewhere(pid, place):
+            is_same = inode is not None and known.state.file is not None and known.state.file.inode == inode
+            if not is_same and _is_there(known):
+                return known
+        return None
+
+    def _elsewhere(self, pid: str, place: Path) -> Iterator[KnownScan]:
+        for known in self._known.named(pid):
+            if known.place != text(place) and not known.moved_to and self._is_ours(known):
+                yield known
+
+    def _names(self, request: Request) -> Iterator[str]:
+        """Ids for the dataset of a scan: that of its name, and what comes after it."""
+        first = f"{self._beamtime}/{request.scan.name}"
+        yield first
+        for number in itertools.count(2):
+            yield f"{first}~{number}"
+
+
+class MadeBefore:
+    """What was made of a beamtime's scans while it had no metadata file, where the journal does not know the scan."""
+
+    def __init__(self, before: str, beamtime: Beamtime, rules: IngestedRules, journal: Journal) -> None:
+        """`before`: the id that the beamtime had then; empty if that is the same."""
+        self._before, self._root, self._journal = before, beamtime.directory, journal
+        self._name = rules.list_name(before)
+        self._is_own = self._name == rules.list_name(beamtime.id)
+        self._lists: dict[Path, IngestedList | None] = {}
+
+    def of(self, request: Request) -> Request:
+        """The same request, for the dataset that was made of its scan then, if one was. OSError as it comes."""
+        if not self._before:
+            return request
+        begun = self._journal.begun_as(request.key)
+        if begun is not None and begun[0] == self._before:
+            return published_as(request, begun[1], os.fspath(request.scan.directory))
+        for directory in () if self._is_own else naming.between(request.scan.place.parent, self._root):
+            name = request.scan.place.relative_to(directory).as_posix()
+            ingested = self._list(directory)
+            if ingested is not None and ingested.done_name(name):
+                pid = ingested.published_as(name) or f"{self._before}/{name}"
+                return published_as(request, pid, os.fspath(directory))
+        return request
+
+    def _list(self, directory: Path) -> IngestedList | None:
+        """The list of then, beside the data only: what is kept elsewhere may be of other data."""
+        if directory not in self._lists:
+            path = directory / self._name
+            self._lists[directory] = found = IngestedList(path) if path.is_file() else None
+            if found is not None:
+                found.load()
+        return self._lists[directory]
+
+
+def published_as(request: Request, pid: str, source_folder: str = "") -> Request:
+    """The same request, for the dataset of this id, which was last published with this source folder."""
+    scan = replace(request.scan, published="")
+    scan = scan if scan.pid == pid else replace(scan, published=pid)
+    return replace(request, pid=pid, scans=(scan, *request.scans[1:]), was_in=source_folder)
+
+
+def _is_there(known: KnownScan) -> bool:
+    """Whether the files of a scan are still where they were; OSError if that cannot be said now."""
+    master = known.state.master
+    try:
+        status = os.stat(master or known.place)  # noqa: PTH116 - names that are no text
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return known.state.file is None or status.st_ino == known.state.file.inode

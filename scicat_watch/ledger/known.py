@@ -1,0 +1,100 @@
+"""The scans that are published, with what their files looked like then: a part of the journal.
+
+It is what later changes are compared with, and by what a renamed file is known again. Losing it loses that only: a
+scan that is done and not known here is taken as it is from then on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scicat_watch.ledger.storage import Storage
+from scicat_watch.scanstate import FilesState, ScanState
+
+SCHEMA = """
+create table if not exists known (
+    place text primary key, beamtime text not null, pid text not null, entry text not null, folder text not null,
+    identity text not null, state text not null, moved_to text not null
+) without rowid;
+create index if not exists known_by_identity on known (identity);
+create index if not exists known_by_pid on known (pid);
+"""
+_COLUMNS = "place, beamtime, pid, entry, folder, state, moved_to"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownScan:
+    """A scan that is published."""
+
+    place: str
+    """Path that its files began with when it was published."""
+    beamtime: str
+    pid: str
+    """Id of its dataset."""
+    entry: str
+    """The NXentry that it is; empty for all of a file."""
+    source_folder: str
+    """The dataset's; empty if it is not known."""
+    state: ScanState
+    """Its files when it was published, or found to be done."""
+    moved_to: str = ""
+    """Where its files are now, if they were renamed since: what is at `place` now is another scan."""
+
+
+class KnownScans:
+    """All of them, of one journal; used by several threads."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._moved = {row[0] for row in storage.all("select place from known where moved_to != ''")}
+
+    def at(self, place: Path | str) -> KnownScan | None:
+        """The scan whose files begin with a path, or began so before they moved."""
+        return next(self._where("place", text(place)), None)
+
+    def like(self, identity: str) -> Iterator[KnownScan]:
+        """The scans whose master file was this one, wherever it is now."""
+        return self._where("identity", identity) if identity else iter(())
+
+    def named(self, pid: str) -> Iterator[KnownScan]:
+        """The scans that have the dataset of this id."""
+        return self._where("pid", text(pid))
+
+    def left(self, place: Path) -> bool:
+        """Whether the scan that was at a path has moved, so that what is there now is another one."""
+        return bool(self._moved) and text(place) in self._moved
+
+    def note(self, known: KnownScan) -> None:
+        """Remember a scan as it is now."""
+        known = replace(known, place=text(known.place))
+        row = (
+            known.place, known.beamtime, text(known.pid), known.entry, text(known.source_folder),
+            known.state.identity, known.state.as_json(), text(known.moved_to),
+        )  # fmt: skip
+        (self._moved.add if known.moved_to else self._moved.discard)(known.place)
+        self._storage.execute("insert or replace into known values (?,?,?,?,?,?,?,?)", row)
+
+    def move(self, known: KnownScan, place: Path, master: Path | None) -> None:
+        """Remember that the files of a scan are at `place` now, before its dataset says so.
+
+        They count as changed until it does. What comes to the place that they left is another scan from now on.
+        """
+        state = replace(known.state, master=master, files=FilesState())
+        self.note(replace(known, place=os.fspath(place), state=state))
+        self.note(replace(known, moved_to=os.fspath(place)))
+
+    def _where(self, column: str, value: str) -> Iterator[KnownScan]:
+        for row in self._storage.all(f"select {_COLUMNS} from known where {column}=?", (value,)):  # noqa: S608
+            try:
+                place, beamtime, pid, entry, folder, state, moved_to = row
+                yield KnownScan(place, beamtime, pid, entry, folder, ScanState.from_json(state), moved_to)
+            except ValueError:
+                continue  # Written by another version; the scan is taken as it is now.
+
+
+def text(path: Path | str) -> str:
+    """A path as the journal holds it: with the bytes that are no UTF-8 as escapes."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode()

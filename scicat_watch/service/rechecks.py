@@ -1,0 +1,224 @@
+"""Published scans of one beamtime are compared with their files, and what has changed is brought up to date.
+
+They are compared some times soon after they were published, when late files come, and all of them in turns. Each step
+is short, and all beamtimes together take only a small share of the time, so that there may be a hundred thousand
+scans. What becomes of a scan that has changed is decided by its origin and the site's policy.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import itertools
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from scicat_watch.clock import Clock
+from scicat_watch.discovery.scanfiles import ScanFiles
+from scicat_watch.discovery.watch import BeamtimeWatch
+from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.ledger.rules import ChangeRules
+from scicat_watch.model import ChangedScan, Extent, Request, Scan
+from scicat_watch.scanstate import Change, ScanState, change
+
+log = logging.getLogger(__name__)
+
+_STEP = 0.01
+"""Seconds that one step may take, unless a single scan takes longer."""
+_SHARE = 0.01
+"""Most of the time that comparing may take, of all beamtimes together."""
+_MOST_SOON = 20_000
+"""Scans that are remembered to be compared soon; of more the turns take care."""
+
+
+class SharedTime:
+    """Shares out the time for comparing between all beamtimes. Used by all their threads."""
+
+    def __init__(self) -> None:
+        self._free = -math.inf
+        self._lock = threading.Lock()
+
+    def next(self, now: float, spent: float) -> float:
+        """Monotonic time of the next step of a beamtime whose last one took `spent` seconds."""
+        with self._lock:
+            self._free = max(self._free, now) + spent / _SHARE
+            return self._free
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A scan that is there."""
+
+    scan: Scan
+    listed: bool
+    request: Callable[[], Request]
+    """Makes the request of it; OSError if what was ingested cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Soon:
+    """A scan that was published, to be compared once more."""
+
+    due: float
+    number: int
+    """Makes the order of scans that are due at the same time."""
+    item: _Item = field(compare=False)
+    times: int = field(compare=False)
+    """How often it was compared since."""
+
+
+class Rechecks:
+    """Compares the published scans of one beamtime; stepped by the beamtime's thread alone."""
+
+    def __init__(
+        self, beamtime: str, ledger: BeamtimeLedger, watch: BeamtimeWatch, files: ScanFiles, rules: ChangeRules,
+        time: SharedTime, clock: Clock,
+    ) -> None:  # fmt: skip
+        self._beamtime = beamtime
+        self._ledger, self._watch, self._files = ledger, watch, files
+        self._rules, self._time, self._clock = rules, time, clock
+        self._soon: list[_Soon] = []
+        self._numbers = itertools.count()
+        self._turn: Iterator[_Item] | None = None
+        self._turn_at = self._step_at = clock.monotonic()
+        self._left: dict[Path, ChangedScan] = {}
+        self._unreadable: set[Path] = set()
+
+    def changed(self) -> list[ChangedScan]:
+        """The scans that have changed since they were published, and were left so."""
+        return list(self._left.values())
+
+    def published(self, request: Request) -> None:
+        """A scan was published just now: what was known of its changes is settled, and it is compared soon."""
+        if request.update is not Extent.FILES:
+            self._left.pop(request.scan.place, None)
+        self._come_again(_Item(request.scan, request.listed, lambda: self._ledger.as_begun(request)), 0)
+
+    def next_due(self) -> float:
+        """Monotonic time of the next step."""
+        soon = self._soon[0].due if self._soon else math.inf
+        return max(self._step_at, min(soon, self._turn_at))
+
+    def step(self) -> bool:
+        """Compare some scans that are due; whether there is something new to report."""
+        began = self._clock.monotonic()
+        if began < self.next_due():
+            return False
+        left = dict(self._left)
+        for item in self._due(began):
+            self._compare(item)
+            if self._clock.monotonic() - began > _STEP:
+                break
+        ended = self._clock.monotonic()
+        self._step_at = self._time.next(ended, ended - began)
+        return left != self._left
+
+    def state_of(self, request: Request, master: Path | None) -> ScanState | None:
+        """The files of a scan that is about to be read; None if they cannot be examined."""
+        try:
+            return self._files.state(request.scan, master)
+        except OSError:
+            return None  # It is taken as it is when it is compared for the first time.
+
+    def _due(self, now: float) -> Iterator[_Item]:
+        while self._soon and self._soon[0].due <= now:
+            soon = heapq.heappop(self._soon)
+            self._come_again(soon.item, soon.times + 1)
+            yield soon.item
+        if now < self._turn_at:
+            return
+        if self._turn is None:
+            self._files.forget()
+            self._turn = self._all()
+        yield from self._turn
+        self._turn, self._turn_at = None, now + self._rules.interval
+
+    def _all(self) -> Iterator[_Item]:
+        """All scans that are there now; what comes meanwhile comes in the next turn."""
+        for directory, entry in self._watch.listed():
+            scan = Scan.listed(self._beamtime, directory, entry)
+            yield _Item(scan, True, functools.partial(self._ledger.of_line, entry, directory))
+        for directory, file in self._watch.found():
+            scan = Scan.found(self._beamtime, directory, file)
+            yield _Item(scan, False, functools.partial(self._ledger.of_file, file, directory))
+
+    def _come_again(self, item: _Item, times: int) -> None:
+        if times < len(self._rules.after) and len(self._soon) < _MOST_SOON:
+            wait = self._rules.after[times] - (self._rules.after[times - 1] if times else 0.0)
+            due = self._clock.monotonic() + max(0.0, wait)
+            heapq.heappush(self._soon, _Soon(due, next(self._numbers), item, times))
+
+    def _compare(self, item: _Item) -> None:
+        """Compare one scan; what cannot be examined now is left for the next time, and costs the others nothing."""
+        try:
+            self._compare_one(item)
+        except OSError as error:
+            if item.scan.directory not in self._unreadable:
+                log.info("%s: cannot be compared now: %s", item.scan.place, error)
+                self._unreadable.add(item.scan.directory)
+            return
+        self._unreadable.discard(item.scan.directory)
+
+    def _compare_one(self, item: _Item) -> None:
+        known = self._ledger.known(item.scan.place)
+        if known is None:
+            self._first(item)
+            return
+        now = self._files.compared(item.scan, known.state.master or item.scan.master)
+        if now is None:
+            return  # The file is not there: it may be unreachable, and comes back.
+        found = change(known.state, now)
+        if self._ledger.is_adopted(known):
+            self._update(item, Extent.ALL)
+        elif found:
+            self._settle(item, found, known.pid)
+        else:
+            self._left.pop(item.scan.place, None)
+
+    def _first(self, item: _Item) -> None:
+        """A scan of which it is not known how it was published: either it was renamed, or it is taken as it is."""
+        request = item.request()
+        if self._ledger.wanted(request):
+            if not item.listed:  # As one at the place of a scan that was renamed: it is not done, whoever saw it.
+                self._watch.update(request, self._clock.monotonic())
+            return
+        now = self._files.state(item.scan, item.scan.master)
+        if now is None:
+            return
+        if self._ledger.has_moved(request, now):
+            self._settle(item, Change(files="its files were renamed"), request.pid)
+        elif now.file is not None and self._ledger.changed(request, now.file) and not item.listed:
+            self._update(item, Extent.ALL)
+        else:
+            self._ledger.accept(request, now)
+
+    def _settle(self, item: _Item, found: Change, pid: str) -> None:
+        """Bring a scan that has changed up to date, as far as its origin and the policy allow; report the rest."""
+        extent, report = what_to_do(item.listed, found, self._rules.listed)
+        if report:
+            self._left[item.scan.place] = ChangedScan(pid, report)
+        else:
+            self._left.pop(item.scan.place, None)
+        if extent is not None:
+            self._update(item, extent)
+
+    def _update(self, item: _Item, extent: Extent) -> None:
+        request = item.request()
+        if not self._ledger.wanted(request):
+            self._watch.update(replace(request, update=extent), self._clock.monotonic())
+
+
+def what_to_do(listed: bool, found: Change, policy: str) -> tuple[Extent | None, str]:
+    """What is to be brought up to date of a scan that has changed, and what is to be reported of it."""
+    if not listed:
+        return (Extent.ALL, "") if found.master or found.touched or found.files else (None, found.missing)
+    if policy == "report":
+        return None, str(found)
+    if policy == "update":
+        return (Extent.ALL, "") if found.master or found.touched or found.files else (None, found.missing)
+    extent = Extent.FILES if found.files or found.touched else None
+    return extent, ", ".join(filter(None, (found.master, found.missing)))

@@ -1,0 +1,201 @@
+"""Published scans are compared with their files: soon, in turns, at little cost; and what becomes of changed ones."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from scicat_watch.discovery.watch import Hints
+from scicat_watch.model import Extent
+from scicat_watch.scanstate import Change
+from scicat_watch.service.rechecks import SharedTime, what_to_do
+from scicat_watch.service.work import BeamtimeWork
+from tests import makers
+from tests.makers import ID, LIST
+from tests.service.conftest import Disk
+from tests.service.fakes import FakeSite
+
+WATCHING = {
+    "ingestion_delay": 0.0,
+    "rescan_interval": 1000.0,
+    "recheck_interval": 1000.0,
+    "recheck_after": [10, 60, 600],
+}
+_NO_HINTS = Hints()
+_moments = itertools.count(1_700_000_000)
+
+
+class Rechecked:
+    """The work on a beamtime, as a loop does it that gets no hints."""
+
+    def __init__(self, disk: Disk, site: FakeSite) -> None:
+        self.disk, self.site = disk, site
+        self.start()
+
+    def start(self) -> None:
+        beamtime = makers.beamtime(self.disk.root)
+        self.work = BeamtimeWork(self.site, beamtime, self.site.dispatcher(), self.site.reporter)
+        self.work.step(None)
+        self.run(5)
+
+    def restart(self, *, lose: bool = False) -> None:
+        assert self.work.release(5)
+        if lose:
+            for place in ("known", "scans"):
+                self.site.journal._storage.execute(f"delete from {place}")
+        self.start()
+
+    def run(self, seconds: float) -> None:
+        """As long as that, a turn each second."""
+        for _ in range(int(seconds)):
+            self.work.settle(5)
+            self.work.step(None if self.site.fake.seconds % 50 == 0 else _NO_HINTS)
+            self.work.recheck()
+            self.site.fake.advance(1.0)
+
+    def write(self, name: str, text: str = "more") -> None:
+        """A file that is made or gets longer, of which no event reports, and which no tick of a clock hides."""
+        path = self.disk.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(text)
+        moment = next(_moments)
+        os.utime(path, (moment, moment))
+        os.utime(path.parent, (moment, moment))
+
+    @property
+    def tried(self) -> list[str]:
+        return [pid for _, pid in self.site.ingest.tried]
+
+
+@pytest.fixture
+def rechecked(disk: Disk, sites: Callable[..., FakeSite]) -> Callable[..., Rechecked]:
+    return lambda **watching: Rechecked(disk, sites(watching=WATCHING | watching))
+
+
+@pytest.mark.parametrize("after", [5, 40, 500])
+def test_files_that_come_late_are_seen_soon_after_the_scan_was_published(
+    disk: Disk, rechecked: Callable[..., Rechecked], after: int
+) -> None:
+    disk.nexus("raw/x.nxs")
+    disk.append(f"raw/{LIST}", "x")
+    scans = rechecked()
+    assert scans.tried == [f"{ID}/x"]
+    scans.run(after)
+    assert scans.tried == [f"{ID}/x"]
+    scans.write("raw/x/late.tif")
+    scans.run(620 - after)
+    assert scans.tried == [f"{ID}/x"] * 2
+    assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_all_scans_are_compared_in_turns_and_those_that_are_not_there_prove_nothing(
+    disk: Disk, rechecked: Callable[..., Rechecked]
+) -> None:
+    for name in ("a", "b", "c"):
+        disk.nexus(f"raw/{name}.nxs")
+    scans = rechecked(recheck_after=[], trigger="files")
+    assert sorted(scans.tried) == [f"{ID}/raw/{name}" for name in "abc"]
+    scans.write("raw/b.nxs")
+    (disk.root / "raw/c.nxs").unlink()
+    scans.run(900)
+    assert len(scans.tried) == 3
+    scans.run(200)
+    assert scans.tried[3:] == [f"{ID}/raw/b"]
+    assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_what_changed_while_nobody_watched_is_seen_at_the_start(
+    disk: Disk, rechecked: Callable[..., Rechecked]
+) -> None:
+    disk.nexus("raw/x.nxs")
+    disk.append(f"raw/{LIST}", "x")
+    scans = rechecked()
+    scans.write("raw/x.nxs")
+    scans.restart()
+    assert scans.tried == [f"{ID}/x"] * 2
+    (changed,) = scans.work.state().changed_scans
+    assert (changed.pid, changed.reason) == (f"{ID}/x", "x.nxs was written to")
+    scans.run(2000)
+    assert scans.tried == [f"{ID}/x"] * 2  # Its file list is up to date, and the rest is only reported.
+    assert scans.work.state().changed == 1
+    disk.append(f"raw/{LIST}", "x:again")
+    scans.run(100)
+    assert scans.tried == [f"{ID}/x"] * 3
+    assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_files_that_vanish_change_no_dataset_and_are_reported(disk: Disk, rechecked: Callable[..., Rechecked]) -> None:
+    disk.nexus("raw/x.nxs")
+    for number in range(3):
+        disk.text(f"raw/x/{number}.tif")
+    scans = rechecked()
+    (disk.root / "raw/x/1.tif").unlink()
+    scans.run(20)
+    assert scans.tried == [f"{ID}/raw/x"]
+    assert [one.reason for one in scans.work.state().changed_scans] == ["1 file is not there any more"]
+    disk.text("raw/x/1.tif")
+    scans.write("raw/x/1.tif", "")
+    scans.run(700)
+    assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_without_its_journal_it_takes_everything_as_it_is(disk: Disk, rechecked: Callable[..., Rechecked]) -> None:
+    disk.nexus("raw/x.nxs")
+    disk.nexus("free.nxs")
+    disk.append(f"raw/{LIST}", "x")
+    scans = rechecked()
+    scans.write("raw/x.nxs")
+    scans.restart(lose=True)
+    scans.run(20)
+    assert len(scans.tried) == 2
+    scans.write("raw/x/late.tif")
+    scans.run(1100)
+    assert scans.tried[2:] == [f"{ID}/x"]
+    scans.work.release(5)
+
+
+def test_a_directory_that_cannot_be_examined_costs_the_others_nothing(
+    disk: Disk, rechecked: Callable[..., Rechecked]
+) -> None:
+    for name in ("a/x", "b/y"):
+        disk.nexus(f"{name}.nxs")
+    scans = rechecked(recheck_after=[])
+    aside = disk.root.parent / "aside"
+    shutil.move(disk.root / "a/x.nxs", aside)
+    (disk.root / "a/x.nxs").symlink_to("x.nxs")  # Asking for it is an error: it leads in a circle.
+    scans.write("b/y.nxs")
+    scans.run(1100)
+    assert scans.tried[2:] == [f"{ID}/b/y"]
+    scans.work.release(5)
+
+
+def test_the_time_for_comparing_is_shared_by_all_beamtimes() -> None:
+    shared = SharedTime()
+    assert [shared.next(100.0, 0.01) for _ in range(3)] == pytest.approx([101.0, 102.0, 103.0])
+    assert shared.next(500.0, 0.02) == pytest.approx(502.0)
+
+
+WRITTEN, TOUCHED = Change(master="written"), Change(touched=True)
+COME, GONE = Change(files="come"), Change(missing="gone")
+
+
+@pytest.mark.parametrize(
+    ("listed", "policy", "expected"),
+    [
+        (False, "report", [(Extent.ALL, ""), (Extent.ALL, ""), (Extent.ALL, ""), (None, "gone")]),
+        (True, "update", [(Extent.ALL, ""), (Extent.ALL, ""), (Extent.ALL, ""), (None, "gone")]),
+        (True, "files", [(None, "written"), (Extent.FILES, ""), (Extent.FILES, ""), (None, "gone")]),
+        (True, "report", [(None, "written"), (None, ""), (None, "come"), (None, "gone")]),
+    ],
+)
+def test_what_becomes_of_a_change(listed: bool, policy: str, expected: list[tuple[Extent | None, str]]) -> None:
+    assert [what_to_do(listed, found, policy) for found in (WRITTEN, TOUCHED, COME, GONE)] == expected
