@@ -10,7 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scicat_watch.discovery import superblock
@@ -35,6 +35,8 @@ class Ready:
     """Of its master file; None without one."""
     comment: str = ""
     """What the dataset should say about the state of its file; empty if all is well."""
+    backlog: bool = False
+    """Whether it was there before we watched, or is tried again, so that live scans come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class _Entry:
     """Monotonic time since which the list has held this line."""
     due: float
     held: _Held = _Held("was just found")
+    backlog: bool = False
 
     @property
     def base(self) -> Path:
@@ -115,16 +118,27 @@ class Pending:
         """Whether the file that begins at `place` is pending as one that no list names, under whatever name."""
         return any(not self._entries[key].request.listed for key in self._by_base.get(place, ()))
 
-    def admit(self, request: Request, now: float, changed_at: float | None = None, *, due: float | None = None) -> None:
-        """Take a request in. `changed_at`: wall-clock time of the last change of the list that names it."""
-        key, since = request.key, now - self._age(changed_at, now)
+    def admit(
+        self,
+        request: Request,
+        now: float,
+        changed_at: float | None = None,
+        *,
+        due: float | None = None,
+        backlog: bool = False,
+    ) -> None:
+        """Take a request in. `changed_at`: wall-clock time of the last change of the list that names it.
+
+        `due`: when it is to come again, if it was handed out before. `backlog`: as in `Ready`.
+        """
+        key, since, again = request.key, now - self._age(changed_at, now), due is not None
         self._drop(key)
-        entry = _Entry(request, next(self._numbers), since, now if due is None else due)
+        entry = _Entry(request, next(self._numbers), since, now if due is None else due, backlog=backlog or again)
         self._entries[key] = entry
         self._by_base.setdefault(entry.base, set()).add(key)
         if not request.listed:
             self._found.add(key)
-        if due is not None:
+        if again:
             self._put_off.add(key)
         heapq.heappush(self._queue, (entry.due, entry.number, key))
 
@@ -145,6 +159,7 @@ class Pending:
         for base in (stem_of(file), file.parent):
             for key in self._by_base.get(base, ()):
                 self._check_by(self._entries[key], now)
+                self._entries[key].backlog = False  # It is being written now.
         self._absent.hurry(file.parent, now)
 
     def rescan(self, directories: Iterable[Path], now: float) -> None:
@@ -181,7 +196,7 @@ class Pending:
             match result:
                 case Ready() as ready:
                     self._drop(key)
-                    yield ready
+                    yield replace(ready, backlog=True) if entry.backlog else ready
                 case _Held() as held:
                     self._hold(entry, held, now)
                 case None:
@@ -190,6 +205,8 @@ class Pending:
     def _take_due(self, now: float) -> list[_Entry]:
         """The entries that are to be checked, in the order in which they came."""
         due = {key: self._entries[key] for key in self._absent.take_arrived(now, self._names_in)}
+        for arrived in due.values():
+            arrived.backlog = False
         while self._queue and self._queue[0][0] <= now:
             key = (first := heapq.heappop(self._queue))[2]
             if self._holds(*first):

@@ -112,6 +112,8 @@ class BeamtimeWatch:
         self._done: dict[Path, DoneFiles] = {}
         """What is done, by scan directory; only as long as one step lasts."""
         self._troubled: dict[Path, str] = {}
+        self._first = True
+        """Whether nothing was rescanned yet: what is there now is the backlog."""
 
     def step(self, now: float, hints: Hints | None) -> Findings:
         """Rescan what `hints` name, or everything (None), and check the pending requests that are due at `now`."""
@@ -129,7 +131,7 @@ class BeamtimeWatch:
             self._done.clear()
         for file in (*self._recheck, *(hints.files if hints else ())):
             self._check_closed(file, now)
-        self._recheck = []
+        self._recheck, self._first = [], False
         self._pending.rescan(hints.directories if hints else (), now)
         ready = tuple(self._pending.take_ready(now))
         self._handed |= {one.request.key for one in ready}
@@ -197,7 +199,7 @@ class BeamtimeWatch:
         """Let a request come although it is done, unless it is under way: the files of its scan have changed."""
         place = request.scan.place
         if not self._is_under_way(request.key) and not (not request.listed and self._pending.has_found(place)):
-            self._pending.admit(request, now)
+            self._pending.admit(request, now, backlog=True)
 
     def listed(self) -> Iterator[tuple[Path, ListEntry]]:
         """The lines of all lists that ask for a dataset, each after the directory of its list."""
@@ -327,7 +329,7 @@ class BeamtimeWatch:
             return True
         if (request := self._ledger.open_line(entry, directory)) is None:
             return False
-        self._pending.admit(request, now, changed_at)
+        self._pending.admit(request, now, changed_at, backlog=self._first)
         return True
 
     def _offer_file(self, file: Path, now: float, origin: Origin = Origin.FOUND) -> bool:
@@ -339,7 +341,7 @@ class BeamtimeWatch:
             return True
         if not self._ledger.wanted(request):
             return False
-        self._pending.admit(request, now)
+        self._pending.admit(request, now, backlog=self._first)
         return True
 
     def _offer_if_changed(self, file: Path, now: float) -> None:
@@ -354,7 +356,7 @@ class BeamtimeWatch:
         except OSError:
             return  # Gone again; if it comes back it is found again.
         if self._ledger.changed(request, state):
-            self._pending.admit(request, now)
+            self._pending.admit(request, now, backlog=self._first)
 
     def _is_under_way(self, key: RequestKey) -> bool:
         return key in self._handed or key in self._pending

@@ -233,6 +233,11 @@ class BeamtimeLedger:
         """Whether the last attempt failed."""
         return self._journal.attempt(request.key) is not None
 
+    def suspect(self, request: Request) -> bool:
+        """Whether reading its scan hung or ended a worker process since it last succeeded."""
+        attempt = self._journal.attempt(request.key)
+        return attempt is not None and attempt.readers_lost > 0
+
     def retry(self, request: Request, now: float) -> bool:
         """Let a request that failed be due at `now`, also if it is quarantined; whether it had failed."""
         attempt = self._journal.attempt(request.key)

@@ -1,4 +1,7 @@
-"""Queues: the requests of one scan directory go one after the other, different directories side by side."""
+"""The threads that ingest: one has scans read, whenever a reader is free, and several publish what has been read.
+
+Which scan is next is said by `queues`. None of these threads touches a directory of a beamtime.
+"""
 
 from __future__ import annotations
 
@@ -6,154 +9,215 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import Unavailable
 from scicat_watch.model import Beamtime, Outcome, Status
-from scicat_watch.service.ingest import Ingestor, Stopped, UnderWay
+from scicat_watch.service.ingest import Ingestor, Read, Stopped, UnderWay
+from scicat_watch.service.queues import Item, Load, Queues
+from scicat_watch.service.turns import Urgency
 
 log = logging.getLogger(__name__)
 
+_AGAIN = 0.5
+"""Seconds between two checks whether a reading that takes long lets another one begin."""
 Finished = Callable[[Outcome], None]
-"""Called with the outcome, by the queue's thread."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A request in a queue."""
-
-    ready: Ready
-    beamtime: Beamtime
-    finished: Finished
+"""Called with the outcome, by a thread of the dispatcher."""
 
 
 class Dispatcher:
-    """Threads that ingest: at most `side_by_side` queues at a time."""
+    """Ingests what is put into it. Its threads start when they are needed first."""
 
     def __init__(
-        self, ingestor: Ingestor, clock: Clock, stopping: threading.Event, *, side_by_side: int, read_ahead: int
+        self,
+        ingestor: Ingestor,
+        clock: Clock,
+        stopping: threading.Event,
+        *,
+        connections: int,
+        readers: int,
+        apart_after: float,
     ) -> None:
-        """`read_ahead`: how many scans of a queue are read while the one before them is published."""
+        """See `Queues`."""
         self._ingestor, self._clock, self._stopping = ingestor, clock, stopping
-        self._side_by_side, self._ahead = side_by_side, max(1, read_ahead)
-        self._waiting: dict[Path, deque[_Item]] = {}
-        self._busy: dict[Path, deque[_Item]] = {}
-        self._changed = threading.Condition()
+        self._connections = connections
+        self._queues = Queues(readers=readers, connections=connections, apart_after=apart_after)
+        self._readings: dict[Item, UnderWay] = {}
+        self._done: deque[Item] = deque()
+        """Those whose reading has ended."""
+        self._lock = threading.Lock()
+        self._to_read, self._to_publish, self._ended = (threading.Condition(self._lock) for _ in range(3))
         self._threads: list[threading.Thread] = []
+        self._resting = 0
+        """How many threads have nothing to publish."""
         self.idle = threading.Event()
         """Set while there is nothing to do."""
         self.idle.set()
         self.unavailable: Unavailable | None = None
-        """Why the queues gave up; None while they have not."""
+        """Why the work was given up; None while it was not."""
 
-    def put(self, ready: Ready, beamtime: Beamtime, finished: Finished) -> None:
-        """Append a request to the queue of the directory that its scan is named in."""
-        directory, item = ready.request.scan.directory, _Item(ready, beamtime, finished)
-        with self._changed:
+    def put(self, ready: Ready, beamtime: Beamtime, finished: Finished, *, suspect: bool = False) -> None:
+        """Append a request to the queue of the directory that its scan is named in.
+
+        `suspect`: whether its scan cost a reader before.
+        """
+        with self._lock:
             self.idle.clear()
-            if directory in self._busy:
-                self._busy[directory].append(item)
-            else:
-                self._waiting.setdefault(directory, deque()).append(item)
-            if len(self._threads) < self._side_by_side and self._waiting:
-                thread = threading.Thread(target=self._work, name=f"queue {len(self._threads)}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-            self._changed.notify_all()
+            self._queues.put(Item(ready, beamtime, finished, urgency(ready, suspect)))
+            if not self._threads:
+                self._start_thread("queue reader", self._have_read)
+            self._to_read.notify()
+
+    def load(self, beamtime: Beamtime) -> Load:
+        """How many requests of a beamtime are on their way."""
+        with self._lock:
+            return self._queues.load(beamtime)
 
     def drop(self, beamtime: Beamtime, seconds: float) -> None:
-        """Forget what waits of a beamtime, and wait for what is under way in its directories, at most so long."""
-        root = beamtime.directory
-        with self._changed:
-            for items in (*self._waiting.values(), *self._busy.values()):
-                others = [item for item in items if item.beamtime != beamtime]
-                items.clear()
-                items.extend(others)
-            self._waiting = {directory: items for directory, items in self._waiting.items() if items}
-            self._changed.wait_for(lambda: not any(busy.is_relative_to(root) for busy in self._busy), seconds)
-            self._note_idle()
+        """Forget what waits of a beamtime, and wait for what is being published of it, at most so long."""
+        with self._lock:
+            self._queues.drop(beamtime)
+            self._note_end()
+            self._ended.wait_for(lambda: not self._queues.load(beamtime).publishing, seconds)
 
     def join(self, seconds: float) -> bool:
         """After `stopping` is set: whether all threads ended within so many seconds."""
         until = self._clock.monotonic() + seconds
-        with self._changed:
-            self._changed.notify_all()
-        for thread in self._threads:
+        self._wake_all()
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(max(0.0, until - self._clock.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in threads)
 
-    def _work(self) -> None:
-        while (queue := self._next()) is not None:
-            directory, items = queue
-            try:
-                self._run(directory, items)
-            except Stopped:
-                return
-            except Unavailable as error:
-                self.unavailable = error
-                self._stopping.set()
-                return
-            except Exception:
-                # Whatever it was, it must not cost the other queues their thread.
-                log.exception("%s: a fault of scicat-watch", directory)
-            finally:
-                with self._changed:
-                    left = self._busy.pop(directory, None)
-                    if left:
-                        self._waiting[directory] = left
-                    self._note_idle()
-                    self._changed.notify_all()
+    def _start_thread(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
-    def _next(self) -> tuple[Path, deque[_Item]] | None:
-        with self._changed:
+    def _note_end(self) -> None:
+        """Something ended: others may be read in its place, and somebody may have waited for its end."""
+        if self._queues.empty:
+            self.idle.set()
+        self._to_read.notify()
+        self._ended.notify_all()
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            self._to_read.notify_all()
+            self._to_publish.notify_all()
+
+    def _have_read(self) -> None:
+        """Start readers, and take what they have read."""
+        try:
+            while (step := self._next_step()) is not None:
+                step()
+        except Stopped:
+            log.debug("no more reading: the program ends")
+
+    def _next_step(self) -> Callable[[], None] | None:
+        with self._lock:
             while not self._stopping.is_set():
-                if self._waiting:
-                    directory = next(iter(self._waiting))
-                    items = self._waiting.pop(directory)
-                    self._busy[directory] = items
-                    return directory, items
-                self._changed.wait()
+                if self._done:
+                    return partial(self._take, self._done.popleft())
+                if (item := self._queues.to_read(self._clock.monotonic())) is not None:
+                    return partial(self._start, item)
+                self._to_read.wait(_AGAIN if self._queues.may_read_later else None)
         return None
 
-    def _run(self, directory: Path, items: deque[_Item]) -> None:
-        under_way: deque[tuple[UnderWay, _Item]] = deque()
-        taken: deque[_Item] = deque()  # What has no outcome yet.
+    def _start(self, item: Item) -> None:
         try:
-            while not self._stopping.is_set():
-                while len(under_way) <= self._ahead and (item := self._pop(items)) is not None:
-                    taken.append(item)
-                    under_way.append((self._ingestor.start(item.ready, item.beamtime), item))
-                if under_way:
-                    first, item = under_way.popleft()
-                    outcome = self._ingestor.finish(first)
-                    taken.popleft()
-                    item.finished(outcome)
-                elif self._leave(directory, items):
-                    return
+            under_way = self._readings[item] = self._ingestor.start(item.ready, item.beamtime)
+            under_way.running.add_done_callback(partial(self._is_read, item))
+        except Stopped:
+            raise
+        except Exception as error:
+            log.exception("%s: a fault of scicat-watch", item.pid)
+            self._conclude_unread(item, _fault(item, error))
+
+    def _is_read(self, item: Item) -> None:
+        """Called by whatever thread ends the reading."""
+        with self._lock:
+            self._done.append(item)
+            self._to_read.notify()
+
+    def _take(self, item: Item) -> None:
+        match self._ingestor.read(self._readings.pop(item)):
+            case Read() as read:
+                self._hand_on(item, read)
+            case outcome:
+                self._conclude_unread(item, outcome)
+
+    def _hand_on(self, item: Item, read: Read) -> None:
+        with self._lock:
+            if not self._queues.was_read(item, read):
+                self._note_end()
+                return
+            # The threads that rest may be woken already, for another one.
+            if len(self._threads) <= self._connections and self._queues.publishable() > self._resting:
+                self._start_thread(f"queue {len(self._threads)}", self._publish_all)
+            self._to_publish.notify()
+
+    def _conclude_unread(self, item: Item, outcome: Outcome) -> None:
+        with self._lock:
+            if not self._queues.was_read(item, None):
+                self._note_end()
+                return
+        self._conclude(item, outcome)
+
+    def _publish_all(self) -> None:
+        try:
+            while self._publish_next():
+                pass
+        except Stopped:
+            log.debug("no more publishing: the program ends")
+        except Unavailable as error:
+            self.unavailable = error
+            self._stopping.set()
+            self._wake_all()
+
+    def _publish_next(self) -> bool:
+        """Wait for something to publish, and publish it; False if the program ends."""
+        if (chosen := self._next_read()) is None:
+            return False
+        item, read = chosen
+        try:
+            outcome = self._ingestor.publish(read)
         except (Stopped, Unavailable):
             raise
         except Exception as error:
-            # Nobody else knows of these: without an outcome they would not come again before the next start.
-            for item in taken:
-                item.finished(Outcome(item.ready.request, Status.FAILED, f"a fault of scicat-watch: {error!r}"))
-            raise
+            log.exception("%s: a fault of scicat-watch", item.pid)
+            outcome = _fault(item, error)
+        self._conclude(item, outcome)
+        return True
 
-    def _leave(self, directory: Path, items: deque[_Item]) -> bool:
-        """Close the queue, unless something came into it just now."""
-        with self._changed:
-            if not items:
-                del self._busy[directory]
-                self._note_idle()
-                self._changed.notify_all()
-            return not items
+    def _next_read(self) -> tuple[Item, Read] | None:
+        with self._lock:
+            while not self._stopping.is_set():
+                if (chosen := self._queues.to_publish()) is not None:
+                    return chosen
+                self._resting += 1
+                self._to_publish.wait()
+                self._resting -= 1
+        return None
 
-    def _note_idle(self) -> None:
-        if not self._waiting and not self._busy:
-            self.idle.set()
+    def _conclude(self, item: Item, outcome: Outcome) -> None:
+        try:
+            item.finished(outcome)
+        except Exception:
+            # Whatever it was, it must not cost the other requests their thread.
+            log.exception("%s: a fault of scicat-watch", item.pid)
+        with self._lock:
+            self._queues.end(item)
+            self._note_end()
 
-    def _pop(self, items: deque[_Item]) -> _Item | None:
-        with self._changed:
-            return items.popleft() if items else None
+
+def urgency(ready: Ready, suspect: bool) -> Urgency:
+    """How soon a request is to be read. A scan that cost a reader is a suspect, however new its file is."""
+    return Urgency.SUSPECT if suspect else Urgency.BACKLOG if ready.backlog else Urgency.LIVE
+
+
+def _fault(item: Item, error: Exception) -> Outcome:
+    return Outcome(item.ready.request, Status.FAILED, f"a fault of scicat-watch: {error!r}")

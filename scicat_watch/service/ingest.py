@@ -1,6 +1,8 @@
 """One request, all the way: read in a worker process, assembled, published, and what came of it.
 
-Everything here may be done twice: publishing makes sure of each step that it is still needed.
+Reading needs no catalogue and publishing no reader, so they are two steps with a `Read` between them. Nothing here
+touches the directories of a beamtime. Everything may be done twice: publishing makes sure of each step that it is still
+needed.
 """
 
 from __future__ import annotations
@@ -48,6 +50,14 @@ class UnderWay:
     started: float
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A scan that has been read and is to be published."""
+
+    under_way: UnderWay
+    reading: Reading
+
+
 class IngestSite(Protocol):
     """What ingesting needs of a site (`service.site`)."""
 
@@ -73,7 +83,7 @@ class Ingestor:
         self._give_up_after = give_up_after
 
     def start(self, ready: Ready, beamtime: Beamtime) -> UnderWay:
-        """Begin to read a scan."""
+        """Begin to read a scan. `Stopped` when the program ends."""
         job = self._site.read_job(ready.request, beamtime)
         try:
             running = self._site.executor.start(job)
@@ -81,32 +91,31 @@ class Ingestor:
             raise Stopped from None
         return UnderWay(ready, beamtime, running, self._site.clock.monotonic())
 
-    def finish(self, under_way: UnderWay) -> Outcome:
-        """Wait for the reading, make the documents, publish them.
+    def read(self, under_way: UnderWay) -> Read | Outcome:
+        """Wait for what was read; the outcome if it could not be. `Stopped` when the program ends."""
+        try:
+            return Read(under_way, under_way.running.result())
+        except CancelledError:
+            raise Stopped from None
+        except Exception as error:  # noqa: BLE001 - it must not cost the scans that come after this one.
+            return self._failed(under_way, error)
+
+    def publish(self, read: Read) -> Outcome:
+        """Make the documents of a scan and publish them.
 
         Raises `Stopped` when the program ends, `Unavailable` when the catalogue was unavailable too long.
         """
-        pid = under_way.ready.request.pid
         try:
-            reading = under_way.running.result()
-            published, bundle = self._publish(reading, under_way)
-        except CancelledError:
-            raise Stopped from None
-        except Unavailable:
+            published, bundle = self._publish(read)
+        except (Stopped, Unavailable):
             raise
         except _Unlucky as error:
-            return self._failed(under_way, f"the catalogue answers others, but not this scan: {error}")
-        except ScicatWatchError as error:
-            return self._failed(under_way, str(error), _fault(error))
-        except (Stopped, MemoryError):
-            raise
-        except Exception as error:
-            # A fault of ours must not cost the scans that come after this one.
-            log.exception("%s: unexpected fault", pid)
-            return self._failed(under_way, f"a fault of scicat-watch: {type(error).__name__}: {error}")
-        return self._outcome(under_way, published, bundle)
+            return self._failed(read.under_way, f"the catalogue answers others, but not this scan: {error}")
+        except Exception as error:  # noqa: BLE001
+            return self._failed(read.under_way, error)
+        return self._outcome(read.under_way, published, bundle)
 
-    def _publish(self, reading: Reading, under_way: UnderWay) -> tuple[Published, Bundle]:
+    def _publish(self, read: Read) -> tuple[Published, Bundle]:
         site, tries = self._site, 0
         while True:
             limit = None if self._give_up_after is None else site.clock.monotonic() + self._give_up_after
@@ -115,9 +124,9 @@ class Ingestor:
                     raise Stopped
                 raise Unavailable(f"the catalogue at {site.catalogue_url} did not come back")
             try:
-                context = Context(reading, under_way.beamtime, site.lookups, site.clock)
-                bundle = assemble(context, additions=Additions(under_way.ready.comment)).documents()
-                return site.publisher.publish(bundle, _policy(site.policy, under_way.ready.request)), bundle
+                context = Context(read.reading, read.under_way.beamtime, site.lookups, site.clock)
+                bundle = assemble(context, additions=Additions(read.under_way.ready.comment)).documents()
+                return site.publisher.publish(bundle, _policy(site.policy, read.under_way.ready.request)), bundle
             except Unavailable as error:
                 tries += 1
                 if tries == _TRIES:
@@ -138,12 +147,16 @@ class Ingestor:
         folder = bundle.dataset.source_folder
         return Outcome(under_way.ready.request, status, reason, stamps, bundle.notes, seconds, source_folder=folder)
 
-    def _failed(self, under_way: UnderWay, reason: str, fault: Fault = Fault.OTHER) -> Outcome:
+    def _failed(self, under_way: UnderWay, why: Exception | str) -> Outcome:
+        request, reason = under_way.ready.request, str(why)
+        if not isinstance(why, ScicatWatchError | str):
+            log.error("%s: unexpected fault", request.pid, exc_info=why)
+            reason = f"a fault of scicat-watch: {type(why).__name__}: {why}"
         seconds = self._site.clock.monotonic() - under_way.started
-        return Outcome(under_way.ready.request, Status.FAILED, reason, seconds=seconds, fault=fault)
+        return Outcome(request, Status.FAILED, reason, seconds=seconds, fault=_fault(why))
 
 
-def _fault(error: ScicatWatchError) -> Fault:
+def _fault(error: Exception | str) -> Fault:
     match error:
         case ReaderLost():
             return Fault.READER

@@ -48,6 +48,8 @@ from scicat_watch.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
+_SETTING_APART = 1.0  # Seconds that it takes at most to set a reading apart whose time is over.
+
 
 class Site:
     """Everything that ingesting needs, opened; `close` gives it back."""
@@ -115,9 +117,10 @@ class Site:
 
     def dispatcher(self, give_up_after: float | None = None) -> Dispatcher:
         """Queues that ingest; `give_up_after`: see `Ingestor`."""
+        reading = self.settings.reading
         return Dispatcher(
-            Ingestor(self, give_up_after), self.clock, self.stopping,
-            side_by_side=self.settings.catalogue.connections, read_ahead=self.settings.reading.workers,
+            Ingestor(self, give_up_after), self.clock, self.stopping, connections=self.settings.catalogue.connections,
+            readers=reading.workers, apart_after=reading.limits().first + _SETTING_APART,
         )  # fmt: skip
 
     def close(self) -> None:

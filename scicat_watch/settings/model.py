@@ -198,7 +198,7 @@ class CatalogueSection(Section):
     patience: PatienceSection = PatienceSection()
     """How requests are repeated while the catalogue is unavailable."""
     connections: int = Field(default=4, ge=1, le=64)
-    """How many lists are published in parallel."""
+    """How many scans are published in parallel, one of each scan directory."""
 
     def options(self, url: str) -> CatalogueOptions:
         """The parameters of `catalogue`, with the catalogue at `url`."""

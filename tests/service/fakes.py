@@ -10,20 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from scicat_watch.discovery.events.source import Event, Gaps, Sink
+from scicat_watch.discovery.events.source import Event, Sink
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.model import Beamtime, BeamtimeState, Fault, Outcome, Stamps, Status
 from scicat_watch.pipeline.handover import Reading, ReadJob
-from scicat_watch.service.dispatch import Dispatcher, Finished
+from scicat_watch.service.dispatch import Dispatcher, Finished, urgency
 from scicat_watch.service.executors import worker
 from scicat_watch.service.executors.confined import Order
 from scicat_watch.service.ingest import Ingestor
+from scicat_watch.service.queues import Load
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporters
 from scicat_watch.service.serial import Call, SerialThread
 from scicat_watch.service.site import Site
+from scicat_watch.service.turns import Urgency
 from scicat_watch.settings.model import Settings
 from tests.fakes import FakeClock
 
@@ -43,9 +45,6 @@ class FakeEvents:
         """The same, now that it is known who wants to hear."""
         self._sink = sink
         return self
-
-    def gaps(self, root: Path) -> Gaps:
-        return Gaps("some directory cannot be watched", 1) if self.incomplete else Gaps()
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         self.watched.append(path)
@@ -117,18 +116,24 @@ class FakeDispatcher(Dispatcher):
         clock: FakeClock,
         stopping: threading.Event,
         seconds: Callable[[], float],
+        urgencies: list[tuple[str, Urgency]],
     ) -> None:
         nobody: Any = None
-        super().__init__(nobody, clock, stopping, side_by_side=1, read_ahead=1)
+        self.urgencies = urgencies
+        super().__init__(nobody, clock, stopping, connections=1, readers=1, apart_after=10.0)
         self._ingest, self._fake, self._seconds = ingest, clock, seconds
         self._queued: list[tuple[Ready, Beamtime, Finished]] = []
         self._planned = False
 
-    def put(self, ready: Ready, beamtime: Beamtime, finished: Finished) -> None:
+    def put(self, ready: Ready, beamtime: Beamtime, finished: Finished, *, suspect: bool = False) -> None:
         self.idle.clear()
+        self.urgencies.append((ready.request.scan.name, urgency(ready, suspect)))
         self._queued.append((ready, beamtime, finished))
         if not self._planned:
             self._plan()
+
+    def load(self, beamtime: Beamtime) -> Load:
+        return Load(queued=sum(item[1] == beamtime for item in self._queued))
 
     def drop(self, beamtime: Beamtime, seconds: float) -> None:
         self._queued = [item for item in self._queued if item[1] != beamtime]
@@ -221,6 +226,8 @@ class FakeSite(Site):
         self.ingest = FakeIngest(clock)
         self.seconds = 0.1
         """How long ingesting a scan takes."""
+        self.urgencies: list[tuple[str, Urgency]] = []
+        """The name of each scan that came into the queues, and how urgent it was."""
         self.reports = FakeReporter(clock)
         self.reporter = Reporters(LogReporter(), JournalReporter(self.journal), self.reports)
 
@@ -229,8 +236,13 @@ class FakeSite(Site):
         self.executor.close()
         self.executor = InlineExecutor()
         ingestor = Ingestor(self, self.settings.catalogue.patience.give_up_after)
-        real: Any = lambda ready, beamtime: ingestor.finish(ingestor.start(ready, beamtime))  # noqa: E731
-        self.ingest = real
+
+        def real(ready: Ready, beamtime: Beamtime) -> Outcome:
+            read = ingestor.read(ingestor.start(ready, beamtime))
+            return read if isinstance(read, Outcome) else ingestor.publish(read)
+
+        made: Any = real
+        self.ingest = made
 
     def events(self, sink: Sink) -> FakeEvents:
         return self.source.open(sink)
@@ -239,4 +251,4 @@ class FakeSite(Site):
         return InlineSerial(name)
 
     def dispatcher(self, give_up_after: float | None = None) -> FakeDispatcher:
-        return FakeDispatcher(self.ingest, self.fake, self.stopping, lambda: self.seconds)
+        return FakeDispatcher(self.ingest, self.fake, self.stopping, lambda: self.seconds, self.urgencies)

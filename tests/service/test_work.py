@@ -14,6 +14,7 @@ from scicat_watch.discovery.beamtimes import read
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.errors import ReaderLost
 from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.service.turns import Urgency
 from scicat_watch.service.work import BeamtimeWork
 from tests import makers
 from tests.fakes import FakeClock
@@ -158,6 +159,30 @@ def test_a_quarantined_scan_comes_again_when_its_file_changed_and_not_before(has
     hasty.run(101)
     assert _intervals(hasty)[3:] == [30]  # Another file, of which nothing is known, begins anew.
     hasty.work.ledger.release()
+
+
+def test_what_was_there_at_the_start_or_is_tried_again_is_the_backlog_and_what_costs_readers_a_suspect(
+    worked: Worked,
+) -> None:
+    for name in ("there", "written", "broken", "hangs"):
+        worked.disk.nexus(f"{name}.nxs")
+    worked.disk.append(f"raw/{LIST}", "listed", "late")
+    worked.disk.nexus("raw/listed.nxs")
+    worked.site.ingest.faults |= {f"{ID}/broken": "no schema fits", f"{ID}/hangs": ReaderLost("hung")}
+    worked.work.step(None)
+    worked.work.step(Hints(files=frozenset({worked.disk.root / "written.nxs"})))  # An event: it is still being written.
+    worked.disk.nexus("new.nxs")
+    worked.disk.append(f"raw/{LIST}", "appended")
+    worked.disk.nexus("raw/appended.nxs")
+    worked.run(10)
+    worked.disk.nexus("raw/late.nxs")
+    worked.run(60)
+    first = dict(reversed(worked.site.urgencies))
+    assert {name for name, one in first.items() if one is Urgency.LIVE} == {"written", "new", "appended", "late"}
+    assert {name for name, one in first.items() if one is Urgency.BACKLOG} == {"there", "listed", "broken", "hangs"}
+    again = [one for one in worked.site.urgencies if one[0] in ("broken", "hangs")][2:]
+    assert sorted(again) == [("broken", Urgency.BACKLOG), ("hangs", Urgency.SUSPECT)]
+    worked.work.ledger.release()
 
 
 def test_a_failed_scan_whose_file_changed_does_not_wait_for_its_next_try(hasty: Worked) -> None:
