@@ -369,6 +369,28 @@ class ChangedScan:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchState:
+    """How changes in a beamtime directory are noticed."""
+
+    method: str
+    """"notifications" or "polling"."""
+    reason: str = ""
+    """Why it is polled; empty with notifications."""
+    interval: float = 0.0
+    """Seconds from one full rescan to the next."""
+    rescanned: str = ""
+    """When the last full rescan ended, in UTC."""
+    seconds: float = 0.0
+    """How long it took."""
+    missed: int = 0
+    """In how many directories full rescans found changes that no event had reported."""
+    overflows: int = 0
+    """How often events were lost because more came than the kernel's queue holds."""
+    unwatched: int = 0
+    """How many directories and lists cannot be watched."""
+
+
+@dataclass(frozen=True, slots=True)
 class BeamtimeState:
     """How far the work on one beamtime is, for reports: log, status, later metrics."""
 
@@ -398,3 +420,5 @@ class BeamtimeState:
     """What cannot be read or worked on."""
     notes: tuple[str, ...] = ()
     """What a person should know, though it holds nothing up, e.g. a file system without locks."""
+    watch: WatchState | None = None
+    """How changes are noticed; None if nothing is watched, as in a one-time ingest."""

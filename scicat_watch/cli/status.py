@@ -72,6 +72,8 @@ def _beamtime(one: dict[str, Any]) -> list[str]:
     lines = [f"beamtime {one['id']}  {one['directory']}  {one.get('title', '')}".rstrip()]
     if "done" in one:
         lines.append(f"         {one['done']} done, {one['waiting']} waiting, {one['skipped']} skipped")
+    if one.get("watch"):
+        lines.append(f"         {_watch(one['watch'])}")
     lines += [f"waiting  {scan['pid']}: {scan['reason']}" for scan in one.get("waiting_scans", [])]
     for line in one.get("skipped_lines", []):
         where = f"{line['list']}:{line['number']}" if line["number"] else line["list"]
@@ -81,3 +83,14 @@ def _beamtime(one: dict[str, Any]) -> list[str]:
     lines += [f"passive  {path}: another scicat-watch ingests it" for path in one.get("elsewhere", [])]
     lines += [f"problem  {problem}" for problem in one["problems"]]
     return lines + [f"note     {note}" for note in one.get("notes", [])]
+
+
+def _watch(watch: dict[str, Any]) -> str:
+    """How changes are noticed."""
+    how = f"polled every {watch['interval']:g} s: {watch['reason']}" if watch["reason"] else "watched by notifications"
+    parts = [how]
+    if watch["rescanned"]:
+        parts.append(f"full rescan at {watch['rescanned']} in {watch['seconds']:g} s")
+    counts = {"missed changes": "missed", "lost events": "overflows", "unwatched directories": "unwatched"}
+    parts += [f"{watch[key]} {what}" for what, key in counts.items() if watch[key]]
+    return "; ".join(parts)

@@ -29,6 +29,7 @@ from scicat_watch.model import (
     RequestKey,
     SkippedLine,
     WaitingScan,
+    WatchState,
 )
 
 log = logging.getLogger(__name__)
@@ -270,6 +271,7 @@ def _state(shown: dict[str, Any]) -> BeamtimeState | None:
         shown["changed_scans"] = tuple(ChangedScan(**one) for one in shown.get("changed_scans", ()))
         shown |= {name: tuple(shown[name]) for name in ("elsewhere", "problems")}
         shown["notes"] = tuple(shown.get("notes", ()))  # Not in states of before version 0.2.
+        shown["watch"] = WatchState(**shown["watch"]) if shown.get("watch") else None
         return BeamtimeState(**shown)
     except (KeyError, TypeError):
         return None

@@ -26,6 +26,7 @@ from scicat_watch.model import (
     SkippedLine,
     Status,
     WaitingScan,
+    WatchState,
 )
 from scicat_watch.scanstate import ScanState
 from scicat_watch.service.dispatch import Dispatcher
@@ -71,6 +72,8 @@ class BeamtimeWork:
         self._results: queue.SimpleQueue[tuple[Request, float | None]] = queue.SimpleQueue()
         title = str(beamtime.metadata.get("title") or "")
         self._reported = BeamtimeState(str(beamtime.directory), beamtime.id, title, beamtime.generated)
+        self.watching: Callable[[], WatchState | None] = lambda: None
+        """How changes are noticed, for the state."""
         self.presence = Presence(beamtime.directory, beamtime.file)
         self._notes = site.serial(f"notes {beamtime.id}")
         self._foreign: set[Path] = set()
@@ -140,6 +143,7 @@ class BeamtimeWork:
             elsewhere=tuple(sorted(str(path) for path in self._foreign)),
             problems=((problem,) if problem else ()) + tuple(self._problems(unreadable)),
             notes=tuple(self.ledger.notes()),
+            watch=self.watching(),
         )
 
     def report(self, problem: str = "") -> None:

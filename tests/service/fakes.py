@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from scicat_watch.discovery.events.source import Event, Sink
+from scicat_watch.discovery.events.source import Event, Gaps, Sink
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.model import Beamtime, BeamtimeState, Fault, Outcome, Stamps, Status
@@ -45,6 +45,9 @@ class FakeEvents:
         """The same, now that it is known who wants to hear."""
         self._sink = sink
         return self
+
+    def gaps(self, root: Path) -> Gaps:
+        return Gaps("some directory cannot be watched", 1) if self.incomplete else Gaps()
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         self.watched.append(path)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.discovery.beamtimes import read
+from scicat_watch.discovery.events.filesystems import Mounts
 from scicat_watch.discovery.watch import Findings, Hints
 from scicat_watch.service.daemon.beamtime import BeamtimeLoop, BeamtimeThread
 from tests.makers import ID, INGESTED, LIST
@@ -70,7 +71,7 @@ def watched(disk: Disk, sites: Callable[..., FakeSite]) -> Watched:
 @pytest.fixture
 def _network(monkeypatch: pytest.MonkeyPatch) -> None:
     """All directories are on a file system without change notifications."""
-    monkeypatch.setattr("scicat_watch.service.daemon.beamtime.lacks_notifications", lambda path: True)
+    monkeypatch.setattr(Mounts, "now", lambda: Mounts({"/": "nfs4"}))
 
 
 def test_everything_is_rescanned_at_the_interval_and_nothing_in_between(watched: Watched) -> None:

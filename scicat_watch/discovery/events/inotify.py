@@ -29,7 +29,7 @@ from watchdog.observers.inotify_c import (
 )
 from watchdog.observers.inotify_c import InotifyConstants as In
 
-from scicat_watch.discovery.events.source import Event, Sink
+from scicat_watch.discovery.events.source import Event, Gaps, Sink
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,17 @@ class InotifySource:
         A path that this account may not read counts for nothing: a rescan could not read it either.
         """
         unwatched = any(number not in _FORBIDDEN for number in list(self._unwatched.values()))
-        return self._limited or unwatched or not self._inotify.is_alive()
+        return unwatched or not self._inotify.is_alive()
+
+    def gaps(self, root: Path) -> Gaps:
+        """What is not reported of `root` and of what is below it; see `incomplete`."""
+        if not self._inotify.is_alive():
+            return Gaps("the file events have ended")
+        below = [number for path, number in list(self._unwatched.items()) if path.is_relative_to(root)]
+        numbers = [number for number in below if number not in _FORBIDDEN]
+        if any(number in _LIMITS for number in numbers):
+            return Gaps("the limit of inotify watches is reached (fs.inotify.max_user_watches)", len(numbers))
+        return Gaps(f"it cannot be watched: {os.strerror(numbers[0])}", len(numbers)) if numbers else Gaps()
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         """Report changes in the directory `path`, or of the list `path`; see `EventSource`."""
@@ -226,14 +236,16 @@ class InotifySource:
             return
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             self._unwatched.pop(path, None)
-        elif error.errno in _LIMITS and not self._limited:
+            return
+        known = path in self._unwatched
+        self._unwatched[path] = error.errno or 0
+        if error.errno in _LIMITS and not self._limited:
             self._limited = True
             log.warning(
                 "%s: cannot be watched: the limit of inotify watches is reached (fs.inotify.max_user_watches); "
                 "directories are rescanned at the poll interval instead", path,
             )  # fmt: skip
-        elif error.errno not in _LIMITS and path not in self._unwatched:
-            self._unwatched[path] = error.errno or 0
+        elif error.errno not in _LIMITS and not known:
             # What may not be read is a problem that the next rescan reports.
             level = logging.DEBUG if error.errno in _FORBIDDEN else logging.WARNING
             log.log(level, "%s: cannot be watched: %s; rescans find what changes there", path, error.strerror)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scicat_watch.discovery.events.source import Gaps
+
 
 class PollingSource:
     """Reports nothing, and says so: rescans at the poll interval examine every directory and list.
@@ -16,6 +18,10 @@ class PollingSource:
     def incomplete(self) -> bool:
         """Always: nothing is reported."""
         return True
+
+    def gaps(self, root: Path) -> Gaps:
+        """Everything."""
+        return Gaps("this computer has no file events")
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         """Left to rescans."""

@@ -28,6 +28,16 @@ class Event:
     """Whether the watch on it ended because its file system was unmounted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What a source does not report of a directory and what is below it."""
+
+    why: str = ""
+    """Why changes there may not be reported, for people; empty if all are."""
+    unwatched: int = 0
+    """How many directories and lists cannot be watched."""
+
+
 Sink = Callable[[Event], None]
 """Takes an event; called in the thread of the source, so it should return soon."""
 
@@ -38,6 +48,9 @@ class EventSource(Protocol):
     @property
     def incomplete(self) -> bool:
         """Whether changes in some path that was given to `watch` may not be reported."""
+
+    def gaps(self, root: Path) -> Gaps:
+        """What is not reported of `root` and of what is below it."""
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         """Report changes in the directory `path`, or of the list `path`, until it is gone or renamed.

@@ -11,12 +11,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from scicat_watch.discovery.events.filesystems import lacks_notifications
 from scicat_watch.discovery.events.source import EventSource
-from scicat_watch.discovery.watch import Findings, Hints
+from scicat_watch.discovery.watch import Hints
 from scicat_watch.model import Beamtime
 from scicat_watch.service.daemon.hints import HintQueue
 from scicat_watch.service.daemon.jobs import Job
+from scicat_watch.service.daemon.notices import Notices
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.site import Site
 from scicat_watch.service.work import BeamtimeWork
@@ -31,7 +31,6 @@ _BUSY_SHARE = 0.1  # Most of a core that rescans may take while events stream in
 _LONGEST_REST = 5.0
 _REPORT_WITHIN = 1.0
 _AWAY = 5.0  # Seconds between two checks whether a directory is back.
-_MISSED_AFTER = 3  # Full rescans in a row that found what no event reported.
 
 
 class BeamtimeLoop:
@@ -42,11 +41,9 @@ class BeamtimeLoop:
         self._site, self._clock, self._events, self._dispatcher = site, site.clock, events, dispatcher
         self._leaving = threading.Event()
         self.hints = HintQueue(beamtime.directory, *self._names())
+        self._notices = Notices(beamtime.directory, events, self.hints, site.clock)
         self.work = self._new_work()
         self._renewed = threading.Event()
-        self._polled = lacks_notifications(beamtime.directory)
-        self._missed = 0
-        self._reported: set[Path] = set()
         self._problem = ""
         self._away = ""
         """The problem while the directory is not there; empty while it is."""
@@ -55,11 +52,6 @@ class BeamtimeLoop:
         self._jobs: list[Job] = []
         self._ended = ""
         """Why nothing is done here any more; empty before."""
-        if self._polled:
-            log.info(
-                "%s: its file system does not report what other hosts write; rescanned every %g s",
-                beamtime.directory, site.settings.watching.poll_interval,
-            )  # fmt: skip
 
     def ask(self, job: Job) -> None:
         """Have a job done in the thread of this beamtime; called by any thread."""
@@ -143,8 +135,8 @@ class BeamtimeLoop:
             due = self.work.next_due()
             if full:
                 self._problem = ""
-            if full and not lost:
-                self._compare(findings)
+            if full:
+                self._notices.rescanned(() if lost else findings.missed, self._clock.monotonic() - started)
         except Exception as error:
             # The watch of a beamtime must not end because of something in one of its directories.
             log.exception("%s: a rescan failed", self.beamtime.directory)
@@ -171,10 +163,12 @@ class BeamtimeLoop:
         return rules.list_name(self.beamtime.id, self._site.host), (*rules.extensions, *rules.master_extensions)
 
     def _new_work(self) -> BeamtimeWork:
-        return BeamtimeWork(
+        work = BeamtimeWork(
             self._site, self.beamtime, self._dispatcher, self._site.reporter, entered=self._entered,
             left=self._events.unwatch, wake=self.hints.wake,
         )  # fmt: skip
+        work.watching = lambda: self._notices.state(self._rescan_at)
+        return work
 
     def _begin_anew(self) -> None:
         """Forget what is pending: a full rescan finds it again, by the settings of now."""
@@ -229,7 +223,7 @@ class BeamtimeLoop:
         """
         watching, paces, now = self._site.settings.watching, self._site.paces, self._clock.monotonic()
         took = now - started
-        polled = self._polled or self._events.incomplete
+        polled = self._notices.polled
         shortest = min(watching.rescan_interval, watching.poll_interval) if polled else watching.rescan_interval
         if full and self._rescan_at == -math.inf:
             took = used = 0.0  # The first one lists all, which costs more than those that follow.
@@ -238,21 +232,6 @@ class BeamtimeLoop:
         if full:
             self._rescan_at, until = until, now + shortest
         self._live_at = until if polled else math.inf
-
-    def _compare(self, findings: Findings) -> None:
-        """Notice when full rescans keep finding what no event reported."""
-        before, self._reported = self._reported, self.hints.take_reported()
-        if self._polled:
-            return
-        # What is reported while a rescan runs may be what this one found, or what the next one finds.
-        missed = set(findings.missed) - before - self._reported
-        self._missed = self._missed + 1 if missed else 0
-        if self._missed >= _MISSED_AFTER:
-            self._polled = True
-            log.warning(
-                "%s: its file system sends no change notifications; rescanned every %g s", self.beamtime.directory,
-                self._site.settings.watching.poll_interval,
-            )  # fmt: skip
 
     def _entered(self, path: Path) -> None:
         self._calls.path = path

@@ -22,6 +22,8 @@ class HintQueue:
         self._files: set[Path] = set()
         self._full = self._renewed = False
         self._reported: set[Path] = set()
+        self.overflows = 0
+        """How often events were lost."""
         self.filled = threading.Event()
 
     def expect(self, list_name: str, extensions: tuple[str, ...]) -> None:
@@ -35,6 +37,7 @@ class HintQueue:
             if event.directory is None or event.unmounted:
                 self._full = True
                 self._renewed |= event.unmounted
+                self.overflows += event.directory is None
                 self.filled.set()
                 return
             self._reported.add(event.directory)

@@ -442,9 +442,12 @@ def test_a_reached_limit_makes_the_source_incomplete_and_ends_nothing(tmp_path: 
         root = Path(sys.argv[1])
         source = InotifySource(lambda event: None)
         for number in range(6):
-            (root / str(number)).mkdir()
-            source.watch(root / str(number))
-        print(source.incomplete)
+            path = root / str(number % 2) / str(number)
+            path.mkdir(parents=True)
+            source.watch(path)
+        source.watch(root / "0")
+        gaps = [source.gaps(root / part) for part in ("", "0", "1")]
+        print(source.incomplete, *(one.unwatched for one in gaps), all("limit" in one.why for one in gaps))
         source.close()
     """
     command = ["unshare", "-Ur", sys.executable, "-c", textwrap.dedent(program), os.fspath(tmp_path)]
@@ -454,7 +457,7 @@ def test_a_reached_limit_makes_the_source_incomplete_and_ends_nothing(tmp_path: 
         pytest.skip("there is no unshare here")
     if result.stdout.strip() == "cannot" or "unshare" in result.stderr:
         pytest.skip("no user namespaces here")
-    assert result.stdout.strip() == "True", result.stderr
+    assert result.stdout.strip() == "True 4 2 2 True", result.stderr
 
 
 def test_a_directory_that_is_left_is_reported_no_more_until_it_is_watched_again(
