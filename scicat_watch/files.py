@@ -15,6 +15,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from scicat_watch import kernel
+
+_TRIES = 3  # How often a path may change while it is opened.
+
 _NOT_ORDINARY = "is not a regular file; move it away"
 
 
@@ -41,14 +45,17 @@ def append_line(path: Path, line: str) -> None:
         sync_directory(path.parent)
 
 
-def read_ordinary(path: Path, largest: int, *, follow: bool = True) -> bytes:
+def read_ordinary(path: Path, largest: int, *, follow: bool = True, roots: Roots | None = None) -> bytes:
     """The content of an ordinary file of at most `largest` bytes; OSError for anything else, and never a wait.
 
-    Not `follow`: nor for a link.
+    Not `follow`: nor for a link. With `roots`, `Outside` for what is not in one of them.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     with _explained(path) if not follow else contextlib.nullcontext():
-        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+        if roots is not None:
+            descriptor = roots.open(path, flags)
+        else:
+            descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     try:
         if _ordinary(descriptor, path).st_size > largest:
             raise OSError(errno.EFBIG, f"has more than {largest >> 20} MB", os.fspath(path))
@@ -113,6 +120,10 @@ def plain(path: Path) -> Path:
     return path.resolve() if ".." in path.parts else path.absolute()
 
 
+class Outside(OSError):
+    """A path that leads out of the directories that it must not leave."""
+
+
 class Roots:
     """Directories that a path must not leave; their own links are followed once, when this is made."""
 
@@ -124,6 +135,26 @@ class Roots:
         real = os.path.realpath(path)
         # What is still a link leads round in circles.
         return real if f"{real}/".startswith(self._roots) and not os.path.islink(real) else None  # noqa: PTH114
+
+    def open(self, path: str | Path, flags: int) -> int:
+        """Open what `path` leads to with all links followed; the descriptor. `Outside` if that is in none of these.
+
+        The check and the opening are one step: whoever changes a link meanwhile gets `Outside`, or an OSError.
+        """
+        for _ in range(_TRIES):
+            real = self.real(path)
+            root = next((root for root in self._roots if f"{real}/".startswith(root)), None)
+            if real is None or root is None:
+                break
+            directory = os.open(root.rstrip("/") or "/", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                return kernel.open_beneath(directory, real[len(root) :] or ".", flags)
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.EXDEV, errno.ENOTDIR):
+                    raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+            finally:
+                os.close(directory)
+        raise Outside(errno.EXDEV, "is a link that leads out of the beamtime", os.fspath(path))
 
     def hold(self, path: str | Path) -> bool:
         """Whether `path`, with all links followed, is one of the directories or below one."""

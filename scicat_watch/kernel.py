@@ -62,7 +62,7 @@ def open_beneath(directory: int, path: str, flags: int) -> int:
     OSError: ELOOP if a part of the path is a link, EXDEV if it leads out of the directory. `path` is the real path,
     so that no link is met unless somebody changed it meanwhile.
     """
-    flags |= os.O_CLOEXEC | os.O_NOCTTY
+    flags |= os.O_CLOEXEC if flags & os.O_PATH else os.O_CLOEXEC | os.O_NOCTTY
     if sys.platform == "linux" and not _without_openat2():
         how = struct.pack("QQQ", flags, 0, _BENEATH | _NO_LINKS | _NO_MAGIC_LINKS)
         for _ in range(_TRIES):

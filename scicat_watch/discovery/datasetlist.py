@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from scicat_watch.discovery.listfile import ListLine, entries, parse_list
-from scicat_watch.files import inside, read_ordinary
+from scicat_watch.files import Roots, read_ordinary
 from scicat_watch.model import BadLine, Command, FileState, ListEntry
 
 _LARGEST = 256 << 20
@@ -95,9 +95,7 @@ class DatasetList:
             state = FileState.of(status)
             if state == self._state:
                 return False
-            if not inside(self.path, [root]):
-                raise OSError(0, "it is a link that leads out of the beamtime")
-            data = read_ordinary(self.path, _LARGEST)
+            data = read_ordinary(self.path, _LARGEST, roots=Roots([root]))
         except OSError as error:
             self.unread(f"the list cannot be read: {error.strerror}")
             return False

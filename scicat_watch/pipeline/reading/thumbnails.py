@@ -7,6 +7,7 @@ image. The drawing libraries are loaded when there is something to draw. Facts: 
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from scicat_watch.errors import SourceError
-from scicat_watch.files import inside
+from scicat_watch.files import Outside, Roots
 from scicat_watch.model import Scan
 from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading import libraries
@@ -105,17 +106,17 @@ def _ready(scan: Scan, limits: ReadLimits, roots: Sequence[Path], notes: Notes) 
 def _checked(path: Path, roots: Sequence[Path], notes: Notes) -> bytes | None:
     from PIL import Image
 
-    if not inside(path, roots):
-        notes.add(f"{path}: is a link out of the beamtime's directories, and is not taken as the scan's thumbnail")
-        return None
     try:
-        with path.open("rb") as file:
+        with os.fdopen(Roots(roots).open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             content = file.read(LARGEST_THUMBNAIL + 1)
         if len(content) > LARGEST_THUMBNAIL:
             notes.add(f"{path}: has more than {LARGEST_THUMBNAIL} bytes, too much for the scan's thumbnail")
             return None
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             image.verify()
+    except Outside:
+        notes.add(f"{path}: is a link out of the beamtime's directories, and is not taken as the scan's thumbnail")
+        return None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         notes.add(f"{path}: is not a whole PNG, and is not taken as the scan's thumbnail ({type(error).__name__})")
         return None

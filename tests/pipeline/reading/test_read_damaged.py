@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from concurrent.futures import TimeoutError as TookTooLong
 from pathlib import Path
@@ -15,6 +14,7 @@ from scicat_watch.errors import ReadingError
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.reading.sandbox import prepare
+from scicat_watch.service.executors import processes
 from tests.pipeline.nexus_made import group, job, line_plot, nexus, scan
 
 FILES = 60
@@ -41,7 +41,7 @@ def test_mutated_files_are_read_or_refused_and_never_lead_outside(tmp_path: Path
     whole = nexus(beamtime / "whole.nxs", lambda entry: _everything(outside, entry)).read_bytes()
     chance = random.Random(20261121)
     memory = 1 << 30
-    context = multiprocessing.get_context("forkserver")
+    context = processes.context()
     read_well = 0
     with ProcessPool(2, initializer=prepare, initargs=(memory,), context=context) as pool:
         pending = {}

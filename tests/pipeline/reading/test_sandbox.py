@@ -25,6 +25,7 @@ from pebble import ProcessPool
 from scicat_watch.errors import ReadingError
 from scicat_watch.pipeline.reading.read import read
 from scicat_watch.pipeline.reading.sandbox import prepare
+from scicat_watch.service.executors import processes
 from tests.pipeline.nexus_made import group, job, line_plot, nexus, scan
 from tests.recorded import ROOT
 
@@ -34,7 +35,7 @@ MEMORY = 1 << 30
 @pytest.fixture(scope="module", params=["spawn", "forkserver"])
 def worker(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """Runs a function in a worker process that `prepare` made, with a time limit."""
-    context = multiprocessing.get_context(request.param)
+    context = processes.context() if request.param == "forkserver" else multiprocessing.get_context(request.param)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SCICAT_TOKEN", "https_proxy", "HDF5_PLUGIN_PATH"):
             patch.setenv(name, "secret")
@@ -166,7 +167,7 @@ def test_what_takes_too_much_memory_is_left_out_and_the_worker_goes_on(tmp_path:
     nexus(tmp_path / "scan_1.nxs", _one_huge_chunk)
     (tmp_path / "scan_2.nxs").write_bytes(b"broken")
     memory = 384 << 20
-    context = multiprocessing.get_context("forkserver")
+    context = processes.context()
     with ProcessPool(1, initializer=prepare, initargs=(memory,), context=context) as pool:
         process = pool.schedule(os.getpid).result()
         reading = pool.schedule(read, args=(job(scan(tmp_path, "scan_1")),)).result()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scicat_watch.errors import MissingValue, ReadingError, SourceError
-from scicat_watch.files import inside, read_ordinary
+from scicat_watch.files import Outside, Roots, read_ordinary
 from scicat_watch.pipeline.handover import FieldValue
 from scicat_watch.pipeline.reading.fio.text import Fio, parse
 from scicat_watch.pipeline.reading.nexus import plots
@@ -119,10 +119,10 @@ class FioReader:
 
 
 def _text(master: Path, roots: Sequence[Path]) -> str:
-    if not inside(master, roots):
-        raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read")
     try:
-        raw = read_ordinary(master, LARGEST)
+        raw = read_ordinary(master, LARGEST, roots=Roots(roots))
+    except Outside as error:
+        raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read") from error
     except FileNotFoundError as error:
         raise ReadingError(f"{master}: vanished before it was read") from error
     except OSError as error:

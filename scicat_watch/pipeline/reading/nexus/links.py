@@ -29,7 +29,7 @@ import h5py  # noqa: E402 (see above)
 from h5py import h5d, h5f, h5g, h5l, h5o, h5s, h5z  # noqa: E402
 
 from scicat_watch.errors import MissingValue, ReadingError, SourceError  # noqa: E402
-from scicat_watch.files import Roots  # noqa: E402
+from scicat_watch.files import Outside, Roots  # noqa: E402
 from scicat_watch.pipeline.reading import libraries  # noqa: E402
 
 HDF5_ERRORS = (KeyError, OSError, OverflowError, RuntimeError, TypeError, UnicodeError, ValueError)
@@ -74,8 +74,6 @@ class Links:
         self._files: dict[str, h5py.File] = {}
         self.classes: dict[tuple[int, int], dict[str, bytes]] = {}
         """Name of the first member of each NeXus class by the group's place: what `values` has searched so far."""
-        if not self._roots.hold(master):
-            raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read")
         self.root: Node = self._opened_master(master)
 
     def __enter__(self) -> Self:
@@ -186,21 +184,41 @@ class Links:
             if len(self._files) > MOST_FILES:
                 raise NotFollowed(f"is a link into another file, of which there are more than {MOST_FILES}")
             try:
-                if not stat.S_ISREG(Path(real).stat().st_mode):
-                    raise NotFollowed("is a link to something that is not a regular file")
-                self._files[real] = h5py.File(real, "r", locking=False)
+                self._files[real] = self._opened(real)
+            except Outside as error:
+                raise NotFollowed("is a link out of the beamtime's directories, which is not followed") from error
             except HDF5_ERRORS as error:
                 raise MissingValue("is a link to a file that cannot be opened as HDF5") from error
         return h5o.open(self._files[real].id, b"/")
 
+    def _opened(self, path: str | Path) -> h5py.File:
+        """A file that is in one of the directories. `Outside` if it is not, `NotFollowed` if it is no file.
+
+        HDF5 opens files only by their names. So what it opened is compared with what was found below the directory.
+        """
+        descriptor = self._roots.open(path, os.O_PATH)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise NotFollowed("is a link to something that is not a regular file")
+            file = h5py.File(path, "r", locking=False)
+            if not os.path.samestat(found, os.fstat(file.id.get_vfd_handle())):
+                file.close()
+                raise Outside(0, "was replaced while it was opened", os.fspath(path))
+            return file
+        finally:
+            os.close(descriptor)
+
     def _opened_master(self, master: Path) -> Node:
         try:
-            if not stat.S_ISREG(master.stat().st_mode):
-                raise ReadingError(f"{master}: is not a regular file")
-            file = h5py.File(master, "r", locking=False)
+            file = self._opened(master)
             # Under its real name, so that a file that links back to it finds it open.
             self._files[os.path.realpath(master)] = file
             return h5o.open(file.id, b"/")
+        except Outside as error:
+            raise ReadingError(f"{master}: is a link out of the beamtime's directories, and is not read") from error
+        except NotFollowed as error:
+            raise ReadingError(f"{master}: is not a regular file") from error
         except FileNotFoundError as error:
             raise ReadingError(f"{master}: vanished before it was read") from error
         except PermissionError as error:
