@@ -13,6 +13,7 @@ from scicat_watch.discovery.events.filesystems import lacks_notifications
 from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly import schemas
+from scicat_watch.pipeline.reading import sandbox
 from scicat_watch.settings.model import Settings
 
 
@@ -32,6 +33,7 @@ def examine(settings: Settings, *, ask: bool) -> CheckReport:
     _schemas(settings, findings)
     _directories(settings, findings)
     _state(settings.var_dir, findings)
+    findings.remarks += sandbox.gaps()
     if settings.catalogue.url is not None:
         _credentials(settings, findings)
         if ask and not findings.mistakes:

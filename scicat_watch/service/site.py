@@ -31,6 +31,7 @@ from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.belonging import belonging as belongs_to
 from scicat_watch.pipeline.belonging import matcher
 from scicat_watch.pipeline.handover import ReadJob
+from scicat_watch.pipeline.reading import sandbox
 from scicat_watch.pipeline.schema.library import Library
 from scicat_watch.service.calls import Calls
 from scicat_watch.service.catalogue_process import CatalogueProcess
@@ -183,7 +184,9 @@ def _readable(directory: Path | None) -> Path | None:
 
 
 def open_executor(settings: Settings) -> Executor:
-    """The processes that read data files."""
+    """The processes that read data files; says what of their protection this system does not offer."""
+    for gap in sandbox.gaps():
+        log.warning("%s", gap)
     return LocalExecutor(settings.reading.workers, settings.reading.limits())
 
 

@@ -107,7 +107,8 @@ class Readers:
         self._readers[roots] = reader = _Reader(_Task(self._rules, roots, self._loaded, self._read))
         for objection in set(reader.objections) - self._said:
             self._said.add(objection)
-            log.warning("processes that read data files: %s", objection)
+            if not sandbox.gaps():  # Of these the daemon spoke.
+                log.warning("processes that read data files: %s", objection)
         return reader
 
     def _load(self, library: str) -> None:

@@ -12,8 +12,9 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t
 
 from scicat_watch.errors import MissingValue, ReadingError
+from scicat_watch.files import Roots
 from scicat_watch.pipeline.reading.nexus import fields
-from scicat_watch.pipeline.reading.nexus.links import MOST_STEPS, NotFollowed
+from scicat_watch.pipeline.reading.nexus.links import MOST_STEPS, Links, NotFollowed
 from tests.pipeline.nexus_made import nexus, opened
 
 SECRET = b"the secret of another beamtime"
@@ -250,3 +251,20 @@ def test_files_that_link_to_each_other_end(beamtime: Path) -> None:
         nexus(beamtime / f"{here}.nxs", _linked_to(there))
     with opened(beamtime / "a.nxs") as links, pytest.raises(NotFollowed, match="circles"):
         links.find("/entry/next")
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("scan_1.nxs", "other.nxs"):
+        h5py.File(tmp_path / name, "w").close()
+    original = Roots.open
+
+    def replaced(self: Roots, path: str | Path, flags: int) -> int:
+        descriptor = original(self, path, flags)
+        (tmp_path / "other.nxs").rename(path)
+        return descriptor
+
+    monkeypatch.setattr(Roots, "open", replaced)
+    with pytest.raises(ReadingError, match="replaced while it was opened"):
+        Links(tmp_path / "scan_1.nxs", [tmp_path])

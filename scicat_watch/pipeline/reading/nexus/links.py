@@ -204,7 +204,7 @@ class Links:
             file = h5py.File(path, "r", locking=False)
             if not os.path.samestat(found, os.fstat(file.id.get_vfd_handle())):
                 file.close()
-                raise Outside(0, "was replaced while it was opened", os.fspath(path))
+                raise OSError("it was replaced while it was opened")
             return file
         finally:
             os.close(descriptor)
