@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.preload import built
+from tests.flows.compiled import library
 from tests.flows.program import PROGRAM, Catalogue, Site, eventually, free_port
 from tests.makers import append, beamtime_directory, nexus
 
@@ -27,19 +27,19 @@ Kill = tuple[int, bool]
 @pytest.mark.soak
 @pytest.mark.timeout(0 if ALL else 600)
 def test_killed_at_any_call_that_changes_something_it_makes_every_dataset_once(tmp_path: Path) -> None:
-    library = built("killpoint", tmp_path)
+    killing = library("killpoint", tmp_path)
     server, port = _site(tmp_path / "server"), free_port()
     with server.catalogue(port) as catalogue:
         client = {
             "url": f"http://127.0.0.1:{port}/api/v3", "credential_file": str(server.credentials()),
             "patience": {"first_wait": 0.1, "longest_wait": 0.5},
         }  # fmt: skip
-        lives = [_Life(tmp_path, 0, library, client)]
+        lives = [_Life(tmp_path, 0, killing, client)]
         points = lives[0].points()
         assert points > 50, "the library sees what the daemon does"
         chosen, killed = _chosen(points), 0
         for number, after in chosen:
-            lives.append(life := _Life(tmp_path, len(lives), library, client))
+            lives.append(life := _Life(tmp_path, len(lives), killing, client))
             killed += life.killed(number, after)
             life.complete()
             life.check(catalogue)

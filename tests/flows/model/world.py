@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.catalogue.faulty import Fault, SpoilingProxy
-from tests.flows.preload import built, compiler
+from tests.flows.compiled import compiler, library
 from tests.flows.program import Catalogue, Daemon, Site
 
 _DAYS = 86400
@@ -28,7 +28,7 @@ class World:
         self._daemon: Daemon | None = None
         self._paused = False
         self._jump = place / "jump"
-        self._library = built("clockjump", place) if compiler() else None
+        self._library = library("clockjump", place) if compiler() else None
         self.site = Site(
             place,
             watching={"ingestion_delay": 0.3, "rescan_interval": 2.0},
