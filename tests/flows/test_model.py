@@ -54,6 +54,8 @@ def test_whatever_happens_the_catalogue_ends_with_what_is_on_the_disk(tmp_path: 
                 _round(world, beamtimes)
                 daemon = world.recover()
                 eventually(lambda: not wrong(), "the catalogue holds what is on the disk")
+                for beamtime in beamtimes:
+                    beamtime.settled()
             assert daemon.stop() == 0
             assert wrong() == []
             ended = world.site.ingest(*(beamtime.root for beamtime in beamtimes))

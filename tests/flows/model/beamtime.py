@@ -34,8 +34,8 @@ class ScanModel:
     """Whether it must have a dataset; if not it may have one."""
     junk: bool = False
     """Whether its data file is no HDF5 now, so that it can have no dataset."""
-    asked_again: bool = False
-    """Whether it got files after its first line; the line that said so may have gone before it was read."""
+    published: bool = False
+    """Whether its dataset is known to be there."""
 
     def files(self, base: Path) -> dict[str, int]:
         """Its files on the disk, with their sizes."""
@@ -91,6 +91,11 @@ class Beamtime:
         self.log.append(action.__name__)
         action(self)
 
+    def settled(self) -> None:
+        """The catalogue holds what is on the disk."""
+        for scan in self.scans:
+            scan.published = scan.wanted and not scan.junk
+
     def end(self) -> None:
         """Leave nothing half done."""
         for file, scan in self._open[:]:
@@ -143,7 +148,6 @@ class Beamtime:
         if scan := self._any(self.raw):
             self._frames(scan, always=True)
             self._line(f"{scan.stem}:{self._number}.5")
-            scan.asked_again = True
             self.log[-1] += f" {scan.stem}"
 
     def rotate(self) -> None:
@@ -186,9 +190,33 @@ class Beamtime:
         self._open.append((file, scan))
 
     def reopen(self) -> None:
-        """A found file gets other contents."""
-        if scan := self._any(self.root / "found"):
+        """A data file gets other contents."""
+        if scan := self._any(self._dice.choice([self.raw, self.root / "found"])):
             self._extend(scan)
+
+    def late_frames(self) -> None:
+        """Detector files come when their scan has been there for long, and nobody says so."""
+        if scan := self._any(self._dice.choice([self.raw, self.root / "found"])):
+            self._frames(scan, always=True)
+            self.log[-1] += f" {scan.stem}"
+
+    def replaced(self) -> None:
+        """Another data file is renamed over one, as rsync does it."""
+        if scan := self._any(self._dice.choice([self.raw, self.root / "found"])):
+            scan.title = f"{scan.title}, replaced"
+            self._write(scan, f".{scan.stem}.part")
+            (scan.directory / f".{scan.stem}.part").rename(self._path(scan))
+            self.log[-1] += f" {scan.stem}"
+
+    def move(self) -> None:
+        """A directory gets another name; its scans keep theirs."""
+        place = self.root / "found" / f"deep_{self._number % 3}"
+        scans = self._in(place)
+        if scans and all(scan.published and scan.wanted for scan in scans):
+            place.rename(self.root / "found" / f"moved_{self._number}")
+            for scan in scans:
+                scan.directory = self.root / "found" / f"moved_{self._number}"
+            self.log[-1] += f" {place.name} to moved_{self._number}"
 
     def junk(self) -> None:
         """A file that is no HDF5; sometimes it becomes one later."""
@@ -271,7 +299,7 @@ class Beamtime:
     def _lose_lines(self) -> None:
         """What only a line made a scan of is none if the line goes before it was read."""
         for scan in self._in(self.raw):
-            scan.wanted = scan.wanted and scan.title is not None and not scan.asked_again
+            scan.wanted = scan.wanted and scan.title is not None
 
     def _in(self, directory: Path) -> list[ScanModel]:
         return [scan for scan in self.scans if scan.directory == directory]
@@ -309,7 +337,8 @@ class Beamtime:
 ACTIONS: dict[Callable[[Beamtime], None], int] = {
     Beamtime.listed: 6, Beamtime.line_before_its_file: 3, Beamtime.found: 6, Beamtime.only_frames: 2,
     Beamtime.half_a_line: 2, Beamtime.again: 3, Beamtime.rotate: 1, Beamtime.truncate: 1, Beamtime.replace: 2,
-    Beamtime.write_slowly: 3, Beamtime.reopen: 3, Beamtime.junk: 1, Beamtime.repair: 1, Beamtime.remake: 1,
+    Beamtime.write_slowly: 3, Beamtime.reopen: 3, Beamtime.late_frames: 3, Beamtime.replaced: 1, Beamtime.move: 2,
+    Beamtime.junk: 1, Beamtime.repair: 1, Beamtime.remake: 1,
 }  # fmt: skip
 """What a program consists of, and how often each comes."""
 

@@ -31,7 +31,10 @@ class World:
         self._library = library("clockjump", place) if compiler() else None
         self.site = Site(
             place,
-            watching={"ingestion_delay": 0.3, "rescan_interval": 2.0},
+            watching={
+                "ingestion_delay": 0.3, "rescan_interval": 2.0, "recheck_after": [0.5, 1.0, 2.0],
+                "changed_after": "update",
+            },
             retrying={"first": 0.2, "longest": 1.0},
             catalogue={
                 "url": self._proxy.base, "credential_file": str(credentials),
