@@ -15,6 +15,7 @@ from pathlib import Path
 
 from scicat_watch.discovery import superblock
 from scicat_watch.discovery.absent import Absent
+from scicat_watch.discovery.growth import Growth, growth
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.settle import Settling
 from scicat_watch.discovery.superblock import Examined
@@ -256,7 +257,7 @@ class Pending:
     def _check_file(self, key: RequestKey, entry: _Entry, master: Path, now: float) -> Ready | _Held | None:
         listed, place = entry.request.listed, entry.request.scan.place
         try:
-            examined = superblock.examine(master)
+            examined = superblock.examine(master, allocated="allocated" in self._rules.complete_when)
             folder = FileState.of(place.stat()) if not listed and place.is_dir() else None
         except FileNotFoundError:
             return _Held(f"{master.name} vanished", now + self._later(0.0)) if listed else None
@@ -264,8 +265,11 @@ class Pending:
             return _Held(f"{master.name} cannot be examined: {error.strerror}", now + _LONGEST, stuck=True)
         if not inside(master, self._roots):
             return _Held(f"{master.name} is a link that leads out of the beamtime", now + _LONGEST, stuck=True)
-        if not self._settling.check(key, (examined.state, folder), now, self._age(examined.state.changed / 1e9, now)):
-            return _Held(examined.obstacle or f"{master.name} was just changing", self._settling.ready_at(key))
+        siblings = self._siblings(entry, now)
+        age = self._age(max(examined.state.changed / 1e9, siblings.changed), now)
+        if not self._settling.check(key, (examined.state, folder, siblings.signature), now, age):
+            changing = f"{master.name} or another file of the scan was just changing"
+            return _Held(examined.obstacle or changing, self._settling.ready_at(key))
         if examined.obstacle:
             return self._obstructed(entry.request, master, examined, now)
         named_at = entry.since + self._rules.ingestion_delay
@@ -276,10 +280,16 @@ class Pending:
     def _check_folder(self, entry: _Entry, now: float) -> Ready | _Held:
         """A listed scan without a data file: it has detector files, or files that are to come, or none."""
         named_at, waited = entry.since + self._rules.ingestion_delay, now - entry.since
+        key, settled = entry.request.key, False
+        if found := self._has_files(entry.request.scan):
+            siblings = self._siblings(entry, now)
+            settled = self._settling.check(key, siblings.signature, now, self._age(siblings.changed, now))
         if now < named_at:
             return _Held("was named only just now", named_at)
-        if self._has_files(entry.request.scan):
+        if found and settled:
             return Ready(entry.request)
+        if found:
+            return _Held("its files were just changing", self._settling.ready_at(key))
         if waited < self._rules.without_files_after:
             until = entry.since + self._rules.without_files_after
             return _Held(
@@ -295,6 +305,12 @@ class Pending:
             if any(_from(names, goes_on := beginning.name + after).startswith(goes_on) for after in "._"):
                 return True
         return False
+
+    def _siblings(self, entry: _Entry, now: float) -> Growth:
+        """The other files of a scan as far as they count: not for ever, as a log file may grow for ever."""
+        if "siblings" not in self._rules.complete_when or now - entry.since >= self._rules.siblings_within:
+            return Growth()
+        return growth(_beginnings(entry.request.scan), self._names_in)
 
     def _names_in(self, directory: Path) -> list[str]:
         """The names in a directory, sorted; none if it cannot be listed."""
@@ -320,8 +336,8 @@ class Pending:
 
     def _obstructed(self, request: Request, master: Path, examined: Examined, now: float) -> Ready | _Held:
         quiet = self._settling.quiet_for(request.key, now)
-        if examined.writing and quiet >= self._rules.abandoned_after and self._rules.abandoned == "ingest":
-            comment = f"{master.name} was left open by its writer; it may be incomplete."
+        if examined.left_as and quiet >= self._rules.abandoned_after and self._rules.abandoned == "ingest":
+            comment = f"{master.name} {examined.left_as}; it may be incomplete."
             return Ready(request.described_by(master), examined.state, comment)
         return _Held(f"{master.name} {examined.obstacle}", now + self._later(quiet), stuck=True)
 

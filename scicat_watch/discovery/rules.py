@@ -51,6 +51,10 @@ class WatchRules:
     """Characters of the longest line of a list that is taken for a scan."""
     ingestion_delay: float = 5.0
     """How long a file or list must be quiet before it counts as complete."""
+    complete_when: tuple[Literal["siblings", "allocated"], ...] = ("siblings",)
+    """What else must hold: no other file of the scan is coming any more; all of the data file is stored on the disk."""
+    siblings_within: float = 600.0
+    """How long the other files of a scan are waited for at most."""
     without_files_after: float = 3600.0
     """How long a listed scan may have no file at all before it counts as complete."""
     abandoned_after: float = 3600.0

@@ -7,6 +7,7 @@ copy may still be under way, so a file must be quiet as well, and must open in a
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from pathlib import Path
 from scicat_watch.model import FileState
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
+_SMALL = 1 << 16
+_STORED = 0.9
 _HEAD = 64  # Bytes from the signature to behind the end-of-file address, in every version with 8-byte offsets.
 
 
@@ -37,14 +40,14 @@ class Examined:
     state: FileState
     obstacle: str = ""
     """Why it cannot be complete, for people; empty if nothing speaks against it."""
-    writing: bool = False
-    """Whether the obstacle is only its writer's mark, which a killed writer leaves behind for ever."""
+    left_as: str = ""
+    """What became of the file if it stays so for ever, for people; empty if the obstacle rules out to ingest it."""
 
 
-def examine(path: Path) -> Examined:
+def examine(path: Path, *, allocated: bool = False) -> Examined:
     """Whether `path` seems complete now; OSError if it is not there or may not be read. Never waits for a writer.
 
-    The signature in the file decides whether it is HDF5, and not its name.
+    The signature in the file decides whether it is HDF5, and not its name. `allocated`: whether it must be all stored.
     """
     status = path.stat()
     state = FileState.of(status)
@@ -55,15 +58,32 @@ def examine(path: Path) -> Examined:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         head = read_superblock(descriptor, status.st_size)
+        missing = allocated and _has_gaps(descriptor, status)
     finally:
         os.close(descriptor)
-    if head is None:
-        return Examined(state)  # Not HDF5: the reading process says so, with the library's words.
-    if head.end > status.st_size:
+    if head is not None and head.end > status.st_size:
         return Examined(state, f"has {status.st_size} of the {head.end} bytes that it should have")
-    if head.writing:
-        return Examined(state, "is marked as being written", writing=True)
-    return Examined(state)
+    if head is not None and head.writing:
+        return Examined(state, "is marked as being written", left_as="was left open by its writer")
+    if missing:
+        return Examined(state, "has parts that are not written yet", left_as="has parts that were never written")
+    return Examined(state)  # If it is not HDF5, the reading process says so, with the library's words.
+
+
+def _has_gaps(descriptor: int, status: os.stat_result) -> bool:
+    """Whether a file was given its size before its content: much of it, or its end, is not stored on the disk.
+
+    Nothing is said of small files, which some file systems store without blocks of their own.
+    """
+    if status.st_size < _SMALL:
+        return False
+    if status.st_blocks * 512 < status.st_size * _STORED:
+        return True
+    try:
+        os.lseek(descriptor, status.st_size - 1, os.SEEK_DATA)
+    except OSError as error:
+        return error.errno == errno.ENXIO  # There is no data from there on. Any other: this file system cannot say it.
+    return False
 
 
 def read_superblock(descriptor: int, size: int) -> Superblock | None:

@@ -36,6 +36,8 @@ class ReadLimits:
     """Extensions of a ready thumbnail beside the data file."""
     file_list: Literal["exact", "prefix"] = "exact"
     """Which files belong to scan_1: `reading.filelist`."""
+    end_time_within: float = 0.0
+    """Seconds for which a NeXus file that has not changed may be without an end_time; 0: it needs none."""
     skipped_files: tuple[str, ...] = ("*.pyc", "*~", "*.scan.json", "*.origdatablock.json", "*.attachment.json")
     """Shell patterns of files that are left out of file lists."""
 

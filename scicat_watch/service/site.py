@@ -192,7 +192,7 @@ def open_executor(settings: Settings) -> Executor:
 
 def read_job(scan: Scan, beamtime: Beamtime, library: Library, settings: Settings) -> ReadJob:
     """What a reading process is to do for a scan."""
-    return ReadJob(scan, beamtime, library.schemas, settings.reading.limits(), (beamtime.directory,))
+    return ReadJob(scan, beamtime, library.schemas, settings.read_limits(), (beamtime.directory,))
 
 
 def catalogue_process(settings: Settings) -> CatalogueProcess:

@@ -17,7 +17,7 @@ AT_RELOAD = frozenset(
         "watching.trigger", "watching.extensions", "watching.master_extensions", "watching.max_depth",
         "watching.blacklist", "watching.ignored_names", "watching.below_lists", "watching.detector_interval",
         "watching.ingestion_delay", "watching.rescan_interval", "watching.poll_interval",
-        "watching.changed_after", "watching.recheck_after", "watching.recheck_interval",
+        "watching.changed_after", "watching.recheck_after", "watching.recheck_interval", "watching.complete_when",
         "watching.without_files_after", "watching.abandoned_after", "watching.abandoned",
         "lists.dataset_list", "lists.ingested_list", "lists.ingested_directory", "lists.max_line",
         "schemas.directory", "schemas.keep_lookups",

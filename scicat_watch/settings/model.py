@@ -9,6 +9,8 @@ Rooms do not know this module: each owns a frozen dataclass of parameters, which
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Literal, Self
@@ -103,6 +105,11 @@ class WatchingSection(Section):
     Such a folder is not watched, unless folders beside it hold data files or lists. 0: it is treated as any other."""
     ingestion_delay: float = Field(default=_WATCH.ingestion_delay, ge=0)
     """Seconds without a change after which a file or list counts as complete. Longer than the writer's pauses."""
+    complete_when: tuple[Literal["siblings", "allocated", "end_time"], ...] = _WATCH.complete_when
+    """What else must hold before a scan counts as complete. `siblings`: no other file of the scan, such as its detector
+    files, has come or grown for `ingestion_delay`, or it has been waited for 10 minutes. `allocated`: no large part,
+    nor the end, of the data file is missing on the disk; for copies that get their size before their content, but not
+    on file systems that compress. `end_time`: the NeXus file has an end_time; for writers that write it last."""
     rescan_interval: float = Field(default=60.0, gt=0)
     """Seconds between two full rescans, which find what file events missed; more if they would take over 2 % of a
     core."""
@@ -331,6 +338,7 @@ class Settings(Section):
             dataset_list=lists.dataset_list,
             longest_line=lists.max_line,
             ingestion_delay=watching.ingestion_delay,
+            complete_when=tuple(one for one in watching.complete_when if one != "end_time"),
             without_files_after=watching.without_files_after,
             abandoned_after=watching.abandoned_after,
             abandoned=watching.abandoned,
@@ -341,6 +349,12 @@ class Settings(Section):
         watching = self.watching
         interval = watching.recheck_interval or watching.rescan_interval
         return ChangeRules(tuple(sorted(watching.recheck_after)), interval, watching.changed_after)
+
+    def read_limits(self) -> ReadLimits:
+        """The parameters of `pipeline.reading`, from `reading` and `watching`."""
+        watching = self.watching
+        within = watching.abandoned_after if watching.abandoned == "ingest" else math.inf
+        return replace(self.reading.limits(), end_time_within=within if "end_time" in watching.complete_when else 0.0)
 
     def ingested_rules(self, host: str) -> IngestedRules:
         """The parameters of `ledger.ingested`, from `lists`."""

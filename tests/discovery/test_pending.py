@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import h5py
 import pytest
 
+from scicat_watch.discovery import superblock
 from scicat_watch.discovery.pending import Pending, Ready, find_master
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.model import Origin, Request
@@ -61,8 +63,9 @@ def test_a_listed_scan_waits_for_its_own_line_and_for_its_file(tmp_path: Path) -
     pending = _pending(tmp_path)
     pending.admit(_listed(tmp_path, "a"), 0.0)
     (tmp_path / "only_detector_files_0001.tif").touch()
-    pending.admit(_listed(tmp_path, "only_detector_files"), 2.0)
     _ready(pending, 0.0)
+    pending.admit(_listed(tmp_path, "only_detector_files"), 2.0)
+    _ready(pending, 2.0)
     assert [one.request.scan.name for one in _ready(pending, 5.0)] == ["a"]
     (ready,) = _ready(pending, 7.0)
     assert (ready.request.scan.name, ready.request.scan.master, ready.state) == ("only_detector_files", None, None)
@@ -79,7 +82,8 @@ def test_a_listed_scan_without_files_is_waited_for(tmp_path: Path, own: str, str
         assert _ready(pending, now) == []
     assert {one.reason for one in pending.waiting()} == {"no file or folder of its name is there"}
     (tmp_path / own).touch()
-    assert [one.request.scan.name for one in _ready(pending, 90.0)] == ["scan_1"]
+    assert _ready(pending, 90.0) == []
+    assert [one.request.scan.name for one in _ready(pending, 95.0)] == ["scan_1"]
     (given_up,) = _ready(pending, 150.0)
     assert (given_up.request.scan.name, given_up.comment) == ("never_2", "No files of this scan were found.")
 
@@ -323,3 +327,95 @@ def test_what_a_list_says_no_longer_is_dropped(tmp_path: Path) -> None:
     pending.drop_claimed(lambda request: request.scan.name == "c")
     assert [one.request.scan.name for one in pending.waiting()] == ["b"]
     assert _ready(pending, 100.0) == []
+
+
+WAYS_TO_GROW = {
+    "beside": lambda place, number: (place.parent / f"scan_1_{number:05d}.tif").write_text("x"),
+    "folder": lambda place, number: (place / f"{number:05d}.tif").write_text("x"),
+    "inner folder": lambda place, number: (place / f"pilatus/{number:05d}.tif").write_text("x"),
+    "last file": lambda place, number: (place / "pilatus/last.raw").open("a").write("x" * 100),
+    "of another beginning": lambda place, number: (place.parent / f"lambda/{number:05d}.tif").write_text("x"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_GROW)
+@pytest.mark.parametrize("master", [True, False], ids=["with data file", "without"])
+def test_a_scan_waits_for_its_detector_files_as_long_as_they_come(tmp_path: Path, way: str, *, master: bool) -> None:
+    (tmp_path / "scan_1/pilatus").mkdir(parents=True)
+    (tmp_path / "lambda").mkdir()
+    if master:
+        _nexus(tmp_path / "scan_1.nxs")
+    waits, hurries = _pending(tmp_path), _pending(tmp_path, complete_when=())
+    for pending in (waits, hurries):
+        pending.admit(_listed(tmp_path, "scan_1", extras=("lambda",)), 0.0)
+    ready = []
+    for number in range(10):
+        WAYS_TO_GROW[way](tmp_path / "scan_1", number)
+        assert _ready(waits, number * 4.0) == []
+        ready += _ready(hurries, number * 4.0)
+    assert len(ready) == 1
+    assert _ready(waits, 40.9) == []
+    assert _ready(waits, 45.8) == []
+    assert len(_ready(waits, 46.0)) == 1
+
+
+def test_a_scan_whose_files_grow_for_ever_does_not_wait_for_ever(tmp_path: Path) -> None:
+    _nexus(tmp_path / "scan_1.nxs")
+    pending = _pending(tmp_path, siblings_within=60.0)
+    pending.admit(_listed(tmp_path, "scan_1"), 0.0)
+    ready = []
+    for number in range(20):
+        (tmp_path / "scan_1.log").write_text("x" * number)
+        ready += [(number * 4.0, one.request.scan.name) for one in _ready(pending, number * 4.0)]
+    assert ready == [(72.0, "scan_1")]
+
+
+def test_what_is_another_scan_is_not_waited_for(tmp_path: Path) -> None:
+    _nexus(tmp_path / "scan_1.nxs")
+    pending = _pending(tmp_path)
+    pending.admit(_listed(tmp_path, "scan_1"), 0.0)
+    for number in range(2):
+        _nexus(tmp_path / f"scan_1{number}.nxs")
+        assert len(_ready(pending, number * 5.0)) == number
+
+
+def _preallocated(path: Path, way: str) -> None:
+    """A NeXus file of which only the first part is copied so far."""
+    whole = _nexus_of(path.with_name("whole.nxs"), 1 << 20).read_bytes()
+    with path.open("wb") as file:
+        if way == "truncated":
+            file.truncate(len(whole))
+        else:
+            os.posix_fallocate(file.fileno(), 0, len(whole))
+        file.write(whole[: len(whole) // 2 if way == "truncated" else -(1 << 16)])
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _nexus_of(path: Path, size: int) -> Path:
+    with h5py.File(path, "w") as file:
+        file["x"] = b"\1" * size
+        file["y"] = list(range(10_000))
+    return path
+
+
+@pytest.mark.parametrize("way", ["truncated", "allocated"])
+def test_a_copy_that_got_its_size_first_is_waited_for(tmp_path: Path, way: str) -> None:
+    _preallocated(tmp_path / "a.nxs", way)
+    if way == "allocated" and not superblock.examine(tmp_path / "a.nxs", allocated=True).obstacle:
+        pytest.skip("this file system does not tell what is allocated from what is written")
+    waits = _pending(tmp_path, complete_when=("allocated",), abandoned_after=1000.0)
+    hurries = _pending(tmp_path)
+    for pending in (waits, hurries):
+        pending.admit(_found(tmp_path / "a.nxs"), 0.0)
+        _ready(pending, 0.0)
+    assert len(_ready(hurries, 5.0)) == 1
+    assert _ready(waits, 5.0) == []
+    assert "not written yet" in next(waits.waiting()).reason
+    (given_up,) = _ready(waits, 1100.0)
+    assert "never written" in given_up.comment
+    waits.admit(_found(tmp_path / "a.nxs"), 2000.0)
+    shutil.copyfile(tmp_path / "whole.nxs", tmp_path / "a.nxs")
+    _ready(waits, 2000.0)
+    (ready,) = _ready(waits, 2005.0)
+    assert ready.comment == ""

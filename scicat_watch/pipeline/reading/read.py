@@ -9,6 +9,7 @@ for its reader to know (`choose`, `nexus/`, `fio/`).
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -82,6 +83,8 @@ def _opened(job: ReadJob, reader: Reader | None) -> AbstractContextManager[OpenF
 
 def _read(job: ReadJob, source: str, file: OpenFile | None, notes: Notes) -> Reading:
     scan = job.scan
+    if file is not None and source == "NXS" and job.limits.end_time_within:
+        _check_ended(job, file, notes)
     schema, passed_over = _schema(job, source, file)
     values: dict[str, FieldValue | Unread] = {}
     trees: dict[str, Mapping[str, Any]] = {}
@@ -110,6 +113,17 @@ def _read(job: ReadJob, source: str, file: OpenFile | None, notes: Notes) -> Rea
         truncations=notes.truncations(),
         notes=notes.all(),
     )
+
+
+def _check_ended(job: ReadJob, file: OpenFile, notes: Notes) -> None:
+    """`ReadingError` for a NeXus file without an end_time, which its writer writes last; an old one is only noted."""
+    entry, state = job.scan.entry, _state(job.scan.master)
+    found = _value(file, f"/{entry}/end_time" if entry else "/:NXentry/end_time", "string", LONGEST_SELECTED)
+    if isinstance(found, FieldValue):
+        return
+    if state is not None and time.time() - state.modified / 1e9 < job.limits.end_time_within:
+        raise ReadingError(f"{job.scan.master}: has no end_time yet, which its writer writes last")
+    notes.add(f"{job.scan.master} has no end_time; it may be incomplete")
 
 
 def file_values(file: OpenFile, source: str, schema: Schema, limit: int) -> dict[str, FieldValue | Unread]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -163,3 +165,18 @@ def test_reading_loads_no_drawing_library_before_it_draws() -> None:
         "import sys, scicat_watch.pipeline.reading.read\nassert not {'matplotlib', 'silx', 'PIL'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("named", ["", "entry"])
+def test_a_file_without_an_end_time_is_waited_for_where_its_writer_writes_it_last(tmp_path: Path, named: str) -> None:
+    master = nexus(tmp_path / "scan_1.nxs", line_plot)
+    asked = job(scan(tmp_path, "scan_1", entry=named), schema())
+    ended = replace(asked, limits=replace(asked.limits, end_time_within=3600.0))
+    assert read(asked).notes == ()
+    with pytest.raises(ReadingError, match="no end_time yet"):
+        read(ended)
+    os.utime(master, (1.7e9, 1.7e9))
+    assert any("no end_time" in note for note in read(ended).notes)
+    with h5py.File(master, "a") as file:
+        file["entry/end_time"] = "2099-05-04T10:07:30Z"
+    assert read(ended).notes == ()
