@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ import pytest
 
 from tests.flows.program import Site, eventually
 from tests.makers import INGESTED, LIST, append, beamtime_directory, nexus
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
 
 
 class Tmpfs:
@@ -68,3 +74,87 @@ def test_a_beamtime_that_is_unmounted_is_away_and_goes_on_when_it_is_back(tmpfs:
         assert site.log.read_text().count("created 11018765/run_1") == 1
         assert "no longer watched" not in site.log.read_text()
         assert daemon.stop() == 0
+
+
+class Hanging:
+    """A FUSE file system that hangs while a test wants it to."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.under, self._control = place / "hanging", place / "under", place / "control"
+        self.place.mkdir()
+        self.under.mkdir()
+        command = [sys.executable, str(Path(__file__).with_name("hanging.py")), str(self.under), str(self.place)]
+        self._server = subprocess.Popen([*command, str(self._control)], stdout=subprocess.PIPE, text=True)
+        assert self._server.stdout is not None
+        said = self._server.stdout.readline().strip()
+        if said != "mounted":
+            self._server.communicate()
+            assert said.startswith("cannot be mounted")
+            pytest.skip(f"FUSE {said}")
+
+    def hang(self) -> None:
+        self._control.touch()
+
+    def answer(self) -> None:
+        self._control.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self.answer()
+        subprocess.run(["umount", "--lazy", self.place], check=True)
+        self._server.kill()  # The kernel ends what still waits for an answer.
+        self._server.communicate()
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Hanging]:
+    hanging = Hanging(tmp_path)
+    yield hanging
+    hanging.close()
+
+
+def test_a_root_that_hangs_at_the_start_is_named_and_holds_up_no_other(
+    site: Site, hanging: Hanging, tmp_path: Path
+) -> None:
+    nexus(beamtime_directory(hanging.under / "bt", "1") / "raw" / "run_1.nxs")
+    nexus(beamtime_directory(tmp_path / "good", "2") / "raw" / "run_1.nxs")
+    hanging.hang()
+    with site.daemon(hanging.place / "bt", tmp_path / "good") as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["2/raw/run_1"], "the other root is watched")
+        assert site.status()["daemon"]["running"]
+        named = f"{hanging.place}/bt: its file system has not answered since"
+        eventually(lambda: named in "".join(_problems(site)), "it is named in status")
+        assert named in site.log.read_text()
+        hanging.answer()
+        eventually(lambda: catalogue.pids() == ["1/raw/run_1", "2/raw/run_1"], "the work goes on by itself")
+        eventually(lambda: _problems(site) == [], "the problem is over")
+        assert daemon.stop() == 0
+
+
+def test_a_root_that_hangs_while_it_is_watched_holds_up_neither_others_nor_the_end(
+    site: Site, hanging: Hanging, tmp_path: Path
+) -> None:
+    beamtime, good = beamtime_directory(hanging.under / "bt", "1"), beamtime_directory(tmp_path / "good", "2")
+    nexus(beamtime / "raw" / "run_1.nxs")
+    with site.daemon(good, hanging.place / "bt") as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["1/raw/run_1"], "both roots are watched")
+        eventually(lambda: site.status()["totals"]["done"] == 1, "it is noted")
+        hanging.hang()
+        nexus(beamtime / "raw" / "run_2.nxs")
+        eventually(lambda: _problems(site), "it is named")
+        (shown,) = [one for one in site.status()["beamtimes"] if one["problems"]]
+        assert (shown["id"], shown["done"]) == ("1", 1)  # Otherwise as it was.
+        nexus(good / "raw" / "run_1.nxs")
+        eventually(lambda: catalogue.pids() == ["1/raw/run_1", "2/raw/run_1"], "the other root goes on")
+        assert daemon.stop() == 0  # Although a thread of it is still in the kernel.
+        hanging.answer()
+        with site.daemon(good, hanging.place / "bt") as again:
+            every = ["1/raw/run_1", "1/raw/run_2", "2/raw/run_1"]
+            eventually(lambda: again.catalogue().pids() == every, "what was left is done at the next start")
+            assert again.stop() == 0
+    assert site.log.read_text().count("created 1/raw/run_1") == 1
+
+
+def _problems(site: Site) -> list[str]:
+    return [problem for one in site.status()["beamtimes"] for problem in one["problems"]]
