@@ -418,6 +418,8 @@ class BeamtimeState:
     """Scan directories that another scicat-watch ingests."""
     problems: tuple[str, ...] = ()
     """What cannot be read or worked on."""
+    paused: bool = False
+    """Whether a person paused it: nothing new of it is read or published."""
     notes: tuple[str, ...] = ()
     """What a person should know, though it holds nothing up, e.g. a file system without locks."""
     watch: WatchState | None = None

@@ -14,6 +14,8 @@ VERBS = {
     "status": "What is waiting, what failed and why, what is done.",
     "rescan": "Have the running daemon make a full rescan now.",
     "reload": "Have the running daemon read its configuration again.",
+    "pause": "Have the running daemon leave a beamtime alone for a while.",
+    "resume": "Have the running daemon go on with a paused beamtime.",
     "preview": "What would be posted for a scan; posts nothing.",
     "config": "Check or show the configuration.",
     "catalogue": "Serve the embedded catalogue without the daemon.",

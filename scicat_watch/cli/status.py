@@ -74,6 +74,8 @@ def _beamtime(one: dict[str, Any]) -> list[str]:
         lines.append(f"         {one['done']} done, {one['waiting']} waiting, {one['skipped']} skipped")
     if one.get("watch"):
         lines.append(f"         {_watch(one['watch'])}")
+    if one.get("paused"):
+        lines.append("paused   nothing new of it is read or published, until scicat-watch resume")
     lines += [f"waiting  {scan['pid']}: {scan['reason']}" for scan in one.get("waiting_scans", [])]
     for line in one.get("skipped_lines", []):
         where = f"{line['list']}:{line['number']}" if line["number"] else line["list"]

@@ -156,6 +156,11 @@ class BeamtimeWork:
         self._reported = replace(self._reported, problems=(problem,))
         self.report_again()
 
+    def report_paused(self) -> None:
+        """Report that the beamtime is paused; all else stays as it was last reported."""
+        self._reported = replace(self._reported, paused=True)
+        self.report_again()
+
     def report_again(self) -> None:
         """Report the last state, with whether the file system answers by now; called by any thread."""
         state, silence = self._reported, self._site.calls.silence(self.beamtime.directory)

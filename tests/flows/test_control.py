@@ -162,3 +162,27 @@ def test_a_hang_up_makes_the_daemon_read_its_configuration_again(site: Site, tmp
         daemon.process.send_signal(signal.SIGHUP)
         eventually(lambda: len(site.status()["beamtimes"]) == 2, "the second beamtime")
         assert daemon.stop() == 0
+
+
+def test_a_beamtime_is_paused_until_it_is_resumed_also_over_a_kill(site: Site, tmp_path: Path) -> None:
+    one, two = beamtime_directory(tmp_path / "one", "1"), beamtime_directory(tmp_path / "two", "2")
+    nexus(one / "scan_1.nxs")
+    with site.daemon(one, two) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["1/scan_1"], "the scan that was there")
+        ended = site.run("pause", "1")
+        assert (ended.returncode, ended.stdout) == (0, f"paused beamtime 1 in {one}\n")
+        assert site.run("pause", "3").returncode == 2
+        eventually(lambda: [state["paused"] for state in site.status()["beamtimes"]] == [True, False], "the pause")
+        daemon.kill()
+    nexus(one / "scan_2.nxs")
+    with site.daemon(one, two) as daemon:
+        catalogue = daemon.catalogue()
+        nexus(two / "scan_3.nxs")
+        eventually(lambda: catalogue.pids() == ["1/scan_1", "2/scan_3"], "the scan of the other beamtime")
+        eventually(lambda: [state["paused"] for state in site.status()["beamtimes"]] == [True, False], "the pause")
+        assert site.run("rescan").returncode == 1
+        assert catalogue.pids() == ["1/scan_1", "2/scan_3"]
+        assert site.run("resume", one).returncode == 0
+        eventually(lambda: catalogue.pids() == ["1/scan_1", "1/scan_2", "2/scan_3"], "what came meanwhile")
+        assert daemon.stop() == 0

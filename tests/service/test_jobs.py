@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scicat_watch.errors import Unavailable
+from scicat_watch.errors import ConfigError, Unavailable
 from scicat_watch.service.control.protocol import Asked, Named
 from scicat_watch.service.daemon.commands import Commands
 from tests.makers import ID, LIST
@@ -54,11 +54,13 @@ class Daemon(Watched):
         self.loops = [self.loop]
         self.commands = Commands(site, lambda: self.loops, self.loop._dispatcher, lambda reply: None)
 
-    def ask(self, command: Any, *paths: Path, retry: bool = False, folder: bool | None = None) -> Heard:
+    def ask(
+        self, command: Any, *paths: Path, retry: bool = False, folder: bool | None = None, beamtime: str = ""
+    ) -> Heard:
         heard = Heard()
         listener: Any = heard
         named = tuple(Named(path=str(path), folder=path.is_dir() if folder is None else folder) for path in paths)
-        self.commands(Asked(version=1, command=command, paths=named, retry=retry), listener)
+        self.commands(Asked(version=1, command=command, paths=named, retry=retry, beamtime=beamtime), listener)
         return heard
 
     def asked_at(self, seconds: float, command: str, *paths: Path, **more: Any) -> list[Heard]:
@@ -200,3 +202,39 @@ def test_the_status_is_that_of_now(daemon: Daemon) -> None:
     heard = daemon.asked_at(40, "status")
     daemon.run(50)
     assert heard[0].last["state"]["totals"]["done"] == 1
+
+
+def test_of_a_paused_beamtime_nothing_new_is_read_or_published_until_it_is_resumed(daemon: Daemon) -> None:
+    for number in range(5):
+        daemon.disk.nexus(f"scan_{number}.nxs")
+    daemon.site.seconds = 2.0  # When the beamtime is paused, some are done and some are in the queue.
+    paused = daemon.asked_at(10, "pause", beamtime=ID)
+    count: list[int] = []
+    daemon.at(12, lambda: count.append(len(daemon.site.ingest.tried)))
+    daemon.at(20, lambda: daemon.site.source.named(daemon.disk.nexus("late.nxs")))
+    asked = daemon.asked_at(30, "ingest")
+    daemon.at(199, lambda: count.append(len(daemon.site.ingest.tried)))
+    states = daemon.site.reports.states
+    daemon.at(199, lambda: count.append(states[-1][1].paused))
+    resumed = daemon.asked_at(200, "resume", daemon.disk.root)
+    daemon.run(240)
+    assert 0 < count[0] < 5
+    assert count[1:] == [count[0], True]
+    assert "resume" in asked[0].last["failures"][0][1]
+    assert paused[0].last["beamtimes"] == resumed[0].last["beamtimes"] == [[ID, str(daemon.disk.root)]]
+    assert sorted(daemon.site.ingest.pids) == sorted([*(f"{ID}/scan_{number}" for number in range(5)), f"{ID}/late"])
+    assert not states[-1][1].paused
+
+
+def test_a_beamtime_stays_paused_over_a_restart(daemon: Daemon) -> None:
+    daemon.asked_at(1, "pause", beamtime=ID)
+    daemon.run(5)
+    assert daemon.site.journal.paused(daemon.disk.root, ID)
+    daemon.ask("resume", beamtime=ID)
+    assert not daemon.site.journal.paused(daemon.disk.root, ID)
+
+
+def test_to_pause_what_is_not_watched_is_a_mistake_that_names_what_is(daemon: Daemon) -> None:
+    with pytest.raises(ConfigError, match=ID):
+        daemon.ask("pause", beamtime=f"{ID}0")
+    assert not daemon.site.journal.paused(daemon.disk.root, f"{ID}0")

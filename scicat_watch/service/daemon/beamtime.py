@@ -43,7 +43,7 @@ class BeamtimeLoop:
         self.hints = HintQueue(beamtime.directory, *self._names())
         self._notices = Notices(beamtime.directory, events, self.hints, site.clock)
         self.work = self._new_work()
-        self._renewed = threading.Event()
+        self._renewed, self._paused = threading.Event(), threading.Event()
         self._problem = ""
         self._away = ""
         """The problem while the directory is not there; empty while it is."""
@@ -63,6 +63,15 @@ class BeamtimeLoop:
     def renew(self) -> None:
         """Search the beamtime for scans anew, by the settings that are in force now; called by any thread."""
         self._renewed.set()
+        self.hints.wake()
+
+    def pause(self, paused: bool) -> None:
+        """Read and publish nothing new of the beamtime from now on, or do it again; called by any thread."""
+        if not paused and self._paused.is_set():
+            self._renewed.set()  # First: the thread must not go on with what it forgot when it was paused.
+            self._paused.clear()
+        elif paused:
+            self._paused.set()
         self.hints.wake()
 
     def leave(self) -> None:
@@ -92,9 +101,22 @@ class BeamtimeLoop:
     def turn(self) -> float:
         """One turn; until when (monotonic time) nothing is due."""
         with self._site.calls.on(self.beamtime.directory) as self._calls:
+            if self._paused.is_set():
+                return self._stand_still()
             if self._renewed.is_set():
                 self._begin_anew()
             return self._turn() if self._is_there() else self._clock.monotonic() + _AWAY
+
+    def _stand_still(self) -> float:
+        """Do nothing, as a person wishes; what is being published comes to its end."""
+        self._dispatcher.drop(self.beamtime, 0.0)
+        self.hints.take()
+        self.work.take_results()
+        self._take_asked()
+        while self._jobs:
+            self._jobs.pop().abandon(f"the beamtime is paused; scicat-watch resume {self.beamtime.id} ends that")
+        self.work.report_paused()
+        return self._clock.monotonic() + self._site.settings.watching.rescan_interval
 
     def _is_there(self) -> bool:
         """Whether the beamtime directory is there. While it is not, everything known of it stays as it is."""
@@ -178,6 +200,7 @@ class BeamtimeLoop:
         old.release(END_WITHIN)
         self.hints.expect(*self._names())
         self.work = self._new_work()
+        self.work.presence = old.presence  # What an empty directory means is known by what was there before.
         self._rescan_at = self._live_at = -math.inf
 
     def _take_asked(self) -> list[Job]:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from scicat_watch.errors import ScicatWatchError
+from scicat_watch.errors import ConfigError
 from scicat_watch.service import status
 from scicat_watch.service.control.protocol import Asked, Named
 from scicat_watch.service.control.server import Reply
@@ -18,6 +18,7 @@ from scicat_watch.service.daemon.jobs import Ingest, Parts, Rescan, Wish
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import names_list_of
+from scicat_watch.words import nearest
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,8 @@ class Commands:
             case "reload":
                 log.info("a command asks for the configuration to be read again")
                 self._reload(reply)
-            case _:
-                raise ScicatWatchError(f"this daemon does not know {asked.command!r}")
+            case "pause" | "resume":
+                self._pause(asked, reply)
 
     def _ingest(self, asked: Asked, reply: Reply) -> None:
         chosen, unwatched = self._chosen(asked.paths)
@@ -63,6 +64,20 @@ class Commands:
         parts = Parts(len(chosen), reply)
         for loop in chosen:
             loop.ask(Rescan(parts))
+
+    def _pause(self, asked: Asked, reply: Reply) -> None:
+        loops, paused = self._loops(), asked.command == "pause"
+        places = {named.place for named in asked.paths}
+        found = [loop for loop in loops if loop.beamtime.id == asked.beamtime]
+        if not (found := found or [loop for loop in loops if loop.beamtime.directory in places]):
+            ids = [loop.beamtime.id for loop in loops]
+            raise ConfigError(f"the daemon watches no beamtime {asked.beamtime!r}{nearest(asked.beamtime, ids)}")
+        for loop in found:
+            beamtime = loop.beamtime
+            log.warning("%s: a command has beamtime %s %sd", beamtime.directory, beamtime.id, asked.command)
+            self._site.journal.pause(beamtime.directory, beamtime.id, paused)
+            loop.pause(paused)
+        reply.end(beamtimes=[[loop.beamtime.id, str(loop.beamtime.directory)] for loop in found])
 
     def _chosen(self, paths: tuple[Named, ...]) -> tuple[dict[BeamtimeLoop, tuple[Path, ...]], list[str]]:
         """The beamtimes that are concerned, each with its paths, and the paths that are in none."""

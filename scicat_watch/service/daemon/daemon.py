@@ -232,6 +232,9 @@ class Daemon:
         else:
             log.info("%s: watching beamtime %s", beamtime.directory, beamtime.id)
         loop = BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events)
+        if self._site.journal.paused(beamtime.directory, beamtime.id):
+            log.warning("%s: beamtime %s is paused; scicat-watch resume ends that", beamtime.directory, beamtime.id)
+            loop.pause(True)
         thread = self._thread(loop, self._dispatcher)
         self._threads[beamtime.directory, beamtime.id] = thread
         thread.start()

@@ -1,0 +1,29 @@
+"""`scicat-watch resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scicat_watch.cli.options import configured, settings_from
+from scicat_watch.words import printable
+
+
+@click.command("resume")
+@click.argument("beamtime")
+@configured
+def command(beamtime: str, config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
+    """Have the running daemon go on with a beamtime that was paused.
+
+    BEAMTIME is its id or its directory. All its scans are searched again, and those that came meanwhile are ingested.
+    Exit status: 0 done, 1 no daemon runs, 2 it watches no such beamtime.
+    """
+    from scicat_watch.service.control.client import named, reached
+
+    settings = settings_from(config, var_dir)
+    paths = named((Path(beamtime),)) if Path(beamtime).is_dir() else []
+    with reached(settings.var_dir) as control:
+        done = control.ask("resume", beamtime=beamtime, paths=paths)
+    for id_, directory in done["beamtimes"]:
+        click.echo(printable(f"resumed beamtime {id_} in {directory}"))
