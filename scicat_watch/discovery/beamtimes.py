@@ -128,6 +128,16 @@ def generated_id(directory: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", directory.name).strip("-.")[:100] or "beamtime"
 
 
+def expects_file(directory: Path, rules: BeamtimeRules) -> Path | None:
+    """What in a directory without a metadata file shows that there will be one; None if nothing does. OSError."""
+    own = generated_id(directory)
+    for pattern in rules.expected_by:
+        found = (path for path in directory.glob(pattern) if own not in path.name)
+        if (first := next(found, None)) is not None:
+            return first
+    return None
+
+
 def _usable_id(text: str) -> bool:
     return bool(re.fullmatch(r"[\w.@+-]{1,100}", text)) and text not in (".", "..")
 

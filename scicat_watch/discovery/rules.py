@@ -24,6 +24,10 @@ class BeamtimeRules:
     skipped_types: tuple[str, ...] = ("P",)
     """Values of `proposalType` that are not ingested."""
     skipped_ids: tuple[str, ...] = ()
+    expected_by: tuple[str, ...] = ("scratch_cc", "scicat-datasets-[0-9]*.lst", "*/scicat-datasets-[0-9]*.lst")
+    """Shell patterns of paths in a directory that show that a metadata file is to come."""
+    grace: float = 120.0
+    """Seconds for which it is waited for before the beamtime is generated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,11 @@ class KnownScans:
         """Whether the scan that was at a path has moved, so that what is there now is another one."""
         return bool(self._moved) and text(place) in self._moved
 
+    def left_in(self, directory: Path) -> frozenset[str]:
+        """The names under a directory of the scans that have moved from there."""
+        start = f"{text(directory)}/"
+        return frozenset(place.removeprefix(start) for place in self._moved.copy() if place.startswith(start))
+
     def note(self, known: KnownScan) -> None:
         """Remember a scan as it is now."""
         known = replace(known, place=text(known.place))

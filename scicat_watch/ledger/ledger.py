@@ -46,14 +46,17 @@ def without_locks(directory: Path) -> str:
 class DoneFiles:
     """The data files that were found under one scan directory and are done, as they are known at one moment."""
 
-    def __init__(self, ingested: IngestedList, states: Callable[[], Mapping[str, str]]) -> None:
-        """`states` asks the journal for what the files were like; called if that is asked for."""
+    def __init__(self, ingested: IngestedList, states: Callable[[], Mapping[str, str]], left: frozenset[str]) -> None:
+        """`states` asks the journal for what the files were like; called if that is asked for.
+
+        `left`: names of scans that have moved away: what has such a name now is another scan.
+        """
         ingested.follow()
-        self._ingested, self._ask = ingested, states
+        self._ingested, self._ask, self._left = ingested, states, left
 
     def has(self, name: str) -> bool:
         """Whether a file of this name, without its extension, is among them."""
-        return self._ingested.has_name(name)
+        return self._ingested.has_name(name) and name not in self._left
 
     def agrees(self, name: str, path: str) -> bool:
         """Whether one that is among them is at `path`, and as it was when it was ingested, if that is still known."""
@@ -154,7 +157,8 @@ class BeamtimeLedger:
 
     def done_files(self, directory: Path) -> DoneFiles:
         """The found files under a scan directory that are done; OSError as `ingested`."""
-        return DoneFiles(self.ingested(directory), functools.partial(self._journal.states, directory))
+        left = self._journal.known.left_in(directory)
+        return DoneFiles(self.ingested(directory), functools.partial(self._journal.states, directory), left)
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The same, if the line is not done yet; None if it is."""

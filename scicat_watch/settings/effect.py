@@ -13,7 +13,7 @@ from scicat_watch.settings.model import Settings
 AT_RELOAD = frozenset(
     {
         "beamtimes.directories", "beamtimes.base_directories", "beamtimes.file_prefix", "beamtimes.file_suffix",
-        "beamtimes.skipped_types", "beamtimes.skipped_ids",
+        "beamtimes.skipped_types", "beamtimes.skipped_ids", "beamtimes.expected_by", "beamtimes.grace",
         "watching.trigger", "watching.extensions", "watching.master_extensions", "watching.max_depth",
         "watching.blacklist", "watching.ignored_names", "watching.below_lists", "watching.detector_interval",
         "watching.ingestion_delay", "watching.rescan_interval", "watching.poll_interval",

@@ -69,6 +69,12 @@ class BeamtimesSection(Section):
     """Values of `proposalType` that are not ingested; "P" marks private (proprietary) beamtimes."""
     skipped_ids: tuple[str, ...] = ()
     """Ids of beamtimes that are not ingested."""
+    expected_by: tuple[str, ...] = _BEAMTIMES.expected_by
+    """Paths in a beamtime directory (shell patterns) that show that its beamtime metadata file will come: a list with
+    the id of another beamtime than the generated one, a directory that only beamtimes have."""
+    grace: float = Field(default=_BEAMTIMES.grace, ge=0)
+    """Seconds for which the daemon waits for that file before it generates a beamtime. If the file comes later still,
+    its beamtime adopts the datasets that were made before it."""
 
     def rules(self) -> BeamtimeRules:
         """The parameters of `discovery.beamtimes`."""
@@ -79,6 +85,8 @@ class BeamtimesSection(Section):
             file_suffix=self.file_suffix,
             skipped_types=self.skipped_types,
             skipped_ids=self.skipped_ids,
+            expected_by=self.expected_by,
+            grace=self.grace,
         )
 
 

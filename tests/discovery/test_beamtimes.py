@@ -128,3 +128,24 @@ def test_one_directory_that_cannot_be_looked_at_hides_no_other_beamtime(tmp_path
         assert run_as_nobody(program, base) == ["good"]
     finally:
         locked.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("raw/scicat-datasets-11018765.lst", True),
+        ("scicat-datasets-11018765.lst", True),
+        ("scratch_cc", True),
+        ("raw/scicat-datasets-current.lst", False),
+        ("raw/deep/scicat-datasets-11018765.lst", False),
+        ("raw/x.nxs", False),
+    ],
+)
+def test_a_list_of_another_id_shows_that_a_metadata_file_will_come(tmp_path: Path, name: str, expected: bool) -> None:
+    directory = tmp_path / "current"
+    path = directory / name
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    found = beamtimes.expects_file(directory, BeamtimeRules())
+    assert found == (path if expected else None)
+    assert beamtimes.expects_file(directory, BeamtimeRules(expected_by=())) is None

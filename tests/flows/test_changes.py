@@ -268,6 +268,21 @@ def test_a_metadata_file_that_comes_later_adopts_what_was_made_before(site: Site
     assert "0 created, 0 updated, 4 unchanged, 0 failed" in site.ingest(directory).stdout
 
 
+def test_where_a_list_says_that_a_metadata_file_will_come_it_is_waited_for(tmp_path: Path) -> None:
+    site = Site(tmp_path, watching=SOON, beamtimes={"grace": 600.0})
+    directory = tmp_path / "current"
+    nexus(directory / "raw/run_1.nxs")
+    append(directory / "raw" / LIST, "run_1")
+    with site.daemon(directory) as daemon:
+        (problem,) = eventually(lambda: [one["problems"] for one in site.status()["beamtimes"]], "it says so")
+        assert "no beamtime metadata file yet" in problem[0]
+        assert daemon.catalogue().pids() == []
+        metadata = {"beamtimeId": ID, "corePath": f"/core/{ID}", **METADATA}
+        (directory / f"beamtime-metadata-{ID}.json").write_text(json.dumps(metadata))
+        eventually(lambda: daemon.catalogue().pids() == [f"{ID}/run_1"], "the beamtime's scan")
+        eventually(lambda: site.status()["totals"]["problems"] == 0, "nothing is wrong any more")
+
+
 def _lines(directory: Path) -> list[str]:
     """The lines that are noted as done."""
     path = directory / INGESTED

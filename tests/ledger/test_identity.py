@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from scicat_watch.errors import NameTaken
 from scicat_watch.ledger.journal import Journal
@@ -216,3 +220,107 @@ def test_the_request_of_a_scan_that_changed_is_planned_although_it_is_done(story
     assert story.ledger.decide(request, None, NOW).action == "nothing"
     assert story.ledger.decide(replace(request, update=Extent.FILES), None, NOW).action == "ingest"
     assert request.origin is Origin.LISTED
+
+
+NAMES = ("a/x", "a/y", "b/x")
+STEPS: st.SearchStrategy[tuple[str, ...]] = st.one_of(
+    st.tuples(st.sampled_from(("write", "ingest", "remove")), st.sampled_from(NAMES)),
+    st.tuples(st.sampled_from(("rename", "copy", "link")), st.sampled_from(NAMES), st.sampled_from(NAMES)),
+    st.just(("restart",)),
+)
+
+
+class Tale:
+    """A story in steps that hypothesis chooses, with the file that each dataset stands for."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.number = 0
+        self.standing_for: dict[str, int] = {}
+        """The inode of the file that was last published with each dataset."""
+
+    def tell(self, verb: str, *names: str) -> None:
+        paths = [self.story.root / f"{name}.nxs" for name in names]
+        for path in paths:
+            path.parent.mkdir(exist_ok=True)
+        if verb == "write":
+            self.number += 1
+            paths[0].write_text(f"content {self.number}")
+        elif verb == "restart":
+            self.story.start()
+        elif paths[0].exists():
+            self._treat(verb, names[0], *paths)
+
+    def _treat(self, verb: str, name: str, *paths: Path) -> None:
+        match verb:
+            case "ingest":
+                self._ingest(name)
+            case "remove":
+                paths[0].unlink()
+            case "rename" if not paths[1].exists():
+                paths[0].rename(paths[1])
+            case "copy" if not paths[1].exists():
+                paths[1].write_bytes(paths[0].read_bytes())
+            case "link" if not paths[1].exists():
+                os.link(*paths)
+
+    def _ingest(self, name: str) -> None:
+        inode = (self.story.root / f"{name}.nxs").stat().st_ino
+        pid = self.story.ingest(name)
+        there = {path.stat().st_ino: path for path in self.story.root.rglob("*.nxs")}
+        other = self.standing_for.get(pid)
+        shared = other is not None and other != inode and other in there and self._published_at(there[other]) == pid
+        assert not shared, f"{pid} was {there[other or 0]}, which is there, and is {name} now"
+        self.standing_for[pid] = inode
+        assert self.story.asked(name).pid == pid
+
+    def _published_at(self, path: Path) -> str:
+        known = self.story.ledger.known(path.with_suffix(""))
+        return known.pid if known is not None else ""
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(STEPS, min_size=4, max_size=16))
+@example(
+    [
+        ("write", "a/x"),
+        ("ingest", "a/x"),
+        ("rename", "a/x", "b/x"),
+        ("ingest", "b/x"),
+        ("write", "a/x"),
+        ("ingest", "a/x"),
+    ]
+)
+@example(
+    [
+        ("write", "a/x"),
+        ("ingest", "a/x"),
+        ("link", "a/x", "b/x"),
+        ("ingest", "b/x"),
+        ("remove", "a/x"),
+        ("ingest", "b/x"),
+    ]
+)
+def test_no_two_files_that_are_there_share_a_dataset(steps: list[tuple[str, ...]]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        story = Story(Path(place))
+        try:
+            tale = Tale(story)
+            for step in steps:
+                tale.tell(*step)
+        finally:
+            story.close()
+
+
+def test_a_journal_of_before_stays_valid_and_gets_to_know_the_scans(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    shutil.copy(Path(__file__).parents[1] / "data/journal-0.1.sqlite", path)
+    story = Story(tmp_path)
+    assert [entry.line for entry in story.journal.failed()] == ["scan_2"]  # type: ignore[union-attr]
+    story.file("a/x")
+    story.done(story.line("x", "a"), "a/x")
+    assert story.ledger.known(story.root / "a/x") is not None
+    story.start()
+    assert story.ledger.known(story.root / "a/x") is not None
+    assert not list(tmp_path.glob("*broken*"))
+    story.close()

@@ -31,7 +31,8 @@ def test_hints_are_gathered_until_they_are_taken(queue: HintQueue, events: FakeE
     events.written(RAW / "scan_1.nxs")
     events.appended(ROOT / "other" / LIST)
     assert queue.filled.is_set()
-    assert queue.take() == (Hints(frozenset({RAW, ROOT / "other"}), frozenset({RAW / "scan_1.nxs"})), False)
+    files = frozenset({RAW / "scan_1.nxs", RAW / "scan_2.nxs"})
+    assert queue.take() == (Hints(frozenset({RAW, ROOT / "other"}), files), False)
     assert not queue.filled.is_set()
     assert queue.take() == (Hints(), False)
 
@@ -40,7 +41,7 @@ def test_lost_events_ask_for_a_full_rescan_once(queue: HintQueue, events: FakeEv
     events.named(RAW / "scan_1.nxs")
     events.lost()
     assert queue.filled.is_set()
-    assert queue.take() == (Hints(frozenset({RAW})), True)
+    assert queue.take() == (Hints(frozenset({RAW}), frozenset({RAW / "scan_1.nxs"})), True)
     assert queue.take() == (Hints(), False)
 
 
@@ -55,7 +56,8 @@ def test_a_name_that_cannot_mean_a_scan_wakes_nobody(queue: HintQueue, events: F
 @pytest.mark.parametrize("name", [LIST, "scan_1.NXS", "scan_1.h5"])
 def test_a_list_and_a_data_file_do(queue: HintQueue, events: FakeEvents, name: str) -> None:
     events.named(RAW / name)
-    assert queue.take() == (Hints(frozenset({RAW})), False)
+    files = frozenset({RAW / name} - {RAW / LIST})
+    assert queue.take() == (Hints(frozenset({RAW}), files), False)
 
 
 def test_a_folder_does_whatever_its_name_is(queue: HintQueue, events: FakeEvents, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
@@ -54,6 +55,8 @@ class Daemon:
         self._leaving: list[BeamtimeThread] = []
         """Threads of beamtimes that are not to be watched any more, which have not ended yet."""
         self._had_file: set[Path] = set()
+        self._first_seen: dict[Path, float] = {}
+        """Monotonic time since which a metadata file is expected in a directory."""
         self._broken: dict[Path, str] = {}
         self._silent: dict[Path, Silence] = {}
         self._woken, self._search_now = threading.Event(), True
@@ -168,6 +171,8 @@ class Daemon:
         elif self._is_elsewhere(searched):
             return  # Its thread reports it.
         elif directory not in self._had_file:
+            if self._waits_for_file(searched):
+                return
             real = {one.id: one for one in found if isinstance(one, Beamtime)}
         self._settle_complaints(directory, {one.file for one in broken})
         if not broken:
@@ -181,6 +186,24 @@ class Daemon:
             elif not beamtime.generated and known.loop.work.beamtime.metadata != beamtime.metadata:
                 log.info("%s: the metadata of beamtime %s changed; new scans get it", directory, beamtime.id)
                 known.loop.work.beamtime = beamtime
+
+    def _waits_for_file(self, searched: Searched) -> bool:
+        """Whether a directory without a metadata file may still get one before its beamtime is generated."""
+        directory, clock = searched.directory, self._site.clock
+        if searched.expected_by is None or self._of(directory):
+            return False
+        grace = self._site.settings.beamtimes.grace
+        left = self._first_seen.setdefault(directory, clock.monotonic()) + grace - clock.monotonic()
+        if left <= 0:
+            return False
+        if directory not in self._broken:
+            until = clock.now() + timedelta(seconds=left)
+            self._complain(
+                directory,
+                f"{directory}: has no beamtime metadata file yet, and {searched.expected_by.name} shows that there "
+                f"will be one; without it, a beamtime is generated at {until:%H:%M:%S} UTC",
+            )
+        return True
 
     def _is_elsewhere(self, searched: Searched) -> bool:
         """Whether what was searched is not the directory that is watched, such as an empty mount point."""

@@ -44,9 +44,9 @@ class HintQueue:
             if event.name and not event.is_directory and event.name != self._list_name:
                 if event.name.rpartition(".")[2].lower() not in self._extensions:
                     return
-                if event.closed:
-                    self._files.add(event.directory / event.name)
-                else:
+                # A file that was renamed over another one is not closed, and its name may be known.
+                self._files.add(event.directory / event.name)
+                if not event.closed:
                     self._directories.add(event.directory)
             else:
                 self._directories.add(event.directory)

@@ -32,6 +32,8 @@ class Searched:
     error: OSError | None = None
     """Why it cannot be read."""
     identity: Identity | None = None
+    expected_by: Path | None = None
+    """What shows that a beamtime metadata file is to come, where there is none."""
 
 
 class Search:
@@ -137,4 +139,7 @@ class Search:
 
     def _found(self, directory: Path) -> Searched:
         identity = Identity.of(directory)  # First: what is missing is believed only of the directory that it was in.
-        return Searched(directory, tuple(beamtimes.find(directory, self._rules)), identity=identity)
+        found = tuple(beamtimes.find(directory, self._rules))
+        is_generated = any(isinstance(one, Beamtime) and one.generated for one in found)
+        expected_by = beamtimes.expects_file(directory, self._rules) if is_generated and self._rules.grace else None
+        return Searched(directory, found, identity=identity, expected_by=expected_by)
