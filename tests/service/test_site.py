@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from scicat_watch.errors import ConfigError
 from scicat_watch.ledger.journal import Journal
+from scicat_watch.model import Fault, Outcome, Status
 from scicat_watch.service.oneshot import OneShot
 from scicat_watch.service.preview import Previewer
 from scicat_watch.service.site import Site, find_catalogue, open_journal, read_ledger
@@ -137,3 +139,18 @@ def test_an_embedded_catalogue_that_does_not_run_is_not_started_to_be_asked(tmp_
         asked = settings(tmp_path, catalogue={"url": None, "timeout": 0.2}, embedded={"port": port})
         assert find_catalogue(asked, clock) == ("", None)
     assert not (tmp_path / "var/catalogue.sqlite").exists()
+
+
+def test_a_scan_that_lost_its_reader_is_read_apart_also_after_a_restart(tmp_path: Path, clock: FakeClock) -> None:
+    beamtime, requests = makers.beamtime(tmp_path), [makers.request(makers.scan(tmp_path, name)) for name in "abc"]
+    faults = dict(zip(requests, (Fault.READER, Fault.STORAGE, Fault.OTHER), strict=True))
+    for _ in range(2):
+        with contextlib.closing(Site(settings(tmp_path), threading.Event(), clock)) as site:
+            ledger = site.ledger(beamtime)
+            for request, fault in faults.items():
+                ledger.note(Outcome(request, Status.FAILED, "why", fault=fault), None, 100.0)
+            assert [site.read_job(request, beamtime).suspect for request in requests] == [True, False, False]
+    with contextlib.closing(Site(settings(tmp_path), threading.Event(), clock)) as site:
+        assert [site.read_job(request, beamtime).suspect for request in requests] == [True, False, False]
+        site.ledger(beamtime).note(Outcome(requests[0], Status.CREATED), None, 100.0)
+        assert not site.read_job(requests[0], beamtime).suspect

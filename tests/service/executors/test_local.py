@@ -24,6 +24,7 @@ from scicat_watch.service.executors.executor import Running
 from scicat_watch.service.executors.local import LocalExecutor
 from scicat_watch.service.executors.process import ReadingProcess
 from tests import makers
+from tests.flows.program import eventually
 from tests.recorded import POISON
 
 PATIENT = ReadLimits(thumbnails=False, first_time_limit=60.0, time_limit=60.0)
@@ -32,7 +33,8 @@ LATEST = 120.0
 
 
 @pytest.fixture
-def executors() -> Iterator[Callable[..., LocalExecutor]]:
+def executors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalExecutor]]:
+    monkeypatch.setattr(local, "_TRY_WITHIN", 60.0)  # The directories of these tests do answer.
     made: list[LocalExecutor] = []
 
     def make(workers: int = 1, limits: ReadLimits = PATIENT) -> LocalExecutor:
@@ -183,6 +185,7 @@ def test_a_closed_executor_reads_nothing_and_lets_go_of_those_who_wait(
 ) -> None:
     executor = executors()
     waiting = [executor.start(job_of(tmp_path, f"scan_{number}", poison="hangs")) for number in range(3)]
+    eventually(lambda: executor._processes, "a process reads")
     executor.close()
     for one in waiting:
         with pytest.raises(CancelledError):
