@@ -201,8 +201,9 @@ class LocalExecutor:
                 self._vacate(seat, task)
                 if not self._directory_answers(task):
                     raise _hanging(task, f"not within {limit:g} s, and then not within {_TRY_WITHIN:g} s") from None
+                setting = "reading.time_limit" if task.turn.suspect else "reading.first_time_limit"
                 raise ReaderLost(
-                    f"{task.what}: reading took longer than {limit:g} s (reading.time_limit) and was ended"
+                    f"{task.what}: reading took longer than {limit:g} s ({setting}) and was ended"
                 ) from None
         raise ReadingError(f"{task.what}: the reading processes keep being ended; see the log")
 

@@ -16,11 +16,14 @@ from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.service.executors import processes, worker
 from scicat_watch.service.executors.confined import Order, Readers
+from scicat_watch.service.executors.local import LocalExecutor
 from tests import makers
+from tests.service.executors.jobs import PATIENT
 
 MEMORY = 1 << 30
 SECRET = "SCICAT_WATCH_TEST_SECRET"
 Probe = Callable[..., object]
+Executors = Callable[..., LocalExecutor]
 
 
 @dataclass(frozen=True)
@@ -105,3 +108,17 @@ def inside(real: tuple[Connection, Connection], beamtime: Path) -> Callable[...,
         return str(answer)
 
     return call
+
+
+@pytest.fixture
+def executors() -> Iterator[Executors]:
+    """Makes executors."""
+    made: list[LocalExecutor] = []
+
+    def make(workers: int = 1, limits: ReadLimits = PATIENT) -> LocalExecutor:
+        made.append(LocalExecutor(workers, limits))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

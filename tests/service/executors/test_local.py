@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,54 +14,20 @@ import psutil
 import pytest
 
 from scicat_watch.errors import ReaderLost, ReadingError
-from scicat_watch.pipeline.assembly import schemas
-from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.service.executors import local
 from scicat_watch.service.executors.channel import Channel
 from scicat_watch.service.executors.executor import Running
 from scicat_watch.service.executors.local import LocalExecutor
 from scicat_watch.service.executors.process import ReadingProcess
-from tests import makers
 from tests.flows.program import eventually
-from tests.recorded import POISON
-
-PATIENT = ReadLimits(thumbnails=False, first_time_limit=60.0, time_limit=60.0)
-"""No file that is good exceeds these, however slow the machine is."""
-LATEST = 120.0
+from tests.service.executors.conftest import Executors
+from tests.service.executors.jobs import LATEST, PATIENT, answer, job_of
 
 
-@pytest.fixture
-def executors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalExecutor]]:
-    monkeypatch.setattr(local, "_TRY_WITHIN", 60.0)  # The directories of these tests do answer.
-    made: list[LocalExecutor] = []
-
-    def make(workers: int = 1, limits: ReadLimits = PATIENT) -> LocalExecutor:
-        made.append(LocalExecutor(workers, limits))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def job_of(root: Path, name: str = "scan_1", *, poison: str = "", suspect: bool = False) -> ReadJob:
-    """To read a good file, or one of those that hang or crash their reader."""
-    file = root / f"{name}.nxs"
-    if poison:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(POISON / f"{poison}.nxs", file)
-    elif not file.exists():
-        makers.nexus(file)
-    scan = makers.scan(root, name, master=file)
-    return ReadJob(scan, makers.beamtime(root), schemas.load().schemas, PATIENT, (root,), suspect)
-
-
-def answer(running: Running) -> Reading:
-    """What was read; a test that gets none fails, and does not wait for ever."""
-    done = threading.Event()
-    running.add_done_callback(done.set)
-    assert done.wait(LATEST), "there is no answer"
-    return running.result()
+@pytest.fixture(autouse=True)
+def _directories_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is."""
+    monkeypatch.setattr(local, "_TRY_WITHIN", 60.0)
 
 
 def reader(executor: LocalExecutor) -> psutil.Process:
@@ -72,9 +36,7 @@ def reader(executor: LocalExecutor) -> psutil.Process:
     return psutil.Process(process._process.pid)
 
 
-def test_a_scan_is_read_with_our_own_scan_and_schema_in_the_answer(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
-) -> None:
+def test_a_scan_is_read_with_our_own_scan_and_schema_in_the_answer(executors: Executors, tmp_path: Path) -> None:
     job = job_of(tmp_path)
     reading = answer(executors().start(job))
     assert reading.scan is job.scan
@@ -83,7 +45,7 @@ def test_a_scan_is_read_with_our_own_scan_and_schema_in_the_answer(
 
 
 def test_one_process_reads_many_scans_and_is_renewed_now_and_then(
-    executors: Callable[..., LocalExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    executors: Executors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "_MOST_ORDERS", 3)
     executor, job = executors(), job_of(tmp_path)
@@ -95,7 +57,7 @@ def test_one_process_reads_many_scans_and_is_renewed_now_and_then(
     assert not seen[0] & seen[3]
 
 
-def test_many_scans_at_once_are_all_read(executors: Callable[..., LocalExecutor], tmp_path: Path) -> None:
+def test_many_scans_at_once_are_all_read(executors: Executors, tmp_path: Path) -> None:
     executor = executors(3)
     jobs = [job_of(tmp_path / f"bt_{number % 4}", f"scan_{number}") for number in range(40)]
     with ThreadPoolExecutor(8) as threads:
@@ -104,7 +66,7 @@ def test_many_scans_at_once_are_all_read(executors: Callable[..., LocalExecutor]
 
 
 def test_a_file_that_hangs_is_ended_read_once_more_apart_and_then_reported(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
+    executors: Executors, tmp_path: Path
 ) -> None:
     executor = executors(limits=dataclasses.replace(PATIENT, first_time_limit=1.0, time_limit=2.0))
     hanging = executor.start(job_of(tmp_path, "scan_1", poison="hangs"))
@@ -112,9 +74,7 @@ def test_a_file_that_hangs_is_ended_read_once_more_apart_and_then_reported(
         answer(hanging)
 
 
-def test_files_that_hang_keep_no_scan_of_another_beamtime_waiting(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
-) -> None:
+def test_files_that_hang_keep_no_scan_of_another_beamtime_waiting(executors: Executors, tmp_path: Path) -> None:
     executor = executors(1)
     bad = [executor.start(job_of(tmp_path / "bad", f"scan_{number}", poison="hangs")) for number in range(10)]
     for number in range(10):  # All of them would have to wait for a minute's limit, or for ten.
@@ -122,9 +82,7 @@ def test_files_that_hang_keep_no_scan_of_another_beamtime_waiting(
     assert not any(_done(one) for one in bad)
 
 
-def test_a_scan_that_hung_before_takes_no_reader_of_the_others(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
-) -> None:
+def test_a_scan_that_hung_before_takes_no_reader_of_the_others(executors: Executors, tmp_path: Path) -> None:
     executor = executors(1)
     bad = [executor.start(job_of(tmp_path, f"bad_{n}", poison="hangs", suspect=True)) for n in range(3)]
     for number in range(5):  # Of the same beamtime.
@@ -132,15 +90,13 @@ def test_a_scan_that_hung_before_takes_no_reader_of_the_others(
     assert not any(_done(one) for one in bad)
 
 
-def test_a_slow_scan_succeeds_within_the_whole_time_limit(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
-) -> None:
+def test_a_slow_scan_succeeds_within_the_whole_time_limit(executors: Executors, tmp_path: Path) -> None:
     executor = executors(limits=dataclasses.replace(PATIENT, first_time_limit=0.0001))
     assert answer(executor.start(job_of(tmp_path))).schema.id
 
 
 def test_a_file_that_crashes_its_reader_is_reported_and_the_next_scan_is_read(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
+    executors: Executors, tmp_path: Path
 ) -> None:
     executor = executors()
     crashing, good = executor.start(job_of(tmp_path, "scan_1", poison="crashes")), job_of(tmp_path, "scan_2")
@@ -149,9 +105,7 @@ def test_a_file_that_crashes_its_reader_is_reported_and_the_next_scan_is_read(
     assert answer(executor.start(good)).schema.id
 
 
-def test_a_reader_that_somebody_ends_is_no_fault_of_its_file(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
-) -> None:
+def test_a_reader_that_somebody_ends_is_no_fault_of_its_file(executors: Executors, tmp_path: Path) -> None:
     executor = executors()
     answer(executor.start(job_of(tmp_path)))
     process = reader(executor)
@@ -160,9 +114,7 @@ def test_a_reader_that_somebody_ends_is_no_fault_of_its_file(
     assert answer(executor.start(job_of(tmp_path))).schema.id
 
 
-def test_a_reader_that_is_killed_once_costs_its_scan_nothing(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
-) -> None:
+def test_a_reader_that_is_killed_once_costs_its_scan_nothing(executors: Executors, tmp_path: Path) -> None:
     executor = executors()
     answer(executor.start(job_of(tmp_path)))
     reader(executor).kill()  # As the kernel does that runs out of memory.
@@ -170,7 +122,7 @@ def test_a_reader_that_is_killed_once_costs_its_scan_nothing(
 
 
 def test_without_any_process_it_is_said_of_the_scan(
-    executors: Callable[..., LocalExecutor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    executors: Executors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(*arguments: Any) -> None:
         raise OSError("no process")
@@ -180,9 +132,7 @@ def test_without_any_process_it_is_said_of_the_scan(
         answer(executors().start(job_of(tmp_path)))
 
 
-def test_a_closed_executor_reads_nothing_and_lets_go_of_those_who_wait(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
-) -> None:
+def test_a_closed_executor_reads_nothing_and_lets_go_of_those_who_wait(executors: Executors, tmp_path: Path) -> None:
     executor = executors()
     waiting = [executor.start(job_of(tmp_path, f"scan_{number}", poison="hangs")) for number in range(3)]
     eventually(lambda: executor._processes, "a process reads")
@@ -196,7 +146,7 @@ def test_a_closed_executor_reads_nothing_and_lets_go_of_those_who_wait(
 
 
 def test_a_file_that_cannot_be_read_yet_is_tried_again_within_a_longer_time_limit(
-    executors: Callable[..., LocalExecutor], tmp_path: Path
+    executors: Executors, tmp_path: Path
 ) -> None:
     limits = dataclasses.replace(PATIENT, time_limit=20.0, first_time_limit=1.0, retry_delays=(0.5,) * 200)
     job = dataclasses.replace(job_of(tmp_path), limits=limits)
@@ -218,7 +168,7 @@ class _Command:
     ids=["command", "zeros", "members", "empty"],
 )
 def test_a_process_that_sends_anything_but_values_has_lost_its_scan(
-    executors: Callable[..., LocalExecutor],
+    executors: Executors,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     content: bytes,
