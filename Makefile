@@ -39,6 +39,7 @@ docs: $(VENV)/.ready-dev ## Make the reference pages, and build the documentatio
 
 bench: $(VENV)/.ready-dev ## Measure; SCANS=200 is how many scans.
 	@$(BIN)/python -m tests.benchmarks.bench --scans $(SCANS)
+	@$(BIN)/python -m tests.benchmarks.bench_latency
 	@$(BIN)/python -m tests.benchmarks.bench_pipeline
 	@$(BIN)/python -m tests.benchmarks.bench_offline
 
