@@ -42,6 +42,7 @@ bench: $(VENV)/.ready-dev ## Measure; SCANS=200 is how many scans.
 	@$(BIN)/python -m tests.benchmarks.bench_latency
 	@$(BIN)/python -m tests.benchmarks.bench_pipeline
 	@$(BIN)/python -m tests.benchmarks.bench_offline
+	@$(BIN)/python -m tests.benchmarks.bench_scale --idle 20
 
 soak: $(VENV)/.ready-dev ## Run the long tests; HOURS=1 is for how long, SEEDS=300 how many random programs.
 	@SCICAT_WATCH_SOAK_HOURS=$(HOURS) SCICAT_WATCH_SEEDS=$(SEEDS) $(BIN)/python -m pytest -m soak --timeout 0 -n 0 $(TESTS)

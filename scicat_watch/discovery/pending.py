@@ -10,7 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scicat_watch.discovery import superblock
@@ -72,11 +72,11 @@ class _Entry:
     due: float
     held: _Held = _Held("was just found")
     backlog: bool = False
+    base: Path = field(init=False)
+    """Where the data file begins, or the scan's folder is."""
 
-    @property
-    def base(self) -> Path:
-        """Where the data file begins, or the scan's folder is."""
-        return self.request.scan.directory / self.request.scan.stem
+    def __post_init__(self) -> None:
+        self.base = self.request.scan.directory / self.request.scan.stem
 
 
 class Pending:

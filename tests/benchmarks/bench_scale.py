@@ -75,7 +75,8 @@ def _site(room: Path, given: argparse.Namespace, tree: SiteTree, kind: str, *, p
     began = time.monotonic()
     with program.daemon() as daemon:
         eventually(lambda: _done(program) >= scans, "ready", 300)
-        note(f"{what}: ready after start", f"{time.monotonic() - began:.1f} s")
+        used = cpu_seconds(daemon.process.pid)
+        note(f"{what}: ready after start; CPU until then", f"{time.monotonic() - began:.1f} s; {used:.1f} s")
         catalogue = daemon.catalogue()
         time.sleep(10.0)
         _note_idle(what, daemon, given.idle)
@@ -132,11 +133,11 @@ def known(room: Path, given: argparse.Namespace) -> None:
         began = time.monotonic()
         with program.daemon(place / "bt") as daemon:
             catalogue = daemon.catalogue()
-            started = time.monotonic() - began
             eventually(catalogue.pids, "the new scan", 120)
             taken = time.monotonic() - began - WATCHING["ingestion_delay"]
+            used = cpu_seconds(daemon.process.pid)
             what = f"start over {scans:,} {kind} scans that are done"
-            note(f"{what}: the first new one, less the delay", f"{taken:.1f} s, {started:.1f} s of it before watching")
+            note(f"{what}: the first new one, less the delay; CPU until then", f"{taken:.1f} s; {used:.1f} s")
             time.sleep(10.0)
             _note_idle(what, daemon, given.idle)
             note(f"{what}: resident memory", f"{resident(daemon.process.pid) >> 20} MB")
