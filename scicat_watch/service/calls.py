@@ -92,6 +92,10 @@ class Calls:
         """Since when a root has not answered, as of the last check; None if it answers."""
         return self._silent.get(root)
 
+    def hangs(self, path: Path) -> bool:
+        """Whether `path` is in a root that did not answer when that was last checked."""
+        return any(path.is_relative_to(root) for root in self._silent)
+
     def _silence(self, work: Work, now: float) -> Silence:
         known = self._silent.get(work.root)
         if known is not None and known.path == work.path:

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.pending import Ready
@@ -39,11 +40,12 @@ class Dispatcher:
         connections: int,
         readers: int,
         apart_after: float,
+        hangs: Callable[[Path], bool] = lambda directory: False,
     ) -> None:
         """See `Queues`."""
         self._ingestor, self._clock, self._stopping = ingestor, clock, stopping
         self._connections = connections
-        self._queues = Queues(readers=readers, connections=connections, apart_after=apart_after)
+        self._queues = Queues(readers=readers, connections=connections, apart_after=apart_after, hangs=hangs)
         self._readings: dict[Item, UnderWay] = {}
         self._done: deque[Item] = deque()
         """Those whose reading has ended."""
@@ -85,7 +87,7 @@ class Dispatcher:
     def join(self, seconds: float) -> bool:
         """After `stopping` is set: whether all threads ended within so many seconds."""
         until = self._clock.monotonic() + seconds
-        self._wake_all()
+        self.wake()
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
@@ -104,7 +106,8 @@ class Dispatcher:
         self._to_read.notify()
         self._ended.notify_all()
 
-    def _wake_all(self) -> None:
+    def wake(self) -> None:
+        """Let the threads see what there is to do by now: the program ends, or a file system answers again."""
         with self._lock:
             self._to_read.notify_all()
             self._to_publish.notify_all()
@@ -176,7 +179,7 @@ class Dispatcher:
         except Unavailable as error:
             self.unavailable = error
             self._stopping.set()
-            self._wake_all()
+            self.wake()
 
     def _publish_next(self) -> bool:
         """Wait for something to publish, and publish it; False if the program ends."""

@@ -91,11 +91,20 @@ class Item:
 class Queues:
     """All requests that are on their way. Not thread-safe."""
 
-    def __init__(self, *, readers: int, connections: int, apart_after: float) -> None:
+    def __init__(
+        self,
+        *,
+        readers: int,
+        connections: int,
+        apart_after: float,
+        hangs: Callable[[Path], bool] = lambda directory: False,
+    ) -> None:
         """`readers`: how many scans are read at a time; `connections`: how many are published.
 
-        `apart_after`: seconds after which a reading is set apart from the others.
+        `apart_after`: seconds after which a reading is set apart from the others. `hangs`: whether a directory's file
+        system does not answer, so that no scan there is read.
         """
+        self._hangs = hangs
         self._most_reading = readers + 1  # One more, so that no reader waits for its next scan.
         self._most_of_queue = readers + 2
         self._most = readers + 1 + 2 * connections
@@ -148,7 +157,7 @@ class Queues:
             item := self._turns.take(
                 urgencies,
                 held=lambda beamtime: quick + slow[beamtime] >= self._most_reading,
-                full=lambda queue: self._of_queue[queue] - apart[queue] >= self._most_of_queue,
+                full=lambda queue: self._of_queue[queue] - apart[queue] >= self._most_of_queue or self._hangs(queue),
             )
         ) is not None:
             same = self._same.setdefault(item.pid, deque([item]))

@@ -122,6 +122,7 @@ class Site:
         return Dispatcher(
             Ingestor(self, give_up_after), self.clock, self.stopping, connections=self.settings.catalogue.connections,
             readers=reading.workers, apart_after=reading.limits().first + _SETTING_APART,
+            hangs=self.calls.hangs,
         )  # fmt: skip
 
     def close(self) -> None:

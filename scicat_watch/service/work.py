@@ -263,15 +263,17 @@ class BeamtimeWork:
 
     def _finished(self, ready: Ready, files: ScanState | None, outcome: Outcome) -> None:
         """Have the outcome of what `ready` asked for noted; called by a queue's thread, which must not wait."""
-        self._notes.put(functools.partial(self._note, ready, files, outcome))
+        # Where the file system does not answer, a scan that could not be read is no worse than the others.
+        excused = not outcome.done and self._site.calls.hangs(self.beamtime.directory)
+        self._notes.put(functools.partial(self._note, ready, files, outcome, excused))
 
-    def _note(self, ready: Ready, files: ScanState | None, outcome: Outcome) -> None:
-        """Note and report an outcome; called by the thread that notes."""
+    def _note(self, ready: Ready, files: ScanState | None, outcome: Outcome, excused: bool) -> None:
+        """Note and report an outcome; called by the thread that notes. `excused`: it does not count as an attempt."""
         now = self._site.clock.now().timestamp()
         try:
             with self._site.calls.on(self.beamtime.directory):
                 # What is in the place of a beamtime directory gets no ingested list.
-                later = now + self._site.settings.retrying.first if self.presence.why_away() else None
+                later = now + self._site.settings.retrying.first if excused or self.presence.why_away() else None
                 again = later or self.ledger.note(outcome, ready.state, now, files)
         except Exception:
             # A request that could not be noted comes again, and is found unchanged in the catalogue.

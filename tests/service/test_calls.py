@@ -52,6 +52,7 @@ def test_a_root_whose_call_does_not_return_does_not_answer_after_ten_seconds(cal
         assert _after(clock, calls, 2) == [ONE, OTHER]
         assert str(calls.check()[ONE]).startswith(f"{ONE}/raw: its file system has not answered since 2026-05-04 ")
         assert calls.silence(ONE) is not None
+        assert (calls.hangs(ONE / "raw/deep"), calls.hangs(Path("/beamline"))) == (True, False)
     assert calls.check() == {}
     assert calls.silence(ONE) is None
 

@@ -51,6 +51,16 @@ def test_the_earliest_of_a_directory_that_has_been_read_is_published_next() -> N
     assert queues.to_publish() == (first, READ)
 
 
+def test_what_is_on_a_file_system_that_does_not_answer_is_not_read_until_it_does() -> None:
+    silent = {Path("/bt/a")}
+    queues = Queues(readers=READERS, connections=CONNECTIONS, apart_after=APART, hangs=silent.__contains__)
+    held, suspect = put(queues, item("a", "x"), item("a", "y", urgency=Urgency.SUSPECT))
+    (other,) = put(queues, item("b", "z", BEAMTIMES[1]))
+    assert (queues.to_read(0.0), queues.to_read(0.0)) == (other, None)
+    silent.clear()
+    assert {queues.to_read(0.0), queues.to_read(0.0)} == {held, suspect}
+
+
 def test_one_suspect_is_read_at_a_time_beside_the_others() -> None:
     queues = made()
     suspects = put(queues, *(item(str(number), f"s{number}", urgency=Urgency.SUSPECT) for number in range(3)))

@@ -14,6 +14,7 @@ from scicat_watch.discovery.beamtimes import read
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.errors import ReaderLost
 from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.service.calls import Calls
 from scicat_watch.service.turns import Urgency
 from scicat_watch.service.work import BeamtimeWork
 from tests import makers
@@ -132,6 +133,24 @@ def test_neither_does_a_restart_bring_it_before_its_time(hasty: Worked) -> None:
     assert _intervals(hasty) == [30]
     (failed,) = hasty.site.journal.failed()
     assert (failed.pid, failed.tries, failed.reason) == (f"{ID}/scan_1", 2, "no schema fits")
+    hasty.work.ledger.release()
+
+
+def test_a_failure_while_the_file_system_does_not_answer_is_no_attempt(hasty: Worked) -> None:
+    """Otherwise a night without a file server would quarantine scans that are in order."""
+    hasty.site.calls = Calls(hasty.site.fake, lambda thread: "waits")
+    hasty.disk.nexus("scan_1.nxs")
+    hasty.site.ingest.faults[f"{ID}/scan_1"] = "reading took longer than 30 s"
+    with hasty.site.calls.on(hasty.disk.root):
+        hasty.site.calls.check()
+        hasty.site.fake.advance(20)
+        hasty.site.calls.check()
+        hasty.run(100)
+    assert len(hasty.site.ingest.tried) > 1
+    assert hasty.site.journal.failed() == []
+    hasty.site.calls.check()
+    hasty.run(100)
+    assert [entry.pid for entry in hasty.site.journal.failed()] == [f"{ID}/scan_1"]
     hasty.work.ledger.release()
 
 

@@ -239,6 +239,8 @@ class Daemon:
                 continue
             for thread in (threads := self._of(root)):
                 thread.loop.work.report_again()
+            if silence is None:
+                self._dispatcher.wake()  # Nothing was read there meanwhile.
             if silence is None and root in self._broken:
                 del self._broken[root]
                 self._site.reporter.left(str(root))
