@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from scicat_watch.errors import AssemblyError
-from scicat_watch.words import nearest
+from scicat_watch.words import harmless, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +235,18 @@ def strict(value: Any) -> Any:
     raise AssemblyError(f"{type(value).__name__} has no form in JSON")
 
 
+def cleaned(value: Any) -> Any:
+    """`value`, which is strict, without characters that steer a terminal or turn the direction of writing."""
+    match value:
+        case str():
+            return harmless(value)
+        case dict():
+            return {harmless(key): cleaned(member) for key, member in value.items()}
+        case list():
+            return [cleaned(member) for member in value]
+    return value
+
+
 def scientific_metadata(tree: Mapping[str, Any]) -> dict[str, Any]:
     """`tree` in the form that a real backend survives (measured on SciCat backend 4.5).
 
@@ -243,7 +255,7 @@ def scientific_metadata(tree: Mapping[str, Any]) -> dict[str, Any]:
     - Any member that begins with "v" or "u" is taken for value and unit when SI values are computed,
       the last one winning: `value` and `unit` are put last.
     """
-    metadata = {key: member for key, member in _kept(strict(tree)) if member is not None}
+    metadata = {key: member for key, member in _kept(cleaned(strict(tree))) if member is not None}
     for member in metadata.values():
         if isinstance(member, dict) and isinstance(member.get("human_name"), dict):
             member["human_name_"] = member.pop("human_name")

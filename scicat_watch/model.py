@@ -5,11 +5,15 @@ Nothing here reads a file, asks a server or knows the time. Every other room may
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scicat_watch.words import REPLACED, harmless
 
 if TYPE_CHECKING:
     from os import stat_result
@@ -194,7 +198,21 @@ class Scan:
     @property
     def pid(self) -> str:
         """Dataset id without the site prefix: the same on every try, so a second post meets the first."""
-        return self.published or f"{self.beamtime}/{self.name}"
+        return self.published or f"{self.beamtime}/{_distinct(self.name)}"
+
+
+_ALTERED = re.compile(f"{REPLACED}.*~[0-9a-f]{{16}}$", re.DOTALL)
+
+
+def _distinct(name: str) -> str:
+    """`name` as a part of a pid: itself, unless it holds characters that are not for others to see.
+
+    These are replaced, and what follows makes the result that of no other name.
+    """
+    clean = harmless(name).replace("\n", REPLACED).replace("\r", REPLACED).replace("\t", REPLACED)
+    if clean == name and not _ALTERED.search(name):
+        return name
+    return f"{clean}~{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def stem_of(file: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 _MOST = 16
@@ -20,6 +21,18 @@ def printable(text: str, most: int | None = None) -> str:
     """
     shown = "".join(character if character.isprintable() else REPLACED for character in text)
     return shown if most is None or len(shown) <= most else shown[: most - 1] + "…"
+
+
+_STEERING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
+    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
+)
+"""Control characters but tab and line ends, halves of surrogate pairs, and what turns the direction of writing."""
+
+
+def harmless(text: str) -> str:
+    """`text` as it goes to others: what would steer a terminal, or show it in another order, is replaced."""
+    return text if text.isascii() and text.isprintable() else _STEERING.sub(REPLACED, text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ PARAMETERS = frozenset(
 BORDER = frozenset({"pipeline.handover", "pipeline.schema", "pipeline.plugins", "pipeline.belonging"})
 """What both sides of the process border know."""
 PLAN: dict[str, tuple[frozenset[str], str]] = {
-    "model": (frozenset(), "model imports nothing of ours"),
+    "model": (frozenset({"words"}), "model imports only words"),
     "errors": (frozenset(), "errors imports nothing of ours"),
     "clock": (frozenset({"errors"}), "clock imports only errors"),
     "settings": (BASE | PARAMETERS, "settings imports only the base and the rooms' parameters"),
@@ -331,7 +331,7 @@ def _package(directory: Path, **sources: str) -> Path:
         ("pipeline__assembly__x", "import h5py", "only pipeline.reading opens data files"),
         ("compat__x", "from scicat_watch.cli import main", "not on the commands"),
         ("discovery__x", "from scicat_watch.service.site import Site", "no other room"),
-        ("model", "from scicat_watch.errors import ConfigError", "nothing of ours"),
+        ("model", "from scicat_watch.errors import ConfigError", "imports only words"),
         ("files", "from scicat_watch.settings.model import Settings", "only the base"),
         ("settings__x", "from scicat_watch.ledger import plan", "only the base"),
         ("service__x", "from scicat_watch.cli import main", "not the commands"),

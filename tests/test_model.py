@@ -59,3 +59,18 @@ def test_the_line_of_a_found_file_is_one_line_of_text_and_keeps_names_apart(name
     assert line == name or line == ascii(name)
     assert not line.startswith("#")
     assert line_of_found(name + "x") != line
+
+
+def pid(name: str) -> str:
+    return Scan("1", Path("/bt"), name, name).pid
+
+
+def test_a_name_that_would_steer_a_terminal_makes_a_pid_that_does_not_and_is_its_own() -> None:
+    assert pid("raw/scan_7 ü") == "1/raw/scan_7 ü"  # As ever.
+    names = ["a\x1bb", "a\x1cb", "a\nb", "a\tb", "a\u202eb", "a\udcffb", "a\ufffdb"]
+    pids = {pid(name) for name in names}
+    assert len(pids) == len(names)
+    assert all(text.isprintable() for text in pids)
+    # Nor can a file be given the name that another's pid is made of.
+    assert pid(pid("a\x1bb").removeprefix("1/")) not in pids
+    assert pid("a\x1bb") == pid("a\x1bb")

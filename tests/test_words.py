@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from scicat_watch.words import REPLACED, closest, markdown_table, nearest, printable
+from scicat_watch.words import REPLACED, closest, harmless, markdown_table, nearest, printable
 
 
 def test_text_from_outside_cannot_steer_a_terminal_or_begin_a_line() -> None:
     assert printable("a\x1b[2J\nb\x9b") == f"a{REPLACED}[2J{REPLACED}b{REPLACED}"
     assert printable("Ünïcode scan 7") == "Ünïcode scan 7"
+
+
+def test_what_others_get_keeps_its_lines_and_letters_but_not_what_steers() -> None:
+    for kept in ("a\tb\nc\r\n", "Ünïcode 日本 scan 7", "naïve\u00a0space", "می\u200cخواهم"):
+        assert harmless(kept) == kept
+    for steering in ("\x1b", "\x9b", "\x00", "\r", "\x7f", "\u202e", "\u2066", "\u200f", "\u2028", "\udcff"):
+        assert harmless(f"a{steering}b") == f"a{REPLACED}b"
 
 
 @pytest.mark.parametrize(("most", "shown"), [(None, "abcdef"), (6, "abcdef"), (5, "abcd…"), (1, "…")])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import quote_plus
 
-from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock, strict
+from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock, cleaned, strict
 from scicat_watch.errors import AssemblyError, Refused, SourceError
 from scicat_watch.model import Quantity
 from scicat_watch.pipeline.assembly import dataset
@@ -110,7 +110,7 @@ def _bundle(context: Context, variables: Variables, options: AssemblyOptions, ad
         dataset=draft.dataset,
         datablocks=(OrigDatablock(files, options.checksums),) if files else (),
         attachments=(Attachment(reading.thumbnail),) if reading.thumbnail else (),
-        notes=tuple(strict(note) for note in notes),
+        notes=tuple(cleaned(strict(note)) for note in notes),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scicat_watch.documents import Dataset, scientific_metadata, strict
+from scicat_watch.documents import Dataset, cleaned, scientific_metadata, strict
 from scicat_watch.errors import AssemblyError, MissingValue, SourceError
 from scicat_watch.model import Quantity
 from scicat_watch.pipeline.assembly.convert import convert
@@ -131,7 +131,9 @@ class _Taking:
             match item.field_type:
                 case "high_level" if item.machine_name in self.settable:
                     self.failures.pop(item.machine_name, None)
-                    self.fields[item.machine_name] = strict(_quantity(item, self.variables).value)
+                    value = strict(_quantity(item, self.variables).value)
+                    # A pid is clean by how scans are named, unless it is that of a dataset from before.
+                    self.fields[item.machine_name] = value if item.machine_name == "pid" else cleaned(value)
                 case "high_level":
                     self.notes.append(f"{item.label}: a dataset has no field {item.machine_name!r}; left out")
                 case "scientific_metadata":

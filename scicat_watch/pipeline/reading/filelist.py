@@ -23,6 +23,7 @@ from scicat_watch.model import Scan
 from scicat_watch.pipeline.belonging import belonging, matcher
 from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading.notes import Notes
+from scicat_watch.words import harmless
 
 MOST_FILES = 1_000_000
 """So many files of one scan are listed; a scan with more is refused, as its list would not be complete."""
@@ -142,7 +143,7 @@ class _Listing:
 def _relative(path: str, start: str) -> str:
     relative = path[len(start) :] if path.startswith(start) else os.path.relpath(path, start)
     # A name that is not UTF-8 cannot be said in JSON; the catalogue gets it with marks in place.
-    return relative if relative.isascii() else os.fsencode(relative).decode("utf-8", "replace")
+    return harmless(relative if relative.isascii() else os.fsencode(relative).decode("utf-8", "replace"))
 
 
 def _data_file(path: str, status: os.stat_result) -> DataFile:
