@@ -13,6 +13,7 @@ import itertools
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,22 +31,24 @@ log = logging.getLogger(__name__)
 _STEP = 0.01
 """Seconds that one step may take, unless a single scan takes longer."""
 _SHARE = 0.01
-"""Most of the time that comparing may take, of all beamtimes together."""
+"""Most of a core that comparing may take, for all beamtimes together."""
+_WAITING_SHARE = 0.1
+"""Most of the time that it may wait for file systems, or for a core on a busy host."""
 _MOST_SOON = 20_000
 """Scans that are remembered to be compared soon; of more the turns take care."""
 
 
 class SharedTime:
-    """Shares out the time for comparing between all beamtimes. Used by all their threads."""
+    """Shares out what comparing may take between all beamtimes. Used by all their threads."""
 
     def __init__(self) -> None:
         self._free = -math.inf
         self._lock = threading.Lock()
 
-    def next(self, now: float, spent: float) -> float:
-        """Monotonic time of the next step of a beamtime whose last one took `spent` seconds."""
+    def next(self, now: float, spent: float, used: float) -> float:
+        """Monotonic time of the next step of a beamtime whose last one took `spent` seconds, `used` of a core."""
         with self._lock:
-            self._free = max(self._free, now) + spent / _SHARE
+            self._free = max(self._free, now) + max(spent / _WAITING_SHARE, used / _SHARE)
             return self._free
 
 
@@ -76,11 +79,11 @@ class Rechecks:
 
     def __init__(
         self, beamtime: str, ledger: BeamtimeLedger, watch: BeamtimeWatch, files: ScanFiles, rules: ChangeRules,
-        time: SharedTime, clock: Clock,
+        shared: SharedTime, clock: Clock,
     ) -> None:  # fmt: skip
         self._beamtime = beamtime
         self._ledger, self._watch, self._files = ledger, watch, files
-        self._rules, self._time, self._clock = rules, time, clock
+        self._rules, self._shared, self._clock = rules, shared, clock
         self._soon: list[_Soon] = []
         self._numbers = itertools.count()
         self._turn: Iterator[_Item] | None = None
@@ -105,7 +108,7 @@ class Rechecks:
 
     def step(self) -> bool:
         """Compare some scans that are due; whether there is something new to report."""
-        began = self._clock.monotonic()
+        began, used = self._clock.monotonic(), time.thread_time()
         if began < self.next_due():
             return False
         left = dict(self._left)
@@ -114,7 +117,7 @@ class Rechecks:
             if self._clock.monotonic() - began > _STEP:
                 break
         ended = self._clock.monotonic()
-        self._step_at = self._time.next(ended, ended - began)
+        self._step_at = self._shared.next(ended, ended - began, time.thread_time() - used)
         return left != self._left
 
     def state_of(self, request: Request, master: Path | None) -> ScanState | None:

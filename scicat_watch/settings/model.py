@@ -134,7 +134,7 @@ class WatchingSection(Section):
     late come then."""
     recheck_interval: float | None = Field(default=None, gt=0)
     """Seconds in which all scans with a dataset are compared with their files, in turns; longer if that would take more
-    than 1 % of the time. null: `rescan_interval`."""
+    than 1 % of a core. null: `rescan_interval`."""
     without_files_after: float = Field(default=_WATCH.without_files_after, ge=0)
     """Seconds to wait for the files of a listed scan; then its dataset is made from the beamtime metadata alone."""
     abandoned_after: float = Field(default=_WATCH.abandoned_after, gt=0)

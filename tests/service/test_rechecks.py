@@ -180,8 +180,9 @@ def test_a_directory_that_cannot_be_examined_costs_the_others_nothing(
 
 def test_the_time_for_comparing_is_shared_by_all_beamtimes() -> None:
     shared = SharedTime()
-    assert [shared.next(100.0, 0.01) for _ in range(3)] == pytest.approx([101.0, 102.0, 103.0])
-    assert shared.next(500.0, 0.02) == pytest.approx(502.0)
+    assert [shared.next(100.0, 0.01, 0.01) for _ in range(3)] == pytest.approx([101.0, 102.0, 103.0])
+    assert shared.next(500.0, 0.02, 0.02) == pytest.approx(502.0)
+    assert shared.next(600.0, 1.0, 0.001) == pytest.approx(610.0)  # A slow file system.
 
 
 WRITTEN, TOUCHED = Change(master="written"), Change(touched=True)
