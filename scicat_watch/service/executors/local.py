@@ -108,6 +108,9 @@ class LocalExecutor:
         with self._changed:
             self._closed = True
             tasks, processes, threads = [*self._waiting, *self._running], set(self._processes), set(self._threads)
+            for process, _ in self._left:
+                process.forget()
+            self._left.clear()
             self._waiting.clear()
             self._changed.notify_all()
         for task in tasks:
@@ -279,6 +282,9 @@ class LocalExecutor:
             self._processes.discard(process)
             if not gone and task is not None:
                 log.warning("%s: the process that reads it hangs beyond the reach of signals; left behind", task.what)
+            if gone or task is None or self._closed:
+                process.forget()
+            else:
                 self._left.append((process, task))
 
 

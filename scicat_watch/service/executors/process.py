@@ -8,9 +8,12 @@ a dead file system is beyond the reach of any signal, and is left behind.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import select
 import signal
 import time
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,8 @@ class ReadingProcess:
                 self._channel.close()
                 raise
         _disown(self._process)
+        self._readers: list[int] = []
+        """Descriptors of the processes that it had started, once it is ended: it may be gone, and one of them hang."""
         self.orders = 0
         """How many it was given."""
         try:
@@ -81,6 +86,7 @@ class ReadingProcess:
 
     def end(self) -> bool:
         """End it, whatever it does; whether it is gone."""
+        self._readers = _children(self._process.pid)
         self.kill()
         gone = self.gone(_GONE_WITHIN)
         self._channel.close()
@@ -88,18 +94,43 @@ class ReadingProcess:
 
     def kill(self) -> None:
         """Begin to end it; any thread may."""
-        if not self.gone():
+        if self._process.exitcode is None:
             self._process.kill()
 
     def gone(self, seconds: float = 0.0) -> bool:
-        """Whether it is no more, or will not be within so many seconds."""
+        """Whether it is no more within so many seconds, and neither are the readers that it had when it was ended."""
+        until = time.monotonic() + seconds
         self._process.join(seconds)
-        return self._process.exitcode is not None
+        while self._readers and _ends_until(self._readers[-1], until):
+            os.close(self._readers.pop())
+        return self._process.exitcode is not None and not self._readers
+
+    def forget(self) -> None:
+        """Ask no more whether it is gone."""
+        while self._readers:
+            os.close(self._readers.pop())
 
     def _code(self) -> int | None:
-        self.gone(_GONE_WITHIN)
+        self._process.join(_GONE_WITHIN)
         code: int | None = self._process.exitcode
         return code
+
+
+def _children(process: int) -> list[int]:
+    """A descriptor for each process that a process has started, as far as the system says."""
+    found = []
+    with suppress(OSError, AttributeError):
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                found.append(os.pidfd_open(int(child)))
+    return found
+
+
+def _ends_until(descriptor: int, until: float) -> bool:
+    """Whether a process ends before that monotonic time."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, until - time.monotonic()) * 1000))
 
 
 def _disown(process: BaseProcess) -> None:
