@@ -409,6 +409,36 @@ class WatchState:
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """How many scans wait, by what for."""
+
+    incomplete: int = 0
+    """Until they are complete."""
+    queued: int = 0
+    """For their turn to be read."""
+    reading: int = 0
+    """They are being read."""
+    publishing: int = 0
+    """They were read, and are published now or next."""
+    catalogue: int = 0
+    """For the catalogue, which is unavailable: all that are complete and not being read."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.incomplete + self.queued + self.reading + self.publishing + self.catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """That the catalogue is unavailable."""
+
+    since: str
+    """When that was noticed, in UTC."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeamtimeState:
     """How far the work on one beamtime is, for reports: log, status, later metrics."""
 
@@ -421,9 +451,13 @@ class BeamtimeState:
     done: int = 0
     """How many requests are done."""
     waiting: int = 0
-    """How many scans are not complete yet."""
+    """How many scans are found and neither done nor waiting for another try."""
     waiting_scans: tuple[WaitingScan, ...] = ()
-    """The first of them."""
+    """The first of those that are not complete yet."""
+    stages: Stages = Stages()
+    """What those that wait do wait for."""
+    outage: Outage | None = None
+    """Why scans wait for the catalogue; None while it is available, or none does."""
     skipped: int = 0
     """How many lines cannot be used."""
     skipped_lines: tuple[SkippedLine, ...] = ()

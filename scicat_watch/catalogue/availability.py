@@ -16,6 +16,7 @@ from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.clock import Clock
 from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.model import Outage
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Availability:
         self._closed_at: float | None = None
         self._opened_at: float | None = None
         self._error: Unavailable | None = None
+        self._since = ""
         self._not_before = 0.0
         self._first_wait = limits.first_wait
         self._probing = False
@@ -45,6 +47,12 @@ class Availability:
         """Why the way is closed; None while it is open."""
         with self._changed:
             return self._error
+
+    @property
+    def outage(self) -> Outage | None:
+        """The same for people, with its beginning."""
+        with self._changed:
+            return None if self._error is None else Outage(self._since, str(self._error))
 
     def report(self, error: Unavailable) -> None:
         """Somebody met `error`: close the way."""
@@ -59,6 +67,7 @@ class Availability:
             longer = min(2 * self._first_wait, self._limits.longest_wait)
             self._first_wait = longer if soon else self._limits.first_wait
             self._closed_at, self._error = now, error
+            self._since = self._clock.now().isoformat(timespec="seconds")
         log.warning("the catalogue is unavailable, publishing waits: %s", error)
 
     def wait(self, deadline: float | None = None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def _beamtime(one: dict[str, Any]) -> list[str]:
     lines = [f"beamtime {one['id']}  {one['directory']}  {one.get('title', '')}".rstrip()]
     if "done" in one:
         lines.append(f"         {one['done']} done, {one['waiting']} waiting, {one['skipped']} skipped")
+    if stages := one.get("stages"):
+        lines += [f"         {line}" for line in _stages(stages, one.get("outage"))]
     if one.get("watch"):
         lines.append(f"         {_watch(one['watch'])}")
     if one.get("paused"):
@@ -85,6 +88,17 @@ def _beamtime(one: dict[str, Any]) -> list[str]:
     lines += [f"passive  {path}: another scicat-watch ingests it" for path in one.get("elsewhere", [])]
     lines += [f"problem  {problem}" for problem in one["problems"]]
     return lines + [f"note     {note}" for note in one.get("notes", [])]
+
+
+def _stages(stages: dict[str, int], outage: dict[str, str] | None) -> Iterator[str]:
+    """What those that wait do wait for, where that is more than to be complete."""
+    words = {"queued": "queued", "reading": "being read", "publishing": "being published"}
+    if parts := [f"{stages[key]} {what}" for key, what in words.items() if stages[key]]:
+        before = [f"{stages['incomplete']} not complete yet"] if stages["incomplete"] else []
+        yield f"waiting: {', '.join(before + parts)}"
+    if outage is not None:
+        waiting = f"{stages['catalogue']} waiting for the catalogue since {outage['since']}"
+        yield f"{waiting}, unreachable: {outage['reason']}"
 
 
 def _watch(watch: dict[str, Any]) -> str:

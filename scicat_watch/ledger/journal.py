@@ -24,10 +24,12 @@ from scicat_watch.model import (
     BeamtimeState,
     ChangedScan,
     FileState,
+    Outage,
     Outcome,
     Request,
     RequestKey,
     SkippedLine,
+    Stages,
     WaitingScan,
     WatchState,
 )
@@ -291,6 +293,8 @@ def _state(shown: dict[str, Any]) -> BeamtimeState | None:
         shown |= {name: tuple(shown[name]) for name in ("elsewhere", "problems")}
         shown["notes"] = tuple(shown.get("notes", ()))  # Not in states of before version 0.2.
         shown["watch"] = WatchState(**shown["watch"]) if shown.get("watch") else None
+        shown["stages"] = Stages(**shown.get("stages", {}))
+        shown["outage"] = Outage(**shown["outage"]) if shown.get("outage") else None
         return BeamtimeState(**shown)
     except (KeyError, TypeError):
         return None

@@ -21,9 +21,11 @@ from scicat_watch.ledger.plan import Action, Decision
 from scicat_watch.model import (
     Beamtime,
     BeamtimeState,
+    Outage,
     Outcome,
     Request,
     SkippedLine,
+    Stages,
     Status,
     WaitingScan,
     WatchState,
@@ -125,15 +127,18 @@ class BeamtimeWork:
         waiting = itertools.islice((one for one in self.watch.waiting() if not one.put_off), _SHOWN)
         bad = list(self.watch.bad_lines())
         done, unreadable = self._done()
-        changed = self._rechecks.changed()
+        changed, outage = self._rechecks.changed(), self._site.availability.outage
+        stages = self._stages(outage)
         return BeamtimeState(
             directory=str(self.beamtime.directory),
             id=self.beamtime.id,
             title=str(self.beamtime.metadata.get("title") or ""),
             generated=self.beamtime.generated,
             done=done,
-            waiting=self.watch.incomplete,
+            waiting=stages.total,
             waiting_scans=tuple(WaitingScan(one.request.pid, one.reason) for one in waiting),
+            stages=stages,
+            outage=outage if stages.catalogue else None,
             skipped=len(bad),
             skipped_lines=tuple(
                 SkippedLine(str(path), line.line, line.number, line.reason) for path, line in bad[:_SHOWN]
@@ -145,6 +150,17 @@ class BeamtimeWork:
             notes=tuple(self.ledger.notes()),
             watch=self.watching(),
         )
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something is in the queues, so that the state changes without anything that happens here."""
+        return self._dispatcher.load(self.beamtime).total > 0
+
+    def _stages(self, outage: Outage | None) -> Stages:
+        load, incomplete = self._dispatcher.load(self.beamtime), self.watch.incomplete
+        if outage is None:
+            return Stages(incomplete, load.queued, load.reading, load.publishing)
+        return Stages(incomplete, reading=load.reading, catalogue=load.queued + load.publishing)
 
     def report(self, problem: str = "") -> None:
         """Report the state of the beamtime."""

@@ -12,8 +12,9 @@ import pytest
 
 from scicat_watch.discovery.beamtimes import read
 from scicat_watch.discovery.watch import Hints
-from scicat_watch.errors import ReaderLost
+from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.ledger.ledger import BeamtimeLedger
+from scicat_watch.model import Outage, Stages
 from scicat_watch.service.calls import Calls
 from scicat_watch.service.turns import Urgency
 from scicat_watch.service.work import BeamtimeWork
@@ -179,6 +180,29 @@ def test_a_quarantined_scan_comes_again_when_its_file_changed_and_not_before(has
     file.touch()
     hasty.run(101)
     assert _intervals(hasty)[3:] == [30]  # Another file, of which nothing is known, begins anew.
+    hasty.work.ledger.release()
+
+
+def test_scans_in_the_queues_are_counted_and_while_the_catalogue_is_unavailable_as_waiting_for_it(
+    hasty: Worked,
+) -> None:
+    for name in ("scan_1", "scan_2", "scan_3"):
+        hasty.disk.nexus(f"{name}.nxs")
+    hasty.site.seconds = 100.0
+    hasty.work.step(None)
+    assert (hasty.work.state().waiting, hasty.work.state().stages) == (3, Stages(queued=3))
+    since = hasty.site.clock.now().isoformat(timespec="seconds")
+    hasty.site.availability.report(Unavailable("no answer"))
+    hasty.site.fake.advance(7.0)
+    hasty.work.report()
+    for state in (hasty.site.reports.last, hasty.site.journal.shown()[0]):
+        assert (state.waiting, state.stages) == (3, Stages(catalogue=3))
+        assert state.outage == Outage(since, "no answer")
+    hasty.site.fake.advance(93.0)  # One of them is done.
+    assert hasty.work.state().stages == Stages(catalogue=2)
+    hasty.site.fake.advance(200.0)
+    hasty.work.take_results()
+    assert (hasty.work.state().waiting, hasty.work.state().outage) == (0, None)
     hasty.work.ledger.release()
 
 

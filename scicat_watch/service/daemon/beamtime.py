@@ -30,6 +30,7 @@ GATHER = 0.02
 _BUSY_SHARE = 0.1  # Most of a core that rescans may take while events stream in.
 _LONGEST_REST = 5.0
 _REPORT_WITHIN = 1.0
+_REPORT_AGAIN = 2.0  # While something is in the queues: also where they stand still, as the catalogue is unavailable.
 _AWAY = 5.0  # Seconds between two checks whether a directory is back.
 
 
@@ -171,9 +172,10 @@ class BeamtimeLoop:
         now = self._clock.monotonic()
         if self._problem != before or now >= self._report_at:
             self.work.report(self._problem)
-            self._report_at = math.inf
-        elif self._report_at == math.inf and eventful:
-            self._report_at = now + _REPORT_WITHIN  # What this turn changed, and what changes until then.
+            self._report_at = now + _REPORT_AGAIN if self.work.under_way else math.inf
+        elif eventful:
+            # What this turn changed, and what changes until then.
+            self._report_at = min(self._report_at, now + _REPORT_WITHIN)
         if not full and now - started > GATHER:
             # Rescans that take long are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
