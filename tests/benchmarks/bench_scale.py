@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--factor", type=float, default=0.1, help="size; 1 is the full one")
     parser.add_argument("--idle", type=float, default=65.0, help="seconds of idling that are measured")
+    parser.add_argument("--rest", type=float, default=75.0, help="seconds before that: what comes once after a start")
     parser.add_argument("--place", type=Path, default=_place(), help="where the trees are made")
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"some of {', '.join(measures)}")
     given = parser.parse_args()
@@ -78,8 +79,7 @@ def _site(room: Path, given: argparse.Namespace, tree: SiteTree, kind: str, *, p
         used = cpu_seconds(daemon.process.pid)
         note(f"{what}: ready after start; CPU until then", f"{time.monotonic() - began:.1f} s; {used:.1f} s")
         catalogue = daemon.catalogue()
-        time.sleep(10.0)
-        _note_idle(what, daemon, given.idle)
+        _note_idle(what, daemon, given)
         last = beamtimes[-1] / "raw" / "sample_000"
         nexus(last / "new.nxs")
         if tree.listed:
@@ -101,8 +101,7 @@ def lines_without_files(room: Path, given: argparse.Namespace) -> None:
         eventually(lambda: _state(program, "waiting") >= lines, "all waiting", 300)
         note(f"{what}: known after start", f"{time.monotonic() - began:.1f} s")
         catalogue = daemon.catalogue()
-        time.sleep(10.0)
-        _note_idle(what, daemon, given.idle)
+        _note_idle(what, daemon, given)
         nexus(room / "gpfs/2/raw/new.nxs")
         _note_latency(f"{what}: a scan of another beamtime, less the delay", catalogue.pids)
         nexus(room / "gpfs/1/raw/late.nxs")
@@ -138,8 +137,7 @@ def known(room: Path, given: argparse.Namespace) -> None:
             used = cpu_seconds(daemon.process.pid)
             what = f"start over {scans:,} {kind} scans that are done"
             note(f"{what}: the first new one, less the delay; CPU until then", f"{taken:.1f} s; {used:.1f} s")
-            time.sleep(10.0)
-            _note_idle(what, daemon, given.idle)
+            _note_idle(what, daemon, given)
             note(f"{what}: resident memory", f"{resident(daemon.process.pid) >> 20} MB")
 
 
@@ -173,10 +171,11 @@ def _program(room: Path, *, polled: bool = False, **sections: Any) -> Site:
     return program
 
 
-def _note_idle(what: str, daemon: Daemon, seconds: float) -> None:
+def _note_idle(what: str, daemon: Daemon, given: argparse.Namespace) -> None:
+    time.sleep(given.rest)
     before = cpu_seconds(daemon.process.pid)
-    time.sleep(seconds)
-    used = (cpu_seconds(daemon.process.pid) - before) / seconds
+    time.sleep(given.idle)
+    used = (cpu_seconds(daemon.process.pid) - before) / given.idle
     note(f"{what}: idle CPU of one core", f"{100 * used:.2f} %")
 
 
