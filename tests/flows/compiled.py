@@ -1,4 +1,4 @@
-"""Programs and libraries of ours, in C, that do harm to a daemon: compiled where there is a compiler."""
+"""Libraries of ours, in C, that are loaded into a daemon to do it harm: compiled where there is a compiler."""
 
 from __future__ import annotations
 
@@ -16,24 +16,11 @@ def compiler() -> str | None:
 
 def library(name: str, place: Path) -> Path:
     """The library of `NAME.c` in this directory, to be preloaded; the test is skipped without a C compiler."""
-    return _compiled(name, place / f"{name}.so", "-shared", "-fPIC", "-ldl")
-
-
-def program(name: str, place: Path, package: str) -> Path:
-    """The program of `NAME.c`, which needs the library `package`; the test is skipped without that, too."""
-    try:
-        command = ["pkg-config", "--cflags", "--libs", package]
-        flags = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip(f"the headers of {package} are not here")
-    return _compiled(name, place / name, *flags)
-
-
-def _compiled(name: str, made: Path, *flags: str) -> Path:
-    found = compiler()
+    found, made = compiler(), place / f"{name}.so"
     if found is None:
         pytest.skip("there is no C compiler here")
-    command = [found, "-O1", "-Wall", "-Werror", "-o", str(made), str(Path(__file__).parent / f"{name}.c"), *flags]
+    source = Path(__file__).parent / f"{name}.c"
+    command = [found, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(made), str(source), "-ldl"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode != 0 and ("cannot find" in ended.stderr or "No such file" in ended.stderr):
         pytest.skip("the C compiler here comes without the C library's headers")

@@ -12,13 +12,14 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.flows.compiled import program
+from tests.flows import hanging
 from tests.flows.program import Site, eventually
 from tests.makers import append, beamtime_directory, nexus
 
@@ -40,7 +41,7 @@ class Scene:
         append(self.dataset_list(root), name)
 
     def dataset_list(self, root: Path) -> Path:
-        return root / "raw" / f"scicat-datasets-{BAD if root == self.bad else GOOD}.lst"
+        return root / "raw" / f"scicat-datasets-{GOOD if root == self.good else BAD}.lst"
 
     @property
     def ingested(self) -> Path:
@@ -127,21 +128,19 @@ def locked_journal(scene: Scene) -> Iterator[None]:
 @contextlib.contextmanager
 def on_fuse(scene: Scene) -> Iterator[None]:
     """The beamtime that breaks is on a file system that a program of ours serves."""
-    if not Path("/dev/fuse").exists() or shutil.which("fusermount3") is None:
-        pytest.skip("there is no FUSE here")
-    served = program("hangfs", scene.place, "fuse3")
-    under = scene.place / "under"
+    under, hang = scene.place / "under", scene.place / "hang"
     scene.bad.rename(under)
     scene.bad.mkdir()
-    with subprocess.Popen([served, under, scene.place / "hang", scene.bad]) as serving:
+    command = [sys.executable, *map(str, (hanging.__file__, under, scene.bad, hang))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        if "mounted" not in (said := serving.stdout.readline()).split():
+            pytest.skip(said.strip())
         try:
-            eventually(lambda: serving.poll() is not None or (scene.bad / "raw").exists(), "the mount")
-            if serving.poll() is not None:
-                pytest.skip("no FUSE file system can be mounted here")
             yield
         finally:
-            (scene.place / "hang").unlink(missing_ok=True)
-            subprocess.run(["fusermount3", "-u", "-z", scene.bad], check=False)
+            hang.unlink(missing_ok=True)
+            subprocess.run(["umount", "--lazy", scene.bad], check=True)
 
 
 @contextlib.contextmanager
@@ -149,6 +148,30 @@ def no_answer(scene: Scene) -> Iterator[None]:
     (scene.place / "hang").touch()
     yield
     (scene.place / "hang").unlink()
+
+
+@contextlib.contextmanager
+def few_watches(scene: Scene) -> Iterator[None]:
+    """In a namespace of its own, where the limit can be set: enough for the directories that are there."""
+    limit = "/proc/sys/user/max_inotify_watches"
+    wrapper = ("unshare", "--user", "--map-root-user", "sh", "-c", f'echo 8 > {limit} && exec "$0" "$@"')
+    try:
+        allowed = subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        allowed = False
+    if not allowed:
+        pytest.skip("no limit of watches can be set here")
+    scene.site.wrapper = wrapper
+    yield
+
+
+@contextlib.contextmanager
+def more_directories(scene: Scene) -> Iterator[None]:
+    for number in range(20):
+        nexus(scene.bad / f"more_{number}" / f"found_{number}.nxs")
+    yield
+    for number in range(20):
+        shutil.rmtree(scene.bad / f"more_{number}")
 
 
 FAULTS = (
@@ -164,6 +187,8 @@ FAULTS = (
     Fault("a journal that somebody else keeps locked", locked_journal, ("journal.sqlite", "locked"), costs=()),
     Fault("a file system that does not answer", no_answer, ("{bad}: its file system has not answered since",), on_fuse,
           scans=(), costs=()),
+    Fault("more directories than can be watched", more_directories, ('"polling"', "max_user_watches"), few_watches,
+          costs=()),
 )  # fmt: skip
 
 
@@ -196,4 +221,26 @@ def test_one_broken_thing_costs_one_thing(tmp_path: Path, fault: Fault) -> None:
             return (totals["problems"], totals["failed"], totals["waiting"]) == (0, 0, 0)
 
         eventually(well, "nothing is wrong any more")
+        assert daemon.stop() == 0
+
+
+def test_what_came_while_the_daemon_stood_still_is_found_although_the_kernel_dropped_its_events(tmp_path: Path) -> None:
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if most > 100_000:
+        pytest.skip("the queue of this kernel is too long to be filled in a test")
+    site, root = Site(tmp_path, watching={"ingestion_delay": 0.3, "rescan_interval": 600.0}), tmp_path / "bt"
+    scene = Scene(tmp_path, site, beamtime_directory(root, GOOD), root)
+    scene.scan(root, "before")
+    with site.daemon(root) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: catalogue.pids() == ["1/before"], "the first scan")
+        with daemon.paused():
+            for number in range(most // 3 + 100):  # Each makes three events: it comes, is closed, and goes.
+                frame = root / "raw" / f"frame_{number % 7}.tif"
+                frame.touch()
+                frame.unlink()
+            nexus(root / "raw" / "found.nxs")
+            scene.scan(root, "listed")
+        eventually(lambda: catalogue.pids() == ["1/before", "1/found", "1/listed"], "both scans")
+        eventually(lambda: site.status()["beamtimes"][0]["watch"]["overflows"], "status counts it")
         assert daemon.stop() == 0
