@@ -168,11 +168,6 @@ class Pending:
         for directory in directories:
             self._absent.hurry(directory, now)
 
-    def hasten(self, request: Request, now: float) -> None:
-        """A request that is pending is to be checked now, whatever it was put off for."""
-        if (entry := self._entries.get(request.key)) is not None:
-            self._check_by(entry, now)
-
     def next_due(self) -> float | None:
         """Monotonic time at which the next request is to be checked."""
         while self._queue and not self._holds(*self._queue[0]):

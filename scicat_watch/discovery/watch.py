@@ -158,10 +158,6 @@ class BeamtimeWatch:
             return  # A list has named its file meanwhile: the line's request makes the same dataset.
         self._pending.admit(request, at, due=at)
 
-    def hasten(self, request: Request, now: float) -> None:
-        """A request that is to come again later comes now."""
-        self._pending.hasten(request, now)
-
     def forget(self, request: Request) -> None:
         """A request that was handed out is done with."""
         self._handed.discard(request.key)

@@ -140,12 +140,6 @@ class Journal:
         self._begun.add(_named(request))
         self._storage.execute(_NOTE.replace("or replace", "or ignore"), row)
 
-    def reschedule(self, key: RequestKey, next_try: float) -> None:
-        """Let a request that failed be tried again at `next_try` (seconds since 1970), and not when it would be."""
-        self._storage.execute(
-            "update scans set next_try=? where directory=? and line=? and status='failed'", (next_try, *_key(key))
-        )
-
     def begun(self, directory: Path, name: str) -> bool:
         """Whether the ingestion of a scan of this name under `directory` is under way, or has failed so far."""
         return (_text(os.fspath(directory)), _text(name)) in self._begun

@@ -242,13 +242,6 @@ class BeamtimeLedger:
         attempt = self._journal.attempt(request.key)
         return attempt is not None and attempt.readers_lost > 0
 
-    def retry(self, request: Request, now: float) -> bool:
-        """Let a request that failed be due at `now`, also if it is quarantined; whether it had failed."""
-        attempt = self._journal.attempt(request.key)
-        if attempt is not None:
-            self._journal.reschedule(request.key, now)
-        return attempt is not None
-
     def note(
         self, outcome: Outcome, state: FileState | None, now: float, files: ScanState | None = None
     ) -> float | None:

@@ -182,16 +182,6 @@ class BeamtimeWork:
         state, silence = self._reported, self._site.calls.silence(self.beamtime.directory)
         self._reporter.beamtime(replace(state, problems=(str(silence), *state.problems)) if silence else state)
 
-    def retry(self, meant: Callable[[Request], bool]) -> int:
-        """Let the requests that failed, or are quarantined, come with the next step; how many of those `meant`."""
-        self.take_results()
-        failed = [one.request for one in self.watch.waiting() if one.put_off and meant(one.request)]
-        now = self._site.clock.now().timestamp()
-        hastened = [asked for asked in failed if self.ledger.retry(self.ledger.as_begun(asked), now)]
-        for asked in hastened:
-            self.watch.hasten(asked, self._site.clock.monotonic())
-        return len(hastened)
-
     def take_results(self) -> None:
         """Say to the watch which requests are done with, and which are to come again."""
         while True:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -373,3 +376,22 @@ def _readers(parent: int) -> list[int]:
         if "forkserver" in " ".join(server.cmdline())
         for child in server.children()
     ]
+
+
+def test_a_next_attempt_that_a_clock_days_ahead_noted_is_not_waited_for(tmp_path: Path) -> None:
+    site = Site(tmp_path, retrying={"first": 20.0, "longest": 3600.0})
+    beamtime = beamtime_directory(tmp_path / "bt")
+    whole = nexus(beamtime / "scan_1.nxs").read_bytes()
+    (beamtime / "scan_1.nxs").write_bytes(b"no HDF5")
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: site.status()["totals"]["failed"] == 1, "the failure")
+        assert daemon.stop() == 0
+    week = time.time() + 7 * 86400
+    with contextlib.closing(sqlite3.connect(site.var / "journal.sqlite")) as journal, journal:
+        assert journal.execute("update scans set next_try=? where status='failed'", (week,)).rowcount == 1
+    before = (beamtime / "scan_1.nxs").stat()
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: site.status()["failed"][0]["tries"] == 2, "the second attempt")
+        assert (beamtime / "scan_1.nxs").stat() == before
+        (beamtime / "scan_1.nxs").write_bytes(whole)
+        eventually(lambda: daemon.catalogue().pids() == ["11018765/scan_1"], "the dataset")

@@ -82,19 +82,15 @@ def test_a_scan_whose_reader_was_lost_too_often_is_held_until_its_file_changes(r
     assert ledger.note(lost, state._replace(size=2), 1000.0) == 1030.0  # Another file: its first attempt.
 
 
-def test_who_asks_for_a_quarantined_scan_gets_one_more_attempt(root: Path, ledgers: Ledgers) -> None:
+def test_a_quarantined_scan_has_failed_until_it_is_ingested(root: Path, ledgers: Ledgers) -> None:
     ledger, request, state = ledgers(), _request(root / "raw"), FileState(1, 2, 3, 4, 5)
-    assert not ledger.retry(request, 100.0)
+    assert not ledger.failed(request)
     for _ in range(5):
         ledger.note(Outcome(request, Status.FAILED, "hung", fault=Fault.READER), state, 100.0)
-    assert ledger.failed(request)
-    assert ledger.retry(request, 200.0)
-    assert ledgers().decide(request, state, 200.0).action is Action.INGEST
+    assert ledgers().failed(request)
     assert ledger.note(Outcome(request, Status.FAILED, "hung", fault=Fault.READER), state, 210.0) == math.inf
-    ledger.retry(request, 300.0)
     ledger.note(Outcome(request, Status.CREATED, stamps=STAMPS), state, 310.0)
     assert not ledger.failed(request)
-    assert not ledger.retry(request, 320.0)
 
 
 def test_a_part_that_was_refused_is_written_down_and_tried_again(root: Path, ledgers: Ledgers) -> None:

@@ -241,21 +241,6 @@ def test_a_failed_scan_whose_file_changed_does_not_wait_for_its_next_try(hasty: 
     hasty.work.ledger.release()
 
 
-def test_who_asks_for_failed_scans_has_them_tried_now(hasty: Worked) -> None:
-    for name in ("scan_1", "scan_2", "scan_3"):
-        hasty.disk.nexus(f"{name}.nxs")
-    for name in ("scan_1", "scan_2"):
-        hasty.site.ingest.faults[f"{ID}/{name}"] = ReaderLost("hung")
-    hasty.run(1000)
-    before = len(hasty.site.ingest.tried)
-    del hasty.site.ingest.faults[f"{ID}/scan_1"]
-    assert hasty.work.retry(lambda request: request.pid != f"{ID}/scan_2") == 1
-    hasty.run(2)
-    assert [pid for _, pid in hasty.site.ingest.tried[before:]] == [f"{ID}/scan_1"]
-    assert [one.pid for one in hasty.site.journal.failed()] == [f"{ID}/scan_2"]
-    hasty.work.ledger.release()
-
-
 def test_a_directory_that_another_ledger_has_locked_is_left_and_taken_over_later(
     worked: Worked, caplog: pytest.LogCaptureFixture
 ) -> None:
