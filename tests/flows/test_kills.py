@@ -25,7 +25,7 @@ Kill = tuple[int, bool]
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(0 if ALL else 600)
+@pytest.mark.timeout(0 if ALL else 1200)
 def test_killed_at_any_call_that_changes_something_it_makes_every_dataset_once(tmp_path: Path) -> None:
     killing = library("killpoint", tmp_path)
     server, port = _site(tmp_path / "server"), free_port()
