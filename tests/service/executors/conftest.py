@@ -103,7 +103,7 @@ def inside(real: tuple[Connection, Connection], beamtime: Path) -> Callable[...,
 
     def call(probe: Probe, *arguments: Any) -> str:
         real[0].send(Inside(probe, arguments, (job_of(beamtime),)))
-        assert real[1].poll(60)
+        assert real[1].poll(300)
         (answer,) = real[1].recv()
         return str(answer)
 

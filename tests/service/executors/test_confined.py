@@ -99,7 +99,7 @@ def test_each_beamtime_has_a_reader_of_its_own_which_reads_no_other(
         (directories[-1] / "data.txt").write_text(name)
     jobs = [job_of(directory) for directory in directories]
     real[0].send(Inside(_readers_of, tuple(directories), (jobs[0], jobs[1], jobs[0])))
-    assert real[1].poll(60)
+    assert real[1].poll(300)
     assert real[1].recv() == ["one PermissionError ", "PermissionError two ", "one PermissionError "]
 
 
@@ -116,7 +116,7 @@ def test_a_reader_is_renewed_when_its_directory_was_made_anew(
     (tmp_path / "new").mkdir()
     (tmp_path / "new/data.txt").write_text("new")
     real[0].send(Inside(_pid_and_data, (beamtime,), (job, job, job), _swap))
-    assert real[1].poll(60)
+    assert real[1].poll(300)
     (one, old), (two, new), (three, same) = (answer.split() for answer in real[1].recv())
     assert (old, new, same) == ("data", "new", "new")
     assert one != two
@@ -361,7 +361,7 @@ def test_a_reader_that_sends_something_else_than_values_is_ended(
     real: tuple[Connection, Connection], beamtime: Path, tmp_path: Path
 ) -> None:
     real[0].send(Inside(_speaking, (tmp_path / "made",), (job_of(beamtime),)))
-    assert real[1].poll(60)
+    assert real[1].poll(300)
     answer = real[1].recv()
     assert isinstance(answer, ReaderLost)
     assert "no usable answer" in str(answer)
