@@ -7,6 +7,7 @@ than a clock's tick, because a name that comes within the tick of a rescan leave
 
 from __future__ import annotations
 
+import bisect
 import fnmatch
 import math
 import os
@@ -51,6 +52,11 @@ class DirectoryNode:
     """When to examine one that does again."""
     has_scans_below: bool = False
     """Whether there are or were scans in one of the directories in it."""
+
+    def has_data(self, name: str) -> bool:
+        """Whether one of the data files has this name; many are asked for when many were closed."""
+        place = bisect.bisect_left(self.names, name)
+        return place < len(self.names) and self.names[place] == name
 
     @property
     def data(self) -> tuple[Path, ...]:

@@ -300,7 +300,7 @@ class BeamtimeWatch:
     def _check_closed(self, file: Path, now: float) -> None:
         self._pending.hurry(file, now)
         node = self.tree.nodes.get(file.parent)
-        if self._rules.trigger == "lists" or node is None or file not in node.data:
+        if self._rules.trigger == "lists" or node is None or not node.has_data(file.name):
             return
         try:
             if not self._claims(file):
