@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scicat_watch.model import Beamtime, BeamtimeState, Origin, Request, RequestKey, Scan
+from scicat_watch.model import Beamtime, Origin, Request, RequestKey, Scan
+from scicat_watch.progress import BeamtimeState
 
 ID = "11018765"
 LIST = f"scicat-datasets-{ID}.lst"

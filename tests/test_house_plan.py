@@ -21,7 +21,9 @@ import scicat_watch
 PACKAGE = "scicat_watch"
 SOURCE = Path(scicat_watch.__file__).parent
 
-BASE = frozenset({"model", "scanstate", "documents", "errors", "clock", "files", "kernel", "words", "yamltext"})
+BASE = frozenset(
+    {"model", "progress", "scanstate", "documents", "errors", "clock", "files", "kernel", "words", "yamltext"}
+)
 ROOMS = frozenset({"discovery", "ledger", "pipeline", "catalogue", "embedded"})
 PARAMETERS = frozenset(
     {"discovery.rules", "ledger.rules", "pipeline.handover", "catalogue.options", "embedded.options"}

@@ -16,7 +16,7 @@ from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.clock import Clock
 from scicat_watch.errors import Refused, Unavailable
-from scicat_watch.model import Outage
+from scicat_watch.progress import Outage
 
 log = logging.getLogger(__name__)
 

@@ -20,19 +20,8 @@ from scicat_watch.ledger import known
 from scicat_watch.ledger.known import KnownScans
 from scicat_watch.ledger.plan import Attempt
 from scicat_watch.ledger.storage import Storage
-from scicat_watch.model import (
-    BeamtimeState,
-    ChangedScan,
-    FileState,
-    Outage,
-    Outcome,
-    Request,
-    RequestKey,
-    SkippedLine,
-    Stages,
-    WaitingScan,
-    WatchState,
-)
+from scicat_watch.model import FileState, Outcome, Request, RequestKey
+from scicat_watch.progress import BeamtimeState, ChangedScan, Outage, SkippedLine, Stages, WaitingScan, WatchState
 
 log = logging.getLogger(__name__)
 

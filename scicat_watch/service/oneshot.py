@@ -16,7 +16,8 @@ from pathlib import Path
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.ledger.ledger import BeamtimeLedger
-from scicat_watch.model import BeamtimeState, Outcome, Status
+from scicat_watch.model import Outcome, Status
+from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.once import OnceWork
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Target

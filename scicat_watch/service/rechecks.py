@@ -23,7 +23,8 @@ from scicat_watch.discovery.scanfiles import ScanFiles
 from scicat_watch.discovery.watch import BeamtimeWatch
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.rules import ChangeRules
-from scicat_watch.model import ChangedScan, Extent, Request, Scan
+from scicat_watch.model import Extent, Request, Scan
+from scicat_watch.progress import ChangedScan
 from scicat_watch.scanstate import Change, ScanState, change
 
 log = logging.getLogger(__name__)

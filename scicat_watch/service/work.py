@@ -18,18 +18,8 @@ from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints
 from scicat_watch.errors import NameTaken
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action, Decision
-from scicat_watch.model import (
-    Beamtime,
-    BeamtimeState,
-    Outage,
-    Outcome,
-    Request,
-    SkippedLine,
-    Stages,
-    Status,
-    WaitingScan,
-    WatchState,
-)
+from scicat_watch.model import Beamtime, Outcome, Request, Status
+from scicat_watch.progress import BeamtimeState, Outage, SkippedLine, Stages, WaitingScan, WatchState
 from scicat_watch.scanstate import ScanState
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.reporting.reporter import Reporter

@@ -15,17 +15,8 @@ import pytest
 
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.plan import Attempt
-from scicat_watch.model import (
-    BeamtimeState,
-    FileState,
-    Origin,
-    Outcome,
-    Request,
-    RequestKey,
-    SkippedLine,
-    Status,
-    WaitingScan,
-)  # fmt: skip
+from scicat_watch.model import FileState, Origin, Outcome, Request, RequestKey, Status
+from scicat_watch.progress import BeamtimeState, SkippedLine, WaitingScan
 from tests import makers
 from tests.ledger.conftest import Journals
 

@@ -13,8 +13,9 @@ from typing import Any, Self
 from scicat_watch.discovery.events.source import Event, Gaps, Sink
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import ReaderLost, Unavailable
-from scicat_watch.model import Beamtime, BeamtimeState, Fault, Outcome, Stamps, Status
+from scicat_watch.model import Beamtime, Fault, Outcome, Stamps, Status
 from scicat_watch.pipeline.handover import Reading, ReadJob
+from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.dispatch import Dispatcher, Finished, urgency
 from scicat_watch.service.executors import worker
 from scicat_watch.service.executors.confined import Order

@@ -11,7 +11,8 @@ import pytest
 
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.plan import Attempt
-from scicat_watch.model import Outcome, Stamps, Status, WaitingScan
+from scicat_watch.model import Outcome, Stamps, Status
+from scicat_watch.progress import WaitingScan
 from scicat_watch.service.status import collect
 from tests import makers
 from tests.fakes import START, FakeClock

@@ -14,7 +14,7 @@ from scicat_watch.discovery.beamtimes import read
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.ledger.ledger import BeamtimeLedger
-from scicat_watch.model import Outage, Stages
+from scicat_watch.progress import Outage, Stages
 from scicat_watch.service.calls import Calls
 from scicat_watch.service.turns import Urgency
 from scicat_watch.service.work import BeamtimeWork

@@ -158,7 +158,6 @@ class BeamtimeLoop:
             due = self.work.next_due()
             if full:
                 self._problem = ""
-            if full:
                 self._notices.rescanned(() if lost else findings.missed, self._clock.monotonic() - started)
         except Exception as error:
             # The watch of a beamtime must not end because of something in one of its directories.
@@ -170,16 +169,19 @@ class BeamtimeLoop:
             self._plan_rescans(started, time.thread_time() - used, full=full)
         jobs_due = self._step_jobs()
         now = self._clock.monotonic()
-        if self._problem != before or now >= self._report_at:
-            self.work.report(self._problem)
-            self._report_at = now + _REPORT_AGAIN if self.work.under_way else math.inf
-        elif eventful:
-            # What this turn changed, and what changes until then.
-            self._report_at = min(self._report_at, now + _REPORT_WITHIN)
+        self._report(now, at_once=self._problem != before, soon=eventful)
         if not full and now - started > GATHER:
             # Rescans that take long are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
         return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due)
+
+    def _report(self, now: float, *, at_once: bool, soon: bool) -> None:
+        """Report the state if it is time; `soon`: this turn may have changed it."""
+        if at_once or now >= self._report_at:
+            self.work.report(self._problem)
+            self._report_at = now + _REPORT_AGAIN if self.work.under_way else math.inf
+        elif soon:
+            self._report_at = min(self._report_at, now + _REPORT_WITHIN)
 
     def _names(self) -> tuple[str, tuple[str, ...]]:
         """The name of the dataset lists, and the extensions of data files."""

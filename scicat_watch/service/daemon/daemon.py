@@ -15,7 +15,8 @@ from pathlib import Path
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.source import Event
 from scicat_watch.errors import ConfigError
-from scicat_watch.model import Beamtime, BeamtimeState
+from scicat_watch.model import Beamtime
+from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.calls import Silence
 from scicat_watch.service.control.server import ControlServer, Reply
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread

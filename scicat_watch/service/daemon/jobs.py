@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from scicat_watch.errors import ConfigError
-from scicat_watch.model import BeamtimeState, Outcome, Status
+from scicat_watch.model import Outcome, Status
+from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.control.server import Reply
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.once import OnceWork

@@ -14,7 +14,7 @@ from pathlib import Path
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.events.filesystems import Mounts
 from scicat_watch.discovery.events.source import EventSource
-from scicat_watch.model import WatchState
+from scicat_watch.progress import WatchState
 from scicat_watch.service.daemon.hints import HintQueue
 
 log = logging.getLogger(__name__)

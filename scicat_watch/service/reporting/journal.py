@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scicat_watch.ledger.journal import Journal
-from scicat_watch.model import BeamtimeState, Outcome
+from scicat_watch.model import Outcome
+from scicat_watch.progress import BeamtimeState
 
 
 class JournalReporter:

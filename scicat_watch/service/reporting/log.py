@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from scicat_watch.model import BeamtimeState, Outcome
+from scicat_watch.model import Outcome
+from scicat_watch.progress import BeamtimeState
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from scicat_watch.ledger.journal import Journal
-from scicat_watch.model import BeamtimeState, Outcome, Status
+from scicat_watch.model import Outcome, Status
+from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporters
