@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.flows.mounts import Hanging
 from tests.flows.program import Site, eventually
 from tests.makers import INGESTED, LIST, append, beamtime_directory, nexus
 
@@ -74,35 +74,6 @@ def test_a_beamtime_that_is_unmounted_is_away_and_goes_on_when_it_is_back(tmpfs:
         assert site.log.read_text().count("created 11018765/run_1") == 1
         assert "no longer watched" not in site.log.read_text()
         assert daemon.stop() == 0
-
-
-class Hanging:
-    """A FUSE file system that hangs while a test wants it to."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.under, self._control = place / "hanging", place / "under", place / "control"
-        self.place.mkdir()
-        self.under.mkdir()
-        command = [sys.executable, str(Path(__file__).with_name("hanging.py")), str(self.under), str(self.place)]
-        self._server = subprocess.Popen([*command, str(self._control)], stdout=subprocess.PIPE, text=True)
-        assert self._server.stdout is not None
-        said = self._server.stdout.readline().strip()
-        if said != "mounted":
-            self._server.communicate()
-            assert said.startswith("cannot be mounted")
-            pytest.skip(f"FUSE {said}")
-
-    def hang(self) -> None:
-        self._control.touch()
-
-    def answer(self) -> None:
-        self._control.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        self.answer()
-        subprocess.run(["umount", "--lazy", self.place], check=True)
-        self._server.kill()  # The kernel ends what still waits for an answer.
-        self._server.communicate()
 
 
 @pytest.fixture

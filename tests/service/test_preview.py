@@ -140,7 +140,7 @@ def test_it_says_what_fits_what_is_made_and_why_it_would_wait(disk: Disk, previe
     assert "desy" in shown.passed_over
     assert shown.bundle is not None
     assert shown.bundle.dataset.pid == f"{ID}/raw/x"
-    assert shown.waiting == "x.nxs was just changing"
+    assert shown.waiting == "x.nxs or another file of the scan was just changing"
     assert (shown.problem, shown.unreachable, shown.difference.state) == ("", "", State.UNKNOWN)
     assert "not running" in shown.difference.reason
     assert as_json(shown)["pid"] == f"{ID}/raw/x"
