@@ -26,7 +26,7 @@ demo: $(VENV)/.ready ## A simulated beamtime, the daemon and the catalogue's pag
 	@exec $(BIN)/scicat-watch demo
 
 test: $(VENV)/.ready-dev ## Run the tests; TESTS=tests/pipeline runs a part.
-	@$(BIN)/python -m pytest -n 2 $(TESTS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(TESTS)
 
 lint: $(VENV)/.ready-dev ## Check style and types.
 	@$(BIN)/ruff check .

@@ -234,6 +234,8 @@ def _connected(path: Path | None) -> sqlite3.Connection:
     try:
         connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=normal")
+        connection.execute("pragma wal_autocheckpoint=100")  # A small state directory is not filled by the log.
+        connection.execute("pragma journal_size_limit=1000000")
         if (said := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(said)
         if (version := connection.execute("pragma user_version").fetchone()[0]) not in (0, *_UPGRADES, _VERSION):

@@ -73,6 +73,7 @@ class CatalogueProcess:
             sys.executable, "-m", "scicat_watch", "catalogue", "--host", serve.host, "--port", str(self._port),
             "--database", str(serve.database), "--accounts", str(serve.accounts),
             "--pid-prefix", serve.pid_prefix, "--as-child",
+            "--var-dir", str(self._settings.var_dir),
         ]  # fmt: skip
         # It ends when its standard input does, so it never outlives us, however we end.
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603

@@ -34,6 +34,7 @@ _STEP = 0.01
 _SHARE = 0.01
 """Most of a core that comparing may take, for all beamtimes together."""
 _WAITING_SHARE = 0.1
+_LONGEST_STEP = 1.0  # Seconds of a step that count at most for when the next one is.
 """Most of the time that it may wait for file systems, or for a core on a busy host."""
 _MOST_SOON = 20_000
 """Scans that are remembered to be compared soon; of more the turns take care."""
@@ -48,6 +49,7 @@ class SharedTime:
 
     def next(self, now: float, spent: float, used: float) -> float:
         """Monotonic time of the next step of a beamtime whose last one took `spent` seconds, `used` of a core."""
+        spent = min(spent, _LONGEST_STEP)  # A file system that did not answer for hours is no reason to wait for days.
         with self._lock:
             self._free = max(self._free, now) + max(spent / _WAITING_SHARE, used / _SHARE)
             return self._free
@@ -138,7 +140,8 @@ class Rechecks:
         if self._turn is None:
             self._files.forget()
             self._turn = self._all()
-        yield from self._turn
+        while (item := next(self._turn, None)) is not None:  # `yield from` would end the turn with the step.
+            yield item
         self._turn, self._turn_at = None, now + self._rules.interval
 
     def _all(self) -> Iterator[_Item]:
@@ -217,12 +220,12 @@ class Rechecks:
 
 
 def what_to_do(listed: bool, found: Change, policy: str) -> tuple[Extent | None, str]:
-    """What is to be brought up to date of a scan that has changed, and what is to be reported of it."""
-    if not listed:
-        return (Extent.ALL, "") if found.master or found.touched or found.files else (None, found.missing)
-    if policy == "report":
+    """What is to be brought up to date of a scan that has changed, and what is to be reported of it.
+
+    Where files are missing nothing is: they may be archived, or away for a moment, and the catalogue would lose them.
+    """
+    if found.missing or (listed and policy == "report"):
         return None, str(found)
-    if policy == "update":
-        return (Extent.ALL, "") if found.master or found.touched or found.files else (None, found.missing)
-    extent = Extent.FILES if found.files or found.touched else None
-    return extent, ", ".join(filter(None, (found.master, found.missing)))
+    if not listed or policy == "update":
+        return Extent.ALL, ""
+    return Extent.FILES if found.files or found.touched else None, found.master

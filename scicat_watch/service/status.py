@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.ledger.journal import Entry, Journal
 from scicat_watch.service.control.client import connect
-from scicat_watch.service.site import open_journal
+from scicat_watch.service.site import open_journal, this_host
 from scicat_watch.settings.model import Settings
 
 _ALIVE = 30.0  # Seconds since its last heartbeat after which a daemon is taken for ended.
@@ -55,13 +56,27 @@ def of(journal: Journal, now: float, *, running: bool = False) -> dict[str, Any]
 
 def _daemon(pulse: dict[str, Any], now: float) -> dict[str, Any]:
     return {
-        "running": abs(now - pulse["pulse"]) < _ALIVE,  # A clock that was set back makes nobody alive.
+        # A clock that was set back makes nobody alive.
+        "running": abs(now - pulse["pulse"]) < _ALIVE and not _has_ended(pulse),
         "host": pulse["host"],
         "pid": pulse["pid"],
         "since": _iso(pulse["started"]),
         "heartbeat": _iso(pulse["pulse"]),
         "catalogue": pulse["catalogue"],
     }
+
+
+def _has_ended(pulse: dict[str, Any]) -> bool:
+    """Whether the daemon is known to have ended: its process is gone from this host."""
+    if pulse["host"] != this_host():
+        return False
+    try:
+        os.kill(pulse["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # It is another account's.
+        return False
+    return False
 
 
 def _failed(entry: Entry) -> dict[str, Any]:

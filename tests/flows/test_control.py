@@ -150,6 +150,25 @@ def test_the_configuration_is_read_again_and_a_mistake_changes_nothing(site: Sit
         assert daemon.stop() == 0
 
 
+def test_an_ingest_during_which_the_configuration_is_read_again_ends_and_says_what_is_left(
+    site: Site, tmp_path: Path
+) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    for number in range(60):
+        nexus(beamtime / f"scan_{number}.nxs")
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: len(daemon.catalogue().pids()) == 60, "all scans")
+        command = [PROGRAM, "ingest", str(beamtime), "-c", str(site.config)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ingest:
+            assert ingest.stdout is not None
+            assert ingest.stdout.readline().startswith("unchanged")
+            site.change(watching={"ingestion_delay": 0.4})
+            assert site.run("reload").returncode == 0
+            out, err = ingest.communicate(timeout=120)
+            # Either it was done before, or it says what to do.
+            assert ingest.returncode == 0 or "ask for it once more" in err, out + err
+
+
 def test_a_hang_up_makes_the_daemon_read_its_configuration_again(site: Site, tmp_path: Path) -> None:
     one, two = beamtime_directory(tmp_path / "one", "1"), beamtime_directory(tmp_path / "two", "2")
     site.change(beamtimes={"directories": [str(one)]})

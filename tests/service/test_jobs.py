@@ -182,7 +182,7 @@ def test_what_was_asked_for_is_abandoned_with_a_reason_when_the_daemon_stops(dae
     daemon.run(40)
     late = daemon.ask("rescan")
     assert heard[0].last["failures"] == [(str(daemon.disk.root), "the daemon is stopping")]
-    assert late.last["failures"] == [("", "the daemon is stopping")]
+    assert late.last["failures"] == [(str(daemon.disk.root), "the daemon is stopping")]
 
 
 def test_a_job_that_fails_costs_the_watch_nothing(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scicat_watch.discovery.pending import Pending
 from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.model import Outcome, Status
 from scicat_watch.service.oneshot import OneShot, Summary
@@ -19,6 +20,12 @@ from tests.service.conftest import Disk, at
 from tests.service.fakes import FakeSite
 
 QUIET = {"ingestion_delay": 5.0, "without_files_after": 3600.0}
+
+
+@pytest.fixture
+def written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files are complete at the same moment, however long it took to write them."""
+    monkeypatch.setattr(Pending, "_age", lambda self, changed_at, now: 0.0)
 
 
 @pytest.fixture
@@ -182,6 +189,7 @@ def test_the_locks_are_given_back_at_the_end(site: FakeSite, disk: Disk) -> None
     other.release()
 
 
+@pytest.mark.usefixtures("written_together")
 def test_an_unavailable_catalogue_ends_it_and_what_was_not_tried_is_counted(site: FakeSite, disk: Disk) -> None:
     for number in range(5):
         disk.nexus(f"scan_{number}.nxs")
@@ -192,6 +200,7 @@ def test_an_unavailable_catalogue_ends_it_and_what_was_not_tried_is_counted(site
     assert site.journal.failed() == []  # It is not the scan's failure.
 
 
+@pytest.mark.usefixtures("written_together")
 def test_a_stop_leaves_the_rest(site: FakeSite, disk: Disk, clock: FakeClock) -> None:
     for number in range(50):
         disk.nexus(f"scan_{number:02}.nxs")

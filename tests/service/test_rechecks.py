@@ -12,6 +12,7 @@ import pytest
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.model import Extent
 from scicat_watch.scanstate import Change
+from scicat_watch.service import rechecks
 from scicat_watch.service.rechecks import SharedTime, what_to_do
 from scicat_watch.service.work import BeamtimeWork
 from tests import makers
@@ -94,6 +95,20 @@ def test_files_that_come_late_are_seen_soon_after_the_scan_was_published(
     scans.work.release(5)
 
 
+def test_a_turn_goes_on_where_its_last_step_ended(
+    disk: Disk, rechecked: Callable[..., Rechecked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rechecks, "_STEP", -1.0)  # Each step is over after one scan.
+    for number in range(6):
+        disk.nexus(f"raw/x{number}.nxs")
+    scans = rechecked(recheck_after=[], recheck_interval=5.0, trigger="files")
+    for number in range(6):
+        scans.write(f"raw/x{number}.nxs")
+    scans.run(300)
+    assert {f"{ID}/raw/x{number}" for number in range(6)} == set(scans.tried[6:])
+    scans.work.release(5)
+
+
 def test_all_scans_are_compared_in_turns_and_those_that_are_not_there_prove_nothing(
     disk: Disk, rechecked: Callable[..., Rechecked]
 ) -> None:
@@ -145,6 +160,26 @@ def test_files_that_vanish_change_no_dataset_and_are_reported(disk: Disk, rechec
     scans.write("raw/x/1.tif", "")
     scans.run(700)
     assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_a_dataset_loses_no_file_because_another_one_was_touched(
+    disk: Disk, rechecked: Callable[..., Rechecked]
+) -> None:
+    for scan in ("found", "listed"):
+        disk.nexus(f"raw/{scan}.nxs")
+        for number in range(3):
+            disk.text(f"raw/{scan}/{number}.tif")
+    disk.append(f"raw/{LIST}", "listed")
+    scans = rechecked(recheck_after=[], recheck_interval=5.0)
+    scans.run(30)
+    before = len(scans.tried)
+    for scan in ("found", "listed"):
+        (disk.root / f"raw/{scan}/1.tif").unlink()
+        (disk.root / f"raw/{scan}.nxs").chmod(0o440)
+    scans.run(60)
+    assert len(scans.tried) == before
+    assert [one.reason for one in scans.work.state().changed_scans] == ["1 file is not there any more"] * 2
     scans.work.release(5)
 
 

@@ -25,10 +25,6 @@ _NAME = "control.sock"
 _CONNECT_WITHIN = 5.0
 
 
-class Taken(Exception):
-    """Another daemon answers at this place."""
-
-
 @dataclass(frozen=True, slots=True)
 class Listening:
     """A socket that listens, and where."""
@@ -45,10 +41,7 @@ class Listening:
 
 
 def listen(var_dir: Path) -> Listening | None:
-    """A socket that listens; None, and a warning, if there is no place for one.
-
-    Raises `Taken` if another daemon answers there.
-    """
+    """A socket that listens; None, and a warning, if there is no place for one."""
     faults = []
     for place in _places(var_dir, make=True):
         try:
@@ -86,7 +79,7 @@ def _listening(place: Path) -> Listening:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         with _through_descriptor(place) as path:
-            _clear(path, place)
+            _clear(path)
             made.bind(path)
             os.chmod(path, 0o600)  # noqa: PTH101 - before it listens nobody can connect
             made.listen(16)
@@ -97,20 +90,16 @@ def _listening(place: Path) -> Listening:
     return Listening(made, place, inode)
 
 
-def _clear(path: str, place: Path) -> None:
-    """Take away what a daemon that was killed left."""
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(status.st_mode):
-        raise OSError(errno.EEXIST, "something that is no socket is there; move it away")
-    try:
-        _connected(place).close()
-    except ConnectionRefusedError:
+def _clear(path: str) -> None:
+    """Take away what a daemon that ended left.
+
+    A connection proves no daemon: one that was killed while a file system hangs keeps its socket until that answers.
+    Only one daemon runs with a state directory (`daemon.alone`).
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "something that is no socket is there; move it away")
         os.unlink(path)  # noqa: PTH108
-        return
-    raise Taken(str(place))
 
 
 def _connected(place: Path) -> socket.socket:
@@ -156,7 +145,8 @@ def _runtime_directories(account: int) -> Iterator[Path]:
         yield Path(given, "scicat-watch")
     yield Path("/run/user", str(account), "scicat-watch")
     yield Path("/run/scicat-watch")  # The service's: RuntimeDirectory= of its unit.
-    yield Path(tempfile.gettempdir(), f"scicat-watch-{account}")
+    with contextlib.suppress(OSError):  # There may be none that can be written to.
+        yield Path(tempfile.gettempdir(), f"scicat-watch-{account}")
 
 
 def _owner(var_dir: Path) -> int:

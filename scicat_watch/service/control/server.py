@@ -76,7 +76,7 @@ class ControlServer:
         self._listening: place.Listening | None = None
 
     def start(self) -> None:
-        """Begin to listen, if there is a place for a socket. Raises `place.Taken` as `place.listen`."""
+        """Begin to listen, if there is a place for a socket."""
         self._listening = place.listen(self._var_dir)
         if self._listening is not None:
             started = threading.Event()

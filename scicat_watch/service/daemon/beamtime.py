@@ -199,6 +199,8 @@ class BeamtimeLoop:
     def _begin_anew(self) -> None:
         """Forget what is pending: a full rescan finds it again, by the settings of now."""
         self._renewed.clear()
+        while self._jobs:
+            self._jobs.pop().abandon("the configuration was read again meanwhile; ask for it once more")
         self._dispatcher.drop(self.beamtime, 0.0)
         old, self.beamtime = self.work, self.work.beamtime
         old.release(END_WITHIN)

@@ -63,7 +63,7 @@ class Commands:
         reply.send({"event": "taken", "beamtimes": len(chosen), "unwatched": unwatched})
         parts = Parts(len(chosen), reply)
         for loop in chosen:
-            loop.ask(Rescan(parts))
+            loop.ask(Rescan(parts, loop.beamtime.directory))
 
     def _pause(self, asked: Asked, reply: Reply) -> None:
         loops, paused = self._loops(), asked.command == "pause"

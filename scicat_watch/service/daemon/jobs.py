@@ -69,8 +69,9 @@ class Rescan:
 
     full = True
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, directory: Path) -> None:
+        """`directory`: that of the beamtime."""
+        self._parts, self._directory = parts, directory
 
     def step(self, work: BeamtimeWork, problem: str) -> None:
         """It was made just now."""
@@ -78,7 +79,7 @@ class Rescan:
 
     def abandon(self, why: str) -> None:
         """It was not made."""
-        self._parts.done([("", why)])
+        self._parts.done([(str(self._directory), why)])
 
 
 class Wish:
