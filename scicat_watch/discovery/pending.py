@@ -20,7 +20,7 @@ from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.settle import Settling
 from scicat_watch.discovery.superblock import Examined
 from scicat_watch.files import inside
-from scicat_watch.model import FileState, Request, RequestKey, Scan, stem_of
+from scicat_watch.model import FileState, Origin, Request, RequestKey, Scan, stem_of
 
 _SHORTEST = 0.05
 _LONGEST = 60.0
@@ -154,6 +154,12 @@ class Pending:
         """Drop the found files that a list names now."""
         for key in [key for key in self._found if claimed(self._entries[key].request)]:
             self._drop(key)
+
+    def drop_gone(self, there: Callable[[Path], bool]) -> None:
+        """Drop the found files that are to be tried again and are not there: one that comes back is found again."""
+        for request in [self._entries[key].request for key in self._put_off]:
+            if request.origin is Origin.FOUND and request.scan.master is not None and not there(request.scan.master):
+                self._drop(request.key)
 
     def hurry(self, file: Path, now: float) -> None:
         """An event says that `file` was closed: check its scan now."""

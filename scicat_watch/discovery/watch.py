@@ -129,6 +129,8 @@ class BeamtimeWatch:
             for node in listed:
                 self._check_files(node, now)
             self._done.clear()
+            if hints is None:
+                self._pending.drop_gone(self._is_there)
         for file in (*self._recheck, *(hints.files if hints else ())):
             self._check_closed(file, now)
         self._recheck, self._first = [], False
@@ -194,7 +196,7 @@ class BeamtimeWatch:
     def update(self, request: Request, now: float) -> None:
         """Let a request come although it is done, unless it is under way: the files of its scan have changed."""
         place = request.scan.place
-        if not self._is_under_way(request.key) and not (not request.listed and self._pending.has_found(place)):
+        if not self.is_under_way(request.key) and not (not request.listed and self._pending.has_found(place)):
             self._pending.admit(request, now, backlog=True)
 
     def listed(self) -> Iterator[tuple[Path, ListEntry]]:
@@ -311,6 +313,11 @@ class BeamtimeWatch:
             self._listed_before.discard(file.parent)
             self.tree.relist(file.parent)
 
+    def _is_there(self, file: Path) -> bool:
+        """Whether a data file is there, or its directory cannot be read."""
+        node = self.tree.nodes.get(file.parent)
+        return node is not None and (bool(node.problem) or node.has_data(file.name))
+
     def _claims(self, file: Path) -> bool:
         """Whether a list speaks for a data file, which is no scan of its own then."""
         known = self._lists.get(self.tree.scan_directory(file.parent) / self.list_name)
@@ -321,7 +328,7 @@ class BeamtimeWatch:
 
     def _offer_line(self, entry: ListEntry, directory: Path, now: float, changed_at: float) -> bool:
         """Make the request of a line pending if it is wanted; whether it is under way."""
-        if self._is_under_way(RequestKey(directory, entry.line)):
+        if self.is_under_way(RequestKey(directory, entry.line)):
             return True
         if (request := self._ledger.open_line(entry, directory)) is None:
             return False
@@ -333,7 +340,7 @@ class BeamtimeWatch:
         if self._pending.has_found(stem_of(file)):
             return True
         request = self._ledger.of_file(file, self.tree.scan_directory(file.parent), origin)
-        if self._is_under_way(request.key):
+        if self.is_under_way(request.key):
             return True
         if not self._ledger.wanted(request):
             return False
@@ -345,7 +352,7 @@ class BeamtimeWatch:
         if request.key in self._handed:
             self._closed_again[request.key] = file
             return
-        if self._is_under_way(request.key) or self._pending.has_found(stem_of(file)):
+        if self.is_under_way(request.key) or self._pending.has_found(stem_of(file)):
             return
         try:
             state = FileState.of(file.stat())
@@ -354,7 +361,8 @@ class BeamtimeWatch:
         if self._ledger.changed(request, state):
             self._pending.admit(request, now, backlog=self._first)
 
-    def _is_under_way(self, key: RequestKey) -> bool:
+    def is_under_way(self, key: RequestKey) -> bool:
+        """Whether a request is pending, or was handed out."""
         return key in self._handed or key in self._pending
 
 

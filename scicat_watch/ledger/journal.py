@@ -96,7 +96,7 @@ class Journal:
         self.path = path
         self._storage = Storage(path, _opened, renewed=("beamtimes", "paused"))
         columns = "directory, line, beamtime, pid, found"
-        rows = self._all(f"select {columns} from scans where status in ('begun', 'failed')")  # noqa: S608
+        rows = self._all(f"select {columns} from scans where status in ('begun', 'failed', 'gone')")  # noqa: S608
         self._begun = {(row[0], name) for row in rows if (name := _name(*row[1:])) is not None}
         """Directories with the names of scans under them whose ingestion has begun and not come to a good end."""
         self.known = KnownScans(self._storage)
@@ -149,6 +149,12 @@ class Journal:
         """The same for all lines under a scan directory of which it is known, as JSON."""
         query = "select line, signature from scans where directory=? and signature not in ('[]', 'null')"
         return dict(self._all(query, (_text(os.fspath(directory)),)))
+
+    def tell_failure(self, key: RequestKey, *, there: bool) -> None:
+        """Count a request that failed among the failed ones, or no longer, as its scan is not `there` any more."""
+        before, after = ("gone", "failed") if there else ("failed", "gone")
+        values = (after, *_key(key), before)
+        self._storage.execute("update scans set status=? where directory=? and line=? and status=?", values)
 
     def failed(self) -> list[Entry]:
         """All requests whose last try failed, the next to be tried first."""

@@ -99,6 +99,10 @@ class BeamtimeWork:
         """Compare some published scans with their files; whether there is something new to report."""
         return self._rechecks.step()
 
+    def forget_gone(self) -> None:
+        """After a full rescan of a beamtime directory that is there: no failure is shown of what is not there."""
+        self.ledger.forget_gone(self.watch.is_under_way)
+
     def foreign(self) -> set[Path]:
         """Scan directories that another scicat-watch ingests."""
         return set(self._foreign)
@@ -231,6 +235,7 @@ class BeamtimeWork:
                 suspect, finished = self.ledger.suspect(request), functools.partial(self._finished, ready, files)
                 self._dispatcher.put(named, self.beamtime, finished, suspect=suspect)
             case Action.WAIT | Action.HOLD:
+                self.ledger.is_back(request)
                 self._put_off(asked, decision.until - now)
             case Action.NOTHING:
                 self.watch.forget(asked)

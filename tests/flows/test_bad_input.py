@@ -207,3 +207,22 @@ def test_an_ingested_list_that_is_no_file_is_a_problem_of_its_directory_alone(
         eventually(lambda: len(catalogue.pids()) == 2, "its scan, once the list can be written")
         eventually(lambda: site.status()["totals"]["problems"] == 0, "the end of the problem")
     assert elsewhere.read_text() == ""
+
+
+def test_a_scan_that_failed_and_is_removed_is_shown_no_longer_until_it_comes_back(tmp_path: Path) -> None:
+    site = Site(tmp_path, watching={"rescan_interval": 1.0}, retrying={"first": 3600.0, "longest": 3600.0})
+    beamtime = beamtime_directory(tmp_path / "bt")
+    bad = beamtime / "raw" / "bad.nxs"
+    bad.parent.mkdir(exist_ok=True)
+    with site.daemon(beamtime) as daemon:
+        for text in ("no HDF5", "no HDF5 either"):
+            bad.write_text(text)
+            eventually(lambda: [one["pid"] for one in site.status()["failed"]] == [f"{ID}/raw/bad"], "it failed")
+            bad.unlink()
+            eventually(lambda: site.status()["totals"]["failed"] == 0, "it is not there any more")
+        bad.write_text("no HDF5")
+        eventually(lambda: site.status()["totals"]["failed"] == 1, "it failed")
+        assert daemon.stop() == 0
+    bad.unlink()
+    with site.daemon(beamtime):
+        eventually(lambda: site.status()["totals"]["failed"] == 0, "it went while nobody watched")

@@ -165,6 +165,8 @@ class BeamtimeLoop:
             self._problem = f"a rescan failed: {error}"  # Until a full rescan has caught up.
         if not self._is_there():
             return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
+        if full:
+            self.work.forget_gone()
         if full or live:
             self._plan_rescans(started, time.thread_time() - used, full=full)
         jobs_due = self._step_jobs()
