@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ import psutil
 import pytest
 
 from tests.fakes import FakeClock
+
+# A run in the background of a shell ignores SIGINT, and so would every program that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LINGER = 30.0  # Seconds that a thread, process or descriptor may take to go after a test.
 
