@@ -74,8 +74,9 @@ def test_a_command_that_is_interrupted_leaves_the_daemon_working(site: Site, tmp
             assert client.stdout is not None
             assert client.stdout.readline().startswith("created ")
             client.send_signal(signal.SIGINT)
-            client.communicate()
-            assert client.returncode != 0
+            said, _ = client.communicate()
+            # If nothing of it was left when the signal came, it ended by itself.
+            assert client.returncode != 0 or "20 created" in said
         eventually(lambda: len(catalogue.pids()) == 20, "all that was asked for")
         assert daemon.stop() == 0
 
