@@ -21,11 +21,8 @@ def command(beamtime: str, config: Path | None, var_dir: Path | None, log_level:
     found and ingested then. Other commands still ingest: `scicat-watch ingest` does if the daemon does not run.
     Exit status: 0 done, 1 no daemon runs, 2 it watches no such beamtime.
     """
-    from scicat_watch.service.control.client import named, reached
+    from scicat_watch.service.control.client import switch
 
     settings = settings_from(config, var_dir)
-    paths = named((Path(beamtime),)) if Path(beamtime).is_dir() else []
-    with reached(settings.var_dir) as control:
-        done = control.ask("pause", beamtime=beamtime, paths=paths)
-    for id_, directory in done["beamtimes"]:
+    for id_, directory in switch(settings.var_dir, "pause", beamtime):
         click.echo(printable(f"paused beamtime {id_} in {directory}"))

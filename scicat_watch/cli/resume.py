@@ -19,11 +19,8 @@ def command(beamtime: str, config: Path | None, var_dir: Path | None, log_level:
     BEAMTIME is its id or its directory. All its scans are searched again, and those that came meanwhile are ingested.
     Exit status: 0 done, 1 no daemon runs, 2 it watches no such beamtime.
     """
-    from scicat_watch.service.control.client import named, reached
+    from scicat_watch.service.control.client import switch
 
     settings = settings_from(config, var_dir)
-    paths = named((Path(beamtime),)) if Path(beamtime).is_dir() else []
-    with reached(settings.var_dir) as control:
-        done = control.ask("resume", beamtime=beamtime, paths=paths)
-    for id_, directory in done["beamtimes"]:
+    for id_, directory in switch(settings.var_dir, "resume", beamtime):
         click.echo(printable(f"resumed beamtime {id_} in {directory}"))

@@ -237,13 +237,13 @@ class BeamtimeLedger:
         """Whether the last attempt failed."""
         return self._journal.attempt(request.key) is not None
 
-    def forget_gone(self, under_way: Callable[[RequestKey], bool]) -> None:
-        """After a full rescan: what failed, is not asked for any more and has no files counts as failed no longer."""
+    def forget_gone(self, is_there: Callable[[RequestKey], bool]) -> None:
+        """What failed counts as failed no longer if it is not there any more."""
         for entry in self._journal.failed():
             key = RequestKey(Path(entry.directory), entry.line)
             if entry.beamtime != self._beamtime.id or not key.directory.is_relative_to(self._beamtime.directory):
                 continue
-            if not under_way(key) and not _has_files(key):
+            if not is_there(key):
                 self._journal.tell_failure(key, there=False)
 
     def is_back(self, request: Request) -> None:
@@ -341,17 +341,3 @@ class BeamtimeLedger:
             return beside, (fallback,) if fallback.exists() else ()
         log.info("%s: cannot be written to; what is ingested is noted in %s", directory, fallback.parent)
         return fallback, (beside,)
-
-
-def _has_files(key: RequestKey) -> bool:
-    """Whether something lies where the files of a request that failed were; also if that is not known."""
-    if key.line[:1] in "'\"":
-        return True  # A quoted name: it is not taken apart.
-    place = key.directory / key.line.split(None, 1)[0].partition(":")[0]
-    try:
-        names = os.listdir(place.parent)  # noqa: PTH208 - fast
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return any(name == place.name or name.startswith((f"{place.name}.", f"{place.name}_")) for name in names)

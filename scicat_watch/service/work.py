@@ -6,6 +6,7 @@ import functools
 import itertools
 import logging
 import math
+import os
 import queue
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,8 @@ from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints
 from scicat_watch.errors import NameTaken
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.plan import Action, Decision
-from scicat_watch.model import Beamtime, Outcome, Request, Status
+from scicat_watch.model import Beamtime, Outcome, Request, RequestKey, Status
+from scicat_watch.pipeline.belonging import belonging
 from scicat_watch.progress import BeamtimeState, Outage, SkippedLine, Stages, WaitingScan, WatchState
 from scicat_watch.scanstate import ScanState
 from scicat_watch.service.dispatch import Dispatcher
@@ -101,7 +103,7 @@ class BeamtimeWork:
 
     def forget_gone(self) -> None:
         """After a full rescan of a beamtime directory that is there: no failure is shown of what is not there."""
-        self.ledger.forget_gone(self.watch.is_under_way)
+        self.ledger.forget_gone(lambda key: self.watch.is_under_way(key) or _has_files(key))
 
     def foreign(self) -> set[Path]:
         """Scan directories that another scicat-watch ingests."""
@@ -289,3 +291,17 @@ class BeamtimeWork:
         if math.isinf(seconds):
             seconds = self._site.settings.watching.rescan_interval
         self.watch.again(request, self._site.clock.monotonic() + seconds)
+
+
+def _has_files(key: RequestKey) -> bool:
+    """Whether something lies where the files of a request that failed were; also if that is not known."""
+    if key.line[:1] in "'\"":
+        return True  # A quoted name: it is not taken apart.
+    place = key.directory / key.line.split(None, 1)[0].partition(":")[0]
+    try:
+        names = os.listdir(place.parent)  # noqa: PTH208 - fast
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return any(map(belonging(place.name, "exact"), names))

@@ -87,6 +87,14 @@ def named(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
     return found
 
 
+def switch(var_dir: Path, command: str, beamtime: str) -> list[tuple[str, str]]:
+    """Have the daemon `pause` or `resume` a beamtime, by its id or its directory; each that it did, with both."""
+    paths = named((Path(beamtime),)) if Path(beamtime).is_dir() else []
+    with reached(var_dir) as control:
+        done = control.ask(command, beamtime=beamtime, paths=paths)
+    return [(id_, directory) for id_, directory in done["beamtimes"]]
+
+
 def _message(text: bytes) -> Message:
     try:
         message: Message = json.loads(text)
