@@ -22,7 +22,7 @@ from typing import Any
 from tests.benchmarks.bench import cpu_seconds, resident
 from tests.benchmarks.table import head, note, show
 from tests.benchmarks.trees import SiteTree, touch, write_ingested, write_lines, write_metadata
-from tests.flows.program import Daemon, Site, eventually
+from tests.flows.program import Daemon, Site, eventually, halt
 from tests.makers import append, nexus
 
 WITHOUT_INOTIFY = (
@@ -149,7 +149,7 @@ def stopped(room: Path, given: argparse.Namespace) -> None:
     program = _program(room)
     with program.daemon(room / "bt") as daemon:
         eventually(lambda: _states(program), "ready")
-        daemon.process.send_signal(signal.SIGSTOP)
+        halt(daemon.process.pid)
         first = nexus(room / "bt/raw/scan_000000.nxs").read_bytes()
         for number in range(1, files):
             (room / f"bt/raw/scan_{number:06d}.nxs").write_bytes(first)

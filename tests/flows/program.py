@@ -46,6 +46,29 @@ def free_port() -> int:
             return port
 
 
+def halt(pid: int) -> None:
+    """Let a process stand still; when this returns, none of its threads runs any more."""
+    os.kill(pid, signal.SIGSTOP)
+    # The signal takes effect when the process gets its turn, and in each thread on its own.
+    eventually(lambda: all(state in "TtZX" for state in _thread_states(pid)), f"process {pid} stands still")
+
+
+def _thread_states(pid: int) -> list[str]:
+    states = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile.
+            states.append((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return states
+
+
+def flood(directory: Path, events: int) -> None:
+    """Cause at least so many file events in a directory, none equal to the one before; nothing stays behind."""
+    for number in range(events // 3 + 1):  # Each time three: it comes, is closed, and goes.
+        file = directory / f"frame_{number % 7}.tif"
+        file.touch()
+        file.unlink()
+
+
 class Catalogue:
     """A SciCat client that knows nothing of ours but the address and the credential file."""
 
@@ -174,7 +197,7 @@ class Daemon:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Within it the daemon stands still, so that all that is written meanwhile is one change to it."""
-        self.process.send_signal(signal.SIGSTOP)
+        halt(self.process.pid)
         try:
             yield
         finally:

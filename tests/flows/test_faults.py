@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows import hanging
-from tests.flows.program import Site, eventually
+from tests.flows.program import Site, eventually, flood
 from tests.makers import append, beamtime_directory, nexus
 
 GOOD, BAD = "1", "2"
@@ -235,10 +235,7 @@ def test_what_came_while_the_daemon_stood_still_is_found_although_the_kernel_dro
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == ["1/before"], "the first scan")
         with daemon.paused():
-            for number in range(most // 3 + 100):  # Each makes three events: it comes, is closed, and goes.
-                frame = root / "raw" / f"frame_{number % 7}.tif"
-                frame.touch()
-                frame.unlink()
+            flood(root / "raw", 2 * most)
             nexus(root / "raw" / "found.nxs")
             scene.scan(root, "listed")
         eventually(lambda: catalogue.pids() == ["1/before", "1/found", "1/listed"], "both scans")

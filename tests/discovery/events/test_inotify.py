@@ -24,6 +24,7 @@ from scicat_watch.discovery.events import inotify
 from scicat_watch.discovery.events.inotify import InotifySource
 from scicat_watch.discovery.events.source import Event
 from tests.discovery.child import run_as_nobody
+from tests.flows.program import flood, halt
 
 PATIENCE = 60.0
 
@@ -416,15 +417,8 @@ def test_events_that_the_kernel_dropped_are_reported_as_lost(tmp_path: Path) -> 
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        child.send_signal(signal.SIGSTOP)
-        state = Path(f"/proc/{child.pid}/stat")
-        until = time.monotonic() + PATIENCE
-        while state.read_text().rpartition(")")[2].split()[0] != "T":
-            assert time.monotonic() < until
-        for number in range(most // 3 + 100):  # Each makes three events: it comes, is closed, and goes.
-            file = tmp_path / f"{number % 7}.nxs"
-            file.touch()
-            file.unlink()
+        halt(child.pid)
+        flood(tmp_path, 2 * most)
         child.send_signal(signal.SIGCONT)
         assert child.stdout.readline() == "lost\n"
 

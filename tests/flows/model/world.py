@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.catalogue.faulty import Fault, SpoilingProxy
 from tests.flows.compiled import compiler, library
-from tests.flows.program import Catalogue, Daemon, Site
+from tests.flows.program import Catalogue, Daemon, Site, halt
 
 _DAYS = 86400
 
@@ -80,7 +80,7 @@ class World:
 
     def pause(self) -> None:
         """It stands still while the next actions go on."""
-        self._running().process.send_signal(signal.SIGSTOP)
+        halt(self._running().process.pid)
         self._paused = True
 
     def go_on(self) -> None:
