@@ -71,6 +71,9 @@ class NameTaken(ScicatWatchError):
 class CatalogueError(ScicatWatchError):
     """A request to the catalogue did not succeed; `status` is the HTTP status, None without an answer."""
 
+    sent = True
+    """Whether the request may have reached the catalogue; a write that did may have been done."""
+
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
         super().__init__(message)

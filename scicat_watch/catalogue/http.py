@@ -181,7 +181,8 @@ class HttpClient:
                 "authority, name its file as catalogue.ca_file"
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise ConnectionBroken(f"{self._base} cannot be reached for {what}: {error}") from error
+            message = f"{self._base} cannot be reached for {what}: {error}"
+            raise ConnectionBroken(message, sent=not _was_refused(error)) from error
         self._own.used = self._clock.monotonic()
         return answer
 
@@ -253,6 +254,12 @@ class _Bearer(requests.auth.AuthBase):
         if self._token is not None and self._token.reveal():
             request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
+
+
+def _was_refused(error: Exception) -> bool:
+    """Whether there was no connection, so that nothing was sent."""
+    reason = error.args[0] if error.args else None
+    return isinstance(getattr(reason, "reason", reason), urllib3.exceptions.NewConnectionError)
 
 
 def _checked(base_url: str) -> str:

@@ -35,7 +35,11 @@ class Patience(Protocol):
 
 
 class ConnectionBroken(Unavailable):
-    """The connection could not be made, or broke off."""
+    """The connection could not be made, or broke off; `sent` says whether the request may have got through."""
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class Postponed(Unavailable):

@@ -32,6 +32,9 @@ class UpdatePolicy:
     Empty: none."""
     parts: Literal["all", "files"] = "all"
     """`files`: of a dataset that is there only the file list is updated, and `sourceFolder` if the files have moved."""
+    verify: bool = True
+    """Whether the catalogue is asked for what it holds of a scan. Otherwise what we remember to have written is
+    believed, and a new dataset is taken to have no file lists of a removed one."""
     moved_from: str = ""
     """A `sourceFolder` that the stored dataset may have although that of the documents is another."""
 

@@ -122,7 +122,7 @@ class SpoilingProxy(Loopback):
         self.faults = deque(faults)
         self.dead: set[str] = set()
         self.writes = 0
-        """How many requests that change something were passed on."""
+        """How many requests changed something."""
         self._upstream = urlsplit(upstream)
         self._lock = threading.Lock()
         super().__init__(self._spoil)
@@ -153,8 +153,6 @@ class SpoilingProxy(Loopback):
     def _passed_on(self, request: Request) -> Answer:
         if request.path.endswith("/auth/login"):
             self.dead.clear()  # Two logins within one second give the same token.
-        elif request.method != "GET":
-            self.writes += 1
         headers = {name: value for name, value in request.headers.items() if name in ("content-type", "authorization")}
         if request.token in self.dead:
             headers.pop("authorization", None)
@@ -163,6 +161,8 @@ class SpoilingProxy(Loopback):
             connection.request(request.method, request.path, request.body or None, headers)
             response = connection.getresponse()
             kind = response.getheader("Content-Type") or "application/json"
+            if request.method != "GET" and response.status < 300 and not request.path.endswith("/auth/login"):
+                self.writes += 1
             return Answer(response.status, response.read(), {"Content-Type": kind})
         finally:
             connection.close()

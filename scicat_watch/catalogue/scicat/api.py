@@ -8,10 +8,22 @@ are those of the documents; a site's prefix is put before them by the class of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
 from scicat_watch.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What SciCat has of a scan."""
+
+    dataset: Mapping[str, Any]
+    blocks: Sequence[Mapping[str, Any]] = ()
+    """Its file lists."""
+    attachments: Sequence[Mapping[str, Any]] = ()
+    """Its thumbnails."""
 
 
 class ScicatApi(Protocol):
@@ -23,8 +35,14 @@ class ScicatApi(Protocol):
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none."""
 
+    def holding(self, pid: str) -> Holding | None:
+        """The stored dataset with its file lists and thumbnails, by one request; None if there is none."""
+
     def dataset_with(self, entry: str, value: Any) -> Mapping[str, Any] | None:
         """A stored dataset whose scientific metadata has this value in `entry`; None if there is none."""
+
+    def full_pid(self, pid: str) -> str:
+        """The id of a document as the catalogue has it: with the site's prefix."""
 
     def document_pid(self, full_pid: str) -> str:
         """An id that the catalogue gave, as documents have it: without the site's prefix."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from scicat_watch.catalogue.http import HttpClient
+from scicat_watch.catalogue.memory import Memory
 from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.publisher import Publisher
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
@@ -12,11 +13,14 @@ from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.clock import Clock, SystemClock
 
 
-def connect(options: CatalogueOptions, stopping: threading.Event, clock: Clock | None = None) -> Publisher:
+def connect(
+    options: CatalogueOptions, stopping: threading.Event, clock: Clock | None = None, memory: Memory | None = None
+) -> Publisher:
     """The catalogue of `options`; nothing is asked yet. Raises ConfigError for settings that cannot work.
 
     The embedded catalogue is reached like any other: whoever starts it fills in its address and credentials.
+    `memory`: where it is noted what we write there; None: nowhere.
     """
     clock = clock or SystemClock()
     api = ScicatV3(HttpClient(options.http, options.login, stopping, clock), options.pid_prefix)
-    return ScicatPublisher(api, stopping, clock)
+    return ScicatPublisher(api, stopping, clock, memory)

@@ -25,18 +25,19 @@ def difference(bundle: Bundle, api: ScicatApi) -> Difference:
     dataset = bundle.dataset
     if not dataset.pid:
         return Difference(State.UNKNOWN, "the catalogue chooses the dataset's id, so there is none to look for")
-    stored = api.dataset(dataset.pid)
-    if stored is None:
+    held = api.holding(dataset.pid)
+    if held is None:
         return Difference(State.NEW)
+    stored = held.dataset
     pid = str(stored.get("pid") or dataset.pid)
     if folder(stored.get("sourceFolder")) != folder(dataset.source_folder):
         reason = f"the stored dataset's data is in {stored.get('sourceFolder')}, that of this scan in "
         return Difference(State.CONFLICT, reason + dataset.source_folder, pid)
     changes = tuple(_changes(stored, dataset_changes(stored, dataset.fields)))
     wanted = split(bundle.datablocks)
-    blocks = plan_blocks(api.datablocks(dataset.pid), wanted) if wanted else BlockPlan()
+    blocks = plan_blocks(held.blocks, wanted) if wanted else BlockPlan()
     shown = bundle.attachments
-    thumbnails = plan_attachments(api.attachments(dataset.pid), shown) if shown else AttachmentPlan()
+    thumbnails = plan_attachments(held.attachments, shown) if shown else AttachmentPlan()
     state = State.DIFFERENT if changes or blocks or thumbnails else State.EQUAL
     return Difference(state, "", pid, changes, blocks, thumbnails)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from scicat_watch.catalogue.memory import Memory, ShortMemory
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat.api import ScicatApi
 from scicat_watch.catalogue.scicat.complete import Completion, find
@@ -23,8 +24,10 @@ NOBODY = "scicat-watch/is-anybody-there"
 class ScicatPublisher:
     """Publishes by way of one SciCat API."""
 
-    def __init__(self, api: ScicatApi, stopping: threading.Event, clock: Clock) -> None:
+    def __init__(self, api: ScicatApi, stopping: threading.Event, clock: Clock, memory: Memory | None = None) -> None:
+        """`memory`: where it is noted what we write; None: nowhere but in this process."""
         self._api, self._stopping, self._clock = api, stopping, clock
+        self._memory = ShortMemory() if memory is None else memory
 
     def ping(self, *, login: bool = False) -> None:
         """Return if SciCat answers; `login`: also if it knows our account."""
@@ -40,9 +43,9 @@ class ScicatPublisher:
         """Bring SciCat to what `bundle` and `policy` say; see `catalogue.publisher`."""
         match policy.existing:
             case "update":
-                from scicat_watch.catalogue.scicat.update import update  # Not needed where nothing is updated.
+                from scicat_watch.catalogue.scicat.update import Update  # Not needed where nothing is updated.
 
-                return update(bundle, self._api, policy)
+                return Update(bundle, policy, self._api, self._memory).publish()
             case "complete":
                 blocks = split(bundle.datablocks)
                 return Completion(bundle.dataset, blocks, self._api, self._clock, self._stopping).publish(policy)

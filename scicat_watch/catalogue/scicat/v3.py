@@ -14,12 +14,24 @@ from typing import Any
 
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.patience import Patience, once
-from scicat_watch.catalogue.scicat.api import AlreadyThere
+from scicat_watch.catalogue.scicat.api import AlreadyThere, Holding
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
 from scicat_watch.errors import CatalogueError, Refused, Unavailable
 
 LONGEST_LISTS = 1 << 30
 """Bytes that the file lists of one dataset may have: some millions of files."""
+RELATIONS = ("origdatablocks", "attachments")
+FIELDS = (
+    "pid", "type", "ownerGroup", "accessGroups", "instrumentGroup", "owner", "ownerEmail", "orcidOfOwner",
+    "contactEmail", "sourceFolder", "sourceFolderHost", "creationTime", "creationLocation", "startTime", "endTime",
+    "datasetName", "description", "comment", "keywords", "license", "validationStatus", "isPublished", "sharedWith",
+    "techniques", "relationships", "runNumber", "dataFormat", "dataQualityMetrics", "scientificMetadata",
+    "scientificMetadataSchema", "principalInvestigator", "principalInvestigators", "investigator", "proposalId",
+    "proposalIds", "sampleId", "sampleIds", "instrumentId", "instrumentIds", "inputDatasets", "usedSoftware",
+    "jobParameters", "jobLogData", "size", "packedSize", "numberOfFiles", "numberOfFilesArchived", "createdBy",
+    "createdAt", "updatedBy", "updatedAt",
+)  # fmt: skip
+"""What is asked for of a dataset: all but its history, which may be long and for which some datasets answer 500."""
 NESTED_BLOCKS = 100
 """How many file lists the nested route gives at most."""
 NESTED_ATTACHMENTS = 10
@@ -57,8 +69,23 @@ class ScicatV3:
 
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none. `Refused` if it is there but not for our account."""
+        return self._stored(pid)
+
+    def holding(self, pid: str) -> Holding | None:
+        """The stored dataset with its file lists and thumbnails; None and `Refused` as `dataset`."""
+        wanted = {"fields": [*FIELDS, *RELATIONS], "include": list(RELATIONS)}
+        stored = self._stored(pid, params=_filter(wanted), limit=LONGEST_LISTS)
+        if stored is None:
+            return None
+        # Who does not know `include` leaves them out, which is not the same as having none.
+        related = [stored.get(name) for name in RELATIONS]
+        blocks = self.datablocks(pid) if related[0] is None else _objects(related[0], f"file lists of {pid}")
+        shown = self.attachments(pid) if related[1] is None else _objects(related[1], f"thumbnails of {pid}")
+        return Holding({name: stored[name] for name in stored if name not in RELATIONS}, blocks, shown)
+
+    def _stored(self, pid: str, **how: Any) -> Mapping[str, Any] | None:
         try:
-            answer = self._get("datasets", self._full(pid))
+            answer = self._get("datasets", self._full(pid), **how)
         except CatalogueError as error:
             if error.status == 404:
                 return None
@@ -79,6 +106,10 @@ class ScicatV3:
         answer = self._get("datasets", params=_filter(wanted), sure=True)
         found = answer if isinstance(answer, list) else [answer]
         return next((one for one in found if isinstance(one, Mapping) and one), None)
+
+    def full_pid(self, pid: str) -> str:
+        """The id of a document as the catalogue has it: with the site's prefix."""
+        return self._full(pid)
 
     def document_pid(self, full_pid: str) -> str:
         """An id that the catalogue gave, as documents have it: without the site's prefix."""

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scicat_watch.catalogue.difference import State
 from scicat_watch.catalogue.publisher import Published
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
@@ -61,15 +62,49 @@ def test_a_scan_is_created_and_a_second_time_nothing_is_written(site: Site, spoi
     assert proxy.writes == 3
 
 
-def test_a_new_scan_costs_six_requests_and_an_unchanged_one_three(site: Site, spoiled: Spoiled, pid: str) -> None:
+def asked(proxy: SpoilingProxy) -> list[str]:
+    """The methods of the requests that came so far, without logins."""
+    methods = [request.method for request in proxy.requests if not request.path.endswith("/auth/login")]
+    proxy.requests.clear()
+    return methods
+
+
+def test_a_new_scan_costs_three_writes_and_one_question_and_an_unchanged_one_a_question(
+    site: Site, spoiled: Spoiled, pid: str
+) -> None:
     proxy = spoiled()
     publisher = site.publisher(base=proxy.base)
     publisher.publish(bundle(pid), POLICY)
-    asked = [request.method for request in proxy.requests if not request.path.endswith("/auth/login")]
-    assert asked == ["GET", "POST", "GET", "POST", "GET", "POST"]
-    proxy.requests.clear()
+    assert asked(proxy) == ["POST", "GET", "POST", "POST"]
     publisher.publish(bundle(pid), POLICY)
-    assert [request.method for request in proxy.requests] == ["GET", "GET", "GET"]
+    assert asked(proxy) == ["GET"]
+    assert publisher.difference(bundle(pid)).state is State.EQUAL
+    assert asked(proxy) == ["GET"]
+
+
+def test_a_dataset_that_another_process_wrote_is_found_by_its_id(site: Site, spoiled: Spoiled, pid: str) -> None:
+    site.publisher().publish(bundle(pid), POLICY)
+    proxy = spoiled()
+    assert site.publisher(base=proxy.base).publish(bundle(pid), POLICY).status is Status.UNCHANGED
+    assert asked(proxy) == ["POST", "GET"]
+    assert state(site, pid) == complete(bundle(pid))
+
+
+def test_who_does_not_want_to_verify_asks_nothing(site: Site, spoiled: Spoiled, pid: str) -> None:
+    proxy = spoiled()
+    publisher, unverified = site.publisher(base=proxy.base), replace(POLICY, verify=False)
+    assert publisher.publish(bundle(pid), unverified).status is Status.CREATED
+    assert asked(proxy) == ["POST", "POST", "POST"]
+    assert state(site, pid) == complete(bundle(pid))
+    assert publisher.publish(bundle(pid), unverified) == Published(
+        pid, Status.UNCHANGED, Status.UNCHANGED, Status.UNCHANGED
+    )
+    assert asked(proxy) == []
+    changed = bundle(pid, description="another")
+    assert publisher.publish(changed, unverified).status is Status.UPDATED
+    assert asked(proxy) == ["GET", "PATCH"]
+    assert publisher.publish(changed, unverified).status is Status.UNCHANGED
+    assert asked(proxy) == []
 
 
 def test_only_what_changed_is_written(site: Site, spoiled: Spoiled, pid: str) -> None:

@@ -1,0 +1,117 @@
+"""What we wrote of a scan to a catalogue, as far as that is remembered: each write is noted before and after it.
+
+So a process that was killed, or an answer that got lost, leaves three kinds of steps: done, begun, and not sent. What
+is in the catalogue is found there by reading. Only where our account may not read what it wrote, or nobody wants to
+ask, these notes decide alone; a step that was begun and not ended is in doubt then, and never done a second time.
+
+A memory keeps one text for each dataset; the service has it kept in the journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+from scicat_watch.errors import CatalogueError, Refused
+
+Part = Literal["dataset", "origdatablock", "attachment"]
+
+
+class Memory(Protocol):
+    """Keeps texts by the ids of datasets; of one catalogue. Used by several threads, for one dataset by one."""
+
+    def recall(self, pid: str) -> str:
+        """What was remembered last of a dataset; empty for nothing."""
+
+    def remember(self, pid: str, text: str) -> None:
+        """Keep `text` in place of what was remembered of a dataset."""
+
+
+class ShortMemory:
+    """Remembers until the process ends."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def recall(self, pid: str) -> str:
+        """See `Memory`."""
+        return self._texts.get(pid, "")
+
+    def remember(self, pid: str, text: str) -> None:
+        """See `Memory`."""
+        self._texts[pid] = text
+
+
+class Written:
+    """The steps of writing one dataset: which are done, and which were begun. What is written goes by its `digest`."""
+
+    def __init__(self, memory: Memory, pid: str) -> None:
+        self._memory, self._pid = memory, pid
+        self._text = memory.recall(pid)
+        self._steps = _steps(self._text)
+
+    def any(self, part: Part) -> bool:
+        """Whether a write of this part was ever begun."""
+        return any(step.startswith(f"{part}:") for step in self._steps)
+
+    def done(self, part: Part, content: str) -> bool | None:
+        """Whether just this was written; None if that is in doubt."""
+        known = self._steps.get(f"{part}:{content}", ...)
+        return None if known is False else known is True
+
+    def holds(self, part: Part, contents: Iterable[str]) -> bool:
+        """Whether just these, and nothing else of this part, were written, without any doubt."""
+        known = {step: sure for step, sure in self._steps.items() if step.startswith(f"{part}:")}
+        return known == {f"{part}:{content}": True for content in contents}
+
+    @contextmanager
+    def writing(self, part: Part, content: str) -> Iterator[None]:
+        """Within it one write is made: of the whole part for a dataset, of one more for the others."""
+        step, before = f"{part}:{content}", dict(self._steps)
+        self._steps[step] = False
+        self._keep()
+        try:
+            yield
+        except CatalogueError as error:
+            if isinstance(error, Refused) or not error.sent:
+                self._steps = before
+                self._keep()
+            raise
+        if part == "dataset":  # Until now, what it was before may still have been there.
+            self._forget(part)
+        self._steps[step] = True
+        self._keep()
+
+    def agrees(self, parts: Mapping[Part, Iterable[str]]) -> None:
+        """The catalogue was found, or made, to hold just this of these parts."""
+        for part, contents in parts.items():
+            self._forget(part)
+            self._steps |= {f"{part}:{content}": True for content in contents}
+        self._keep()
+
+    def _forget(self, part: Part) -> None:
+        self._steps = {step: sure for step, sure in self._steps.items() if not step.startswith(f"{part}:")}
+
+    def _keep(self) -> None:
+        text = json.dumps(self._steps, separators=(",", ":"))
+        if text != self._text:
+            self._memory.remember(self._pid, text)
+            self._text = text
+
+
+def digest(content: Any) -> str:
+    """What stands for a document in a memory."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def _steps(text: str) -> dict[str, bool]:
+    try:
+        known = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    steps = known if isinstance(known, dict) else {}
+    return {step: sure for step, sure in steps.items() if isinstance(sure, bool)}
