@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.ledger import known
+from scicat_watch.ledger import known, written
 from scicat_watch.ledger.known import KnownScans
 from scicat_watch.ledger.plan import Attempt
 from scicat_watch.ledger.storage import Storage
+from scicat_watch.ledger.written import WrittenDocuments
 from scicat_watch.model import FileState, Outcome, Request, RequestKey
 from scicat_watch.progress import BeamtimeState, ChangedScan, Outage, SkippedLine, Stages, WaitingScan, WatchState
 
@@ -33,7 +34,7 @@ create table if not exists paused (
     directory text not null, id text not null, primary key (directory, id)
 ) without rowid;
 """
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = (
     """
 create table if not exists scans (
@@ -54,8 +55,12 @@ create table if not exists daemon (
 """
     + _PAUSED
     + known.SCHEMA
+    + written.SCHEMA
 )
-_UPGRADES = {2: "alter table scans add column readers_lost integer not null default 0;" + _PAUSED + known.SCHEMA}
+_UPGRADES = {
+    2: "alter table scans add column readers_lost integer not null default 0;" + _PAUSED + known.SCHEMA,
+    3: written.SCHEMA,
+}
 """What makes a journal one of the next version, by the version that it has."""
 _NOTE = """insert or replace into scans (directory, line, beamtime, pid, status, tries, reason, next_try, last_try,
     seconds, signature, notes, found, readers_lost) values (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
@@ -101,6 +106,10 @@ class Journal:
         """Directories with the names of scans under them whose ingestion has begun and not come to a good end."""
         self.known = KnownScans(self._storage)
         """The scans that are published."""
+
+    def written(self, catalogue: str) -> WrittenDocuments:
+        """What was written to a catalogue; `catalogue`: its address, empty for the embedded one."""
+        return WrittenDocuments(self._storage, catalogue)
 
     @property
     def problem(self) -> str:

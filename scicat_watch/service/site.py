@@ -69,7 +69,8 @@ class Site:
         try:
             url = settings.catalogue.url or ""
             options = self._embedded.start() if self._embedded else settings.catalogue.options(url)
-            self.publisher: Publisher = connect(options, stopping, self.clock)
+            memory = self.journal.written(settings.catalogue.url or "")
+            self.publisher: Publisher = connect(options, stopping, self.clock, memory)
         except BaseException:
             self._close_parts()
             raise

@@ -261,6 +261,32 @@ def test_a_journal_of_version_2_goes_on_with_all_that_it_holds(tmp_path: Path, j
     assert known.failed()[0].quarantined
 
 
+def test_a_journal_of_version_3_learns_to_remember_what_was_written(tmp_path: Path, journals: Journals) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = journals(path)
+    _fail(journal, _request())
+    journal.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("drop table written")
+        connection.execute("pragma user_version = 3")
+    connection.close()
+    journals(path).written("").remember("1/a", "steps")
+    again = journals(path)
+    assert again.written("").recall("1/a") == "steps"
+    assert again.failed()[0].pid == "1/a"
+
+
+def test_what_was_written_is_kept_for_each_catalogue(tmp_path: Path, journals: Journals) -> None:
+    journal = journals(tmp_path / "journal.sqlite")
+    here, there = journal.written("http://a/api/v3"), journal.written("http://b/api/v3")
+    assert here.recall("1/a") == ""
+    for text in ("one", "two"):
+        here.remember("1/a", text)
+    there.remember("1/a", "three")
+    here.remember("1/\udcff", "odd")
+    assert (here.recall("1/a"), there.recall("1/a"), here.recall("1/\udcff")) == ("two", "three", "odd")
+
+
 def test_a_journal_in_memory_remembers_until_its_end() -> None:
     journal = Journal(None)
     _fail(journal, _request())

@@ -49,7 +49,7 @@ class Update:
         self._blocks = {digest(block.as_json()): block for block in split(bundle.datablocks)}
         self._thumbnails = {digest(one.as_json()): one for one in bundle.attachments}
         self._content = digest(bundle.dataset.fields)
-        self._written = Written(memory, self._pid)
+        self._written = Written(memory, self._full_pid)
         self._new = False
         self._doubtful = False
         self._broken = 0

@@ -1,0 +1,34 @@
+"""What was written to catalogues, one text for each dataset: a part of the journal.
+
+What the texts mean is the catalogue's side to know (`catalogue.memory`). Losing them costs a question more for each
+scan, but where our account may not read what it wrote: there nobody can say then what is missing.
+"""
+
+from __future__ import annotations
+
+from scicat_watch.ledger.known import text as storable
+from scicat_watch.ledger.storage import Storage
+
+SCHEMA = """
+create table if not exists written (
+    catalogue text not null, pid text not null, steps text not null, primary key (catalogue, pid)
+) without rowid;
+"""
+
+
+class WrittenDocuments:
+    """What was written to one catalogue; used by several threads."""
+
+    def __init__(self, storage: Storage, catalogue: str) -> None:
+        self._storage, self._catalogue = storage, catalogue
+
+    def recall(self, pid: str) -> str:
+        """What was remembered last of a dataset; empty for nothing."""
+        values = (self._catalogue, storable(pid))
+        rows = self._storage.all("select steps from written where catalogue=? and pid=?", values)
+        return str(rows[0][0]) if rows else ""
+
+    def remember(self, pid: str, text: str) -> None:
+        """Keep `text` in place of what was remembered of a dataset."""
+        values = (self._catalogue, storable(pid), text)
+        self._storage.execute("insert or replace into written values (?,?,?)", values)
