@@ -105,6 +105,8 @@ class Reading:
     """The scan's files; paths relative to the scan directory."""
     thumbnail: bytes | None = field(default=None, repr=False)
     """A PNG."""
+    caption: str = ""
+    """What the thumbnail shows."""
     first_time: float | None = None
     """Oldest modification time of the scan's files, seconds since 1970."""
     last_time: float | None = None

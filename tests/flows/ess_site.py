@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -140,13 +141,15 @@ class Scicat(Loopback):
         return _json({"message": "no such route"}, 404)
 
     def _found(self, where: dict[str, Any]) -> list[dict[str, Any]]:
-        [(path, value)] = where.items()
+        """As a real backend: a plain text that reads like a date or a number is converted, and finds nothing."""
+        [(path, asked)] = where.items()
+        values = asked["$in"] if isinstance(asked, dict) else [] if re.search(r"[ -]\d{1,2}$|^\d+$", asked) else [asked]
         found = []
         for dataset in self.datasets.values():
             member: Any = dataset
             for step in path.split("."):
                 member = member.get(step, {}) if isinstance(member, dict) else {}
-            if member == value:
+            if member in values:
                 found.append(dataset)
         return found
 

@@ -349,11 +349,14 @@ def test_a_json_configuration_may_hold_any_character(site: EssSite, scicat: Scic
     assert scicat.posted("datasets")[0]["ownerGroup"] == "group \U0001f52c"
 
 
-def test_without_statistics_only_path_and_time_are_listed(site: EssSite, scicat: Scicat) -> None:
+def test_without_statistics_only_path_time_and_the_size_that_backends_demand_are_listed(
+    site: EssSite, scicat: Scicat
+) -> None:
     site.configure(handling(compute_file_stats=False, compute_file_hash=False))
-    assert site.run(site.nexus()).returncode == 0
-    assert set(scicat.blocks[0]["dataFileList"][0]) == {"path", "time"}
-    assert scicat.posted("datasets")[0]["size"] == 0
+    file = site.nexus()
+    assert site.run(file).returncode == 0
+    assert set(scicat.blocks[0]["dataFileList"][0]) == {"path", "time", "size"}
+    assert scicat.blocks[0]["dataFileList"][0]["size"] == scicat.posted("datasets")[0]["size"] == file.stat().st_size
 
 
 # Whether it is there already
@@ -418,7 +421,8 @@ def test_an_empty_answer_is_not_taken_for_a_dataset_with_the_same_metadata(site:
     assert "scientificMetadata.job_id.value" in scicat.asked("GET", "datasets?filter=")[0]
 
 
-def test_a_dataset_with_the_same_metadata_is_left_as_it_is(site: EssSite, scicat: Scicat) -> None:
+@pytest.mark.parametrize("job", ["job-1", "scan 7", "12345", "P-1", "1.50", "2024-05-01"])
+def test_a_dataset_with_the_same_metadata_is_left_as_it_is(site: EssSite, scicat: Scicat, job: str) -> None:
     site.configure(
         {
             "dataset": {"generate_dataset_pid": True},
@@ -428,9 +432,22 @@ def test_a_dataset_with_the_same_metadata_is_left_as_it_is(site: EssSite, scicat
             },
         }
     )
-    file = site.nexus()
+    file = site.nexus(job=job)
     assert [site.run(file).returncode, site.run(file).returncode] == [0, 0]
     assert (len(scicat.posted("datasets")), len(scicat.blocks)) == (1, 1)
+
+
+@pytest.mark.parametrize("by_pid", [True, False])
+def test_a_dataset_that_exists_but_may_not_be_read_ends_with_status_0(
+    site: EssSite, scicat: Scicat, by_pid: bool
+) -> None:
+    site.configure({"ingestion": {"check_if_dataset_exists_by_pid": by_pid}})
+    scicat.datasets[PID] = stored(site)
+    no = Answer(403, b'{"message": "Unauthorized access", "error": "Forbidden", "statusCode": 403}')
+    scicat.odd[("GET", f"datasets/{PID.replace('/', '%2F')}")] = [no] * 8
+    ended = site.run(site.nexus())
+    assert ended.returncode == 0, ended.stderr
+    assert scicat.posts == []
 
 
 def test_no_metadata_check_without_such_an_entry(site: EssSite, scicat: Scicat) -> None:

@@ -66,7 +66,12 @@ class Completion:
             try:
                 full_pid = self.api.create_dataset(self.dataset)
             except AlreadyThere:
-                stored = self.api.dataset(self.dataset.pid) or {}
+                try:
+                    stored = self.api.dataset(self.dataset.pid) or {}
+                except Refused as refused:
+                    # It exists, and is not ours to complete.
+                    log.warning("dataset %s exists already; what it holds is not known: %s", self.dataset.pid, refused)
+                    return Published(self.api.full_pid(self.dataset.pid), Status.UNCHANGED)
             else:
                 return self._add(full_pid, self.dataset.pid or self.api.document_pid(full_pid), Status.CREATED)
         return self._complete(stored)

@@ -8,7 +8,10 @@ one, so that thumbnails are only removed all together.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -36,6 +39,7 @@ NESTED_BLOCKS = 100
 """How many file lists the nested route gives at most."""
 NESTED_ATTACHMENTS = 10
 """How many thumbnails the nested route gives at most."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 PAGE = 20
 """File lists asked for at a time where the nested route gives too few."""
 
@@ -102,7 +106,7 @@ class ScicatV3:
 
     def dataset_with(self, entry: str, value: Any) -> Mapping[str, Any] | None:
         """A stored dataset whose scientific metadata has this value in `entry`; None if there is none."""
-        wanted = {"where": {f"scientificMetadata.{entry}.value": value}}
+        wanted = {"where": {f"scientificMetadata.{entry}.value": {"$in": forms_of(value)}}}
         answer = self._get("datasets", params=_filter(wanted), sure=True)
         found = answer if isinstance(answer, list) else [answer]
         return next((one for one in found if isinstance(one, Mapping) and one), None)
@@ -233,6 +237,25 @@ class ScicatV3:
             if len(blocks) < PAGE:
                 return
             skip += PAGE
+
+
+def forms_of(value: Any) -> list[Any]:
+    """The forms in which an equal value may be stored: a number also as text, a text also as the number in it.
+
+    In a list no backend converts them; a plain text such as "scan 7" would be taken for a date.
+    """
+    if isinstance(value, bool):
+        return [value]
+    forms: list[Any] = [value]
+    if isinstance(value, int | float):
+        forms += [str(value), f"{value:g}"]
+        if isinstance(value, float) and value.is_integer():
+            forms += [int(value), str(int(value))]
+    elif isinstance(value, str):
+        with suppress(ValueError, OverflowError):
+            number = float(value) if _NUMBER.fullmatch(value.strip()) else math.nan
+            forms += [number] if math.isfinite(number) else []
+    return list({(type(one), one): one for one in forms}.values())
 
 
 def _filter(wanted: Mapping[str, Any]) -> dict[str, str]:

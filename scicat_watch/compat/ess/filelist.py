@@ -74,12 +74,12 @@ def _saved(place: Path, settings: FileHandling, chk: str) -> Path:
 def _entry(place: Path, settings: FileHandling, now: datetime, chk: str | None) -> DataFile:
     # A name that is not UTF-8 cannot be said in JSON; the catalogue gets it with marks in place.
     path = os.fsencode(place).decode("utf-8", "replace")
-    if not settings.compute_file_stats:
-        return DataFile(path, None, _time(now), chk=chk)
     try:
         status = place.stat()
     except OSError as error:
         raise ReadingError(f"{place}: cannot be examined: {error.strerror}") from error
+    if not settings.compute_file_stats:
+        return DataFile(path, status.st_size, _time(now), chk=chk)  # Backends refuse files without a size.
     return DataFile(
         path=path,
         size=status.st_size,

@@ -109,7 +109,7 @@ def _bundle(context: Context, variables: Variables, options: AssemblyOptions, ad
     return Bundle(
         dataset=draft.dataset,
         datablocks=(OrigDatablock(files, options.checksums),) if files else (),
-        attachments=(Attachment(reading.thumbnail),) if reading.thumbnail else (),
+        attachments=(Attachment(reading.thumbnail, cleaned(strict(reading.caption))),) if reading.thumbnail else (),
         notes=tuple(cleaned(strict(note)) for note in notes),
     )
 

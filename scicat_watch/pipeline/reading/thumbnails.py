@@ -51,6 +51,21 @@ class Plot:
     """Where the points of a line are; None: numbered from 0."""
     x_label: str = ""
 
+    @property
+    def caption(self) -> str:
+        """What is shown, e.g. "counts (cps) against theta (deg)"."""
+        shown = self.label or self.heading
+        return f"{shown} against {self.x_label}" if self.values.ndim == 1 and self.x_label else shown
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A thumbnail of a scan."""
+
+    png: bytes
+    caption: str
+    """What it shows."""
+
 
 def thumbnail(
     scan: Scan,
@@ -58,8 +73,8 @@ def thumbnail(
     roots: Iterable[Path],
     find: Callable[[Notes], Plot | None] | None,
     notes: Notes,
-) -> bytes | None:
-    """A PNG of the scan; None if there is nothing to show, with a note if that has a reason.
+) -> Thumbnail | None:
+    """A thumbnail of the scan; None if there is nothing to show, with a note if that has a reason.
 
     `find` says what the data file has to draw; None if there is no file that was read.
     """
@@ -68,7 +83,7 @@ def thumbnail(
         return ready
     try:
         plot = find(notes)
-        return None if plot is None else draw(plot)
+        return None if plot is None else Thumbnail(draw(plot), plot.caption)
     except (*HDF5_ERRORS, *_ODD_DATA) as error:
         notes.add(f"no thumbnail: the default plot cannot be drawn ({type(error).__name__}: {error})")
         return None
@@ -88,7 +103,7 @@ def draw(plot: Plot) -> bytes:
     return drawn.getvalue()
 
 
-def _ready(scan: Scan, limits: ReadLimits, roots: Sequence[Path], notes: Notes) -> bytes | None:
+def _ready(scan: Scan, limits: ReadLimits, roots: Sequence[Path], notes: Notes) -> Thumbnail | None:
     """The thumbnail that somebody put beside the master file, or into the folder of a scan without one."""
     places = [scan.place, scan.directory / scan.stem]
     if scan.master is None:
@@ -99,7 +114,7 @@ def _ready(scan: Scan, limits: ReadLimits, roots: Sequence[Path], notes: Notes) 
             if path.is_file():
                 content = _checked(path, roots, notes)
                 if content is not None:
-                    return content
+                    return Thumbnail(content, path.name)
     return None
 
 

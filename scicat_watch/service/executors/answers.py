@@ -91,11 +91,13 @@ def _reading(job: ReadJob, number: int, found: dict[str, Any]) -> Reading:
 
     notes, truncations = (tuple(map(str, found.pop(name))) for name in ("notes", "truncations"))
     files, thumbnail = tuple(found.pop("files", ())), found.pop("thumbnail", None)
+    caption = str(found.pop("caption", ""))
     if not isinstance(thumbnail, bytes | None) or not all(isinstance(one, DataFile) for one in files):
         raise TypeError("its files or its thumbnail are something else")
     return Reading(
-        job.scan, job.schemas[number], files=files, notes=notes, thumbnail=thumbnail, truncations=truncations, **found
-    )
+        job.scan, job.schemas[number], files=files, notes=notes, thumbnail=thumbnail, caption=caption,
+        truncations=truncations, **found,
+    )  # fmt: skip
 
 
 class _Checked(pickle.Unpickler):

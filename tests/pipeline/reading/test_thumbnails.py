@@ -19,7 +19,7 @@ from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading.nexus import plots
 from scicat_watch.pipeline.reading.nexus.plots import find
 from scicat_watch.pipeline.reading.notes import Notes
-from scicat_watch.pipeline.reading.thumbnails import Plot, draw, thumbnail
+from scicat_watch.pipeline.reading.thumbnails import Plot, Thumbnail, draw, thumbnail
 from tests.pipeline.nexus_made import group, line_plot, nexus, opened, scan
 from tests.recorded import DESY, ROOT
 
@@ -36,11 +36,16 @@ def _plot(path: Path, entry: str = "") -> Plot:
 
 
 def _thumbnail(made: Scan, notes: Notes | None = None) -> bytes | None:
+    shown = _shown(made, notes or Notes())
+    return shown.png if shown else None
+
+
+def _shown(made: Scan, notes: Notes) -> Thumbnail | None:
     root = made.directory
     if made.master is None:
-        return thumbnail(made, ReadLimits(), (root,), None, notes or Notes())
+        return thumbnail(made, ReadLimits(), (root,), None, notes)
     with opened(made.master, root) as links:
-        return thumbnail(made, ReadLimits(), (root,), lambda notes: find(links, made.entry, notes), notes or Notes())
+        return thumbnail(made, ReadLimits(), (root,), lambda notes: find(links, made.entry, notes), notes)
 
 
 def _png(size: tuple[int, int] = (2, 2)) -> bytes:
@@ -268,3 +273,20 @@ def test_the_shared_scans_show_what_the_reference_draws() -> None:
     assert (eighth.heading, eighth.label, eighth.x) == ("second of two", "i0 (cps)", None)
     assert _found(raw / "sub/run_00005.nxs") is None
     assert _thumbnail(scan(raw, "pic_00006")) == (raw / "pic_00006.png").read_bytes()
+
+
+def test_the_caption_says_what_is_shown(tmp_path: Path) -> None:
+    def frames(entry: h5py.Group) -> None:
+        group(entry, "data", "NXdata", signal="frames")["frames"] = np.arange(3 * 4 * 5).reshape(3, 4, 5)
+
+    nexus(tmp_path / "line.nxs", line_plot)
+    nexus(tmp_path / "frames.nxs", frames)
+    line, image = _shown(scan(tmp_path, "line"), Notes()), _shown(scan(tmp_path, "frames"), Notes())
+    plot = _plot(tmp_path / "line.nxs")
+    assert line is not None
+    assert line.caption == f"{plot.label} against {plot.x_label}"
+    assert image is not None
+    assert image.caption == "frames[1]"
+    (tmp_path / "line.png").write_bytes(_png())
+    ready = _shown(scan(tmp_path, "line"), Notes())
+    assert ready == Thumbnail(_png(), "line.png")
