@@ -1,4 +1,4 @@
-"""The embedded catalogue: SciCat's REST API v3 on one SQLite file, for sites that have no SciCat.
+"""The embedded catalogue: SciCat's REST API v3 and v4 on one SQLite file, for sites without SciCat.
 
 It is a real catalogue: what it answered with 201 is on the disk. The rest of the program uses it only
 over HTTP, like any other SciCat. `app` creates and serves it; nothing is imported here, so that

@@ -2,82 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 
+from scicat_watch.embedded import blocks_v3 as blocks
 from scicat_watch.embedded import datasets_v3 as datasets
 from scicat_watch.embedded import logins_v3 as logins
-from scicat_watch.embedded import parts_v3 as parts
+from scicat_watch.embedded.attachments_v3 import OF_DATASETS, OF_PROPOSALS, OF_SAMPLES, Nested, thumbnail
 from scicat_watch.embedded.records_v3 import Records, instruments, proposals, samples
-from scicat_watch.embedded.web import Answer, Call, Served
+from scicat_watch.embedded.routing import Route, Router
 
-Route = Callable[..., Answer]
-"""Takes the catalogue, the call, and the ids that the path names."""
-
-ROUTES: dict[tuple[str, str], Route] = {
-    ("POST", "auth/login"): logins.log_in,
-    ("POST", "auth/logout"): logins.log_out,
-    ("GET", "auth/whoami"): logins.who_am_i,
-    ("POST", "users/login"): logins.old_log_in,
-    ("POST", "users/logout"): logins.log_out,
-    ("GET", "users/my/self"): logins.myself,
-    ("GET", "health"): logins.health,
-    ("POST", "datasets"): datasets.create,
-    ("POST", "datasets/isvalid"): datasets.is_valid,
-    ("GET", "datasets"): datasets.find,
-    ("GET", "datasets/count"): datasets.count,
-    ("GET", "datasets/findone"): datasets.find_one,
-    ("GET", "datasets/fullquery"): datasets.full_query,
-    ("GET", "datasets/*"): datasets.read,
-    ("PATCH", "datasets/*"): datasets.patch,
-    ("DELETE", "datasets/*"): datasets.delete,
-    ("GET", "datasets/*/thumbnail"): parts.thumbnail,
-    ("POST", "datasets/*/origdatablocks"): parts.add_nested_block,
-    ("GET", "datasets/*/origdatablocks"): parts.nested_blocks,
-    ("GET", "datasets/*/origdatablocks/count"): parts.count_nested_blocks,
-    ("DELETE", "datasets/*/origdatablocks"): parts.delete_nested_blocks,
-    ("PATCH", "datasets/*/origdatablocks/*"): parts.patch_nested_block,
-    ("DELETE", "datasets/*/origdatablocks/*"): parts.delete_nested_block,
-    ("POST", "datasets/*/attachments"): parts.add_attachment,
-    ("GET", "datasets/*/attachments"): parts.attachments,
-    ("GET", "datasets/*/attachments/count"): parts.count_attachments,
-    ("DELETE", "datasets/*/attachments"): parts.delete_attachments,
-    ("DELETE", "datasets/*/attachments/*"): parts.delete_attachment,
-    ("POST", "origdatablocks"): parts.add_block,
-    ("GET", "origdatablocks"): parts.blocks,
-    ("GET", "origdatablocks/count"): parts.count_blocks,
-    ("GET", "origdatablocks/*"): parts.read_block,
-    ("PATCH", "origdatablocks/*"): parts.patch_block,
-    ("DELETE", "origdatablocks/*"): parts.delete_block,
-}
+_OWN = [
+    Route("POST", "auth/login", logins.log_in),
+    Route("POST", "auth/logout", logins.log_out),
+    Route("GET", "auth/whoami", logins.who_am_i),
+    Route("POST", "users/login", logins.old_log_in),
+    Route("POST", "users/logout", logins.log_out),
+    Route("GET", "users/my/self", logins.myself),
+    Route("GET", "health", logins.health),
+    Route("POST", "datasets", datasets.create),
+    Route("POST", "datasets/isValid", datasets.is_valid),
+    Route("GET", "datasets", datasets.find),
+    Route("GET", "datasets/count", datasets.count),
+    Route("GET", "datasets/findOne", datasets.find_one),
+    Route("GET", "datasets/fullquery", datasets.full_query),
+    Route("GET", "datasets/{pid}", datasets.read),
+    Route("PATCH", "datasets/{pid}", datasets.patch),
+    Route("DELETE", "datasets/{pid}", datasets.delete),
+    Route("GET", "datasets/{pid}/thumbnail", thumbnail),
+    Route("POST", "datasets/{pid}/origdatablocks", blocks.add_nested),
+    Route("GET", "datasets/{pid}/origdatablocks", blocks.nested),
+    Route("GET", "datasets/{pid}/origdatablocks/count", blocks.count_nested),
+    Route("DELETE", "datasets/{pid}/origdatablocks", blocks.delete_all_nested),
+    Route("PATCH", "datasets/{pid}/origdatablocks/{id}", blocks.patch_nested),
+    Route("DELETE", "datasets/{pid}/origdatablocks/{id}", blocks.delete_nested),
+    Route("POST", "origdatablocks", blocks.add),
+    Route("GET", "origdatablocks", blocks.find),
+    Route("GET", "origdatablocks/count", blocks.count),
+    Route("GET", "origdatablocks/{id}", blocks.read),
+    Route("PATCH", "origdatablocks/{id}", blocks.patch),
+    Route("DELETE", "origdatablocks/{id}", blocks.delete),
+]
 
 
-def _add(name: str, records: Records, *, patchable: bool) -> None:
-    ROUTES[("POST", name)] = records.create
-    ROUTES[("GET", name)] = records.find
-    ROUTES[("GET", f"{name}/count")] = records.count
-    ROUTES[("GET", f"{name}/findone")] = records.find_one
-    ROUTES[("GET", f"{name}/*")] = records.read
+def _nested(parent: str, nested: Nested) -> Iterator[Route]:
+    path = f"{parent}/attachments"
+    yield Route("POST", path, nested.add)
+    yield Route("GET", path, nested.find)
+    yield Route("GET", f"{path}/count", nested.count)
+    yield Route("DELETE", path, nested.delete_all)
+    yield Route("PUT", f"{path}/{{aid}}", nested.replace)
+    yield Route("DELETE", f"{path}/{{aid}}", nested.delete)
+
+
+def _records(name: str, records: Records, *, patchable: bool) -> Iterator[Route]:
+    yield Route("POST", name, records.create)
+    yield Route("GET", name, records.find)
+    yield Route("GET", f"{name}/count", records.count)
+    yield Route("GET", f"{name}/findOne", records.find_one)
+    yield Route("GET", f"{name}/{{id}}", records.read)
     if patchable:
-        ROUTES[("PATCH", f"{name}/*")] = records.patch
+        yield Route("PATCH", f"{name}/{{id}}", records.patch)
 
 
-_add("proposals", proposals, patchable=True)
-_add("samples", samples, patchable=True)
-_add("instruments", instruments, patchable=False)
-
-
-def answer(catalogue: Served, call: Call, segments: Sequence[str]) -> Answer | None:
-    """The answer to a request for the path `segments` below /api/v3; None if there is no such route.
-
-    Words of a path may be written in any case; ids stand in the second and fourth place.
-    """
-    words = [segment.lower() for segment in segments]
-    method = "GET" if call.method == "HEAD" else call.method
-    for places in ((), (1,), (1, 3)):
-        if places and places[-1] >= len(words):
-            break
-        pattern = "/".join("*" if number in places else word for number, word in enumerate(words))
-        route = ROUTES.get((method, pattern))
-        if route is not None:
-            return route(catalogue, call, *(segments[place] for place in places))
-    return None
+ROUTER = Router(
+    [
+        *_OWN,
+        *_records("proposals", proposals, patchable=True),
+        *_records("samples", samples, patchable=True),
+        *_records("instruments", instruments, patchable=False),
+        *_nested("datasets/{pid}", OF_DATASETS),
+        *_nested("proposals/{id}", OF_PROPOSALS),
+        *_nested("samples/{id}", OF_SAMPLES),
+    ]
+)

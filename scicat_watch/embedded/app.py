@@ -27,14 +27,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scicat_watch.clock import SystemClock
 from scicat_watch.embedded import accounts as accounts_file
-from scicat_watch.embedded import api_v3, pages
+from scicat_watch.embedded import api_v3, api_v4, pages
 from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.embedded.patterns import PatternError
-from scicat_watch.embedded.store import Store, UnstorableError
+from scicat_watch.embedded.rows import UnstorableError
+from scicat_watch.embedded.store import Store
 from scicat_watch.embedded.web import Answer, Call, ProblemError, Served, bad_request, not_found
 from scicat_watch.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+_ROUTERS = {"v3": api_v3.ROUTER, "v4": api_v4.ROUTER}
 
 LARGEST_BODY = 16 << 20
 """Maximum size of a request's decompressed body in bytes; the limit of a SciCat backend."""
@@ -122,9 +125,8 @@ class Application:
             authorization = headers.get("authorization") or query.get("access_token", [""])[0]
             caller = self._catalogue.accounts.caller(authorization, self._catalogue.clock.now())
             call = Call(request.method, raw_path, query, headers, caller, content)
-            found = None
-            if [word.lower() for word in segments[1:2]] == ["v3"]:
-                found = api_v3.answer(self._catalogue, call, segments[2:])
+            router = _ROUTERS.get(segments[1].lower()) if segments[1:] else None
+            found = router.answer(self._catalogue, call, segments[2:]) if router else None
             if found is None:
                 raise not_found(f"Cannot {request.method} {raw_path}")
             return found

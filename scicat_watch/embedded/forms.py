@@ -1,4 +1,4 @@
-"""A dataset's three forms: as API v3 accepts it, as it is stored, and as API v3 returns it. Pure.
+"""A dataset's forms: as the versions of the API accept it, as it is stored, and as they return it. Pure.
 
 The stored form is the one that SciCat's own database has: lists of investigators, proposals, samples
 and instruments, decoded metadata keys, times in UTC with milliseconds. API v3 writes and
@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from scicat_watch.embedded import times
 from scicat_watch.embedded.tables import Document
@@ -55,13 +55,13 @@ def changes(body: Mapping[str, Any]) -> Document:
     return found
 
 
-def new_dataset(body: Mapping[str, Any], pid: str, username: str, now: str) -> Document:
-    """The stored form of a v3 create; `now` is a time as `times.utc_text` writes it."""
+def new_dataset(body: Mapping[str, Any], pid: str, username: str, now: str, version: str = "3") -> Document:
+    """The stored form of a create; `now` is a time as `times.utc_text` writes it."""
     given = changes(body)
-    document: Document = {"_id": pid, "pid": pid, "__v": 0, "version": "3"}
+    document: Document = {"_id": pid, "pid": pid, "__v": 0, "version": version}
     document |= dict.fromkeys(("size", "packedSize", "numberOfFiles", "numberOfFilesArchived"), 0)
     document |= {name: [] for name in (*TEXT_LISTS, "techniques", "relationships")}
-    if body.get("type") in ("raw", "derived"):
+    if version == "3" and body.get("type") in ("raw", "derived"):
         # A real backend stores an absent id as a list of one null, and clients see that.
         document |= {name: [None] for name in ("proposalIds", "sampleIds", "instrumentIds")}
     document |= {"scientificMetadata": {}, "isPublished": False}
@@ -88,6 +88,27 @@ def created(document: Document) -> Document:
 def shown(document: Document) -> Document:
     """A dataset as API v3 shows it in all other answers but that to a delete."""
     return document | _firsts(document)
+
+
+def shown_v4(document: Document) -> Document:
+    """A dataset as API v4 shows it: the stored lists, and metadata keys percent-encoded as a backend stores them."""
+    metadata = document.get("scientificMetadata")
+    return document | {"scientificMetadata": _encoded(metadata)} if isinstance(metadata, dict) else document
+
+
+def merged(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
+    """A stored object after a merge patch (RFC 7396); the keys of the patch may be percent-encoded or not."""
+    found = dict(stored)
+    for key, value in patch.items():
+        name = _key(key)
+        if value is None:
+            found.pop(name, None)
+        elif isinstance(value, dict):
+            inner = found.get(name)
+            found[name] = merged(inner if isinstance(inner, dict) else {}, value)
+        else:
+            found[name] = value
+    return found
 
 
 def metadata(tree: Any) -> Document | None:
@@ -124,6 +145,13 @@ def _firsts(document: Document) -> Document:
 
 def _decoded(tree: Document) -> Document:
     return {_key(key): _decoded(member) if isinstance(member, dict) else member for key, member in tree.items()}
+
+
+def _encoded(tree: Document) -> Document:
+    return {
+        quote(key, safe="-_!~*'()").replace(".", "%2E"): _encoded(member) if isinstance(member, dict) else member
+        for key, member in tree.items()
+    }
 
 
 def _key(key: str) -> str:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from scicat_watch.embedded import overview
 from scicat_watch.embedded.store import Store
-from scicat_watch.embedded.tables import ATTACHMENTS, DATASETS, Document
+from scicat_watch.embedded.tables import ATTACHMENTS, DATASETS, Document, targets
 from scicat_watch.embedded.thumbnails import thumbnail
 
 DATASETS_PER_PAGE = 50
@@ -126,9 +126,9 @@ class Pages:
     def _thumbnail(self, key: str, everything: bool) -> Response:
         with self._store.reading() as session:
             attachment = session.get(ATTACHMENTS, key)
-            owner = session.get(DATASETS, str(attachment.get("datasetId"))) if attachment else None
+            owners = (session.get(DATASETS, pid) for pid in targets(attachment, "dataset")) if attachment else ()
             found = thumbnail(attachment.get("thumbnail")) if attachment else None
-            if found is None or owner is None or not _shows(owner, everything):
+            if found is None or not any(owner and _shows(owner, everything) for owner in owners):
                 return self._page("absent.html", 404, what="There is no such thumbnail.")
         headers = _HEADERS | {"cache-control": "private, max-age=86400"}
         return Response(found.content, headers=headers, media_type=found.media_type)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from scicat_watch.embedded import forms, times, validation
 from scicat_watch.embedded.accounts import Caller
-from scicat_watch.embedded.datasets_v3 import asked
 from scicat_watch.embedded.query import projected
 from scicat_watch.embedded.store import DuplicateError
 from scicat_watch.embedded.tables import INSTRUMENTS, PROPOSALS, SAMPLES, Document, Kind
@@ -17,6 +16,7 @@ from scicat_watch.embedded.web import (
     Answer,
     Call,
     Served,
+    asked,
     conflict,
     forbidden,
     not_found,
@@ -58,7 +58,7 @@ class Records:
 
     def find(self, catalogue: Served, call: Call) -> Answer:
         """GET, the list."""
-        query = asked(call, self.filter_name)
+        query = asked(call, name=self.filter_name)
         with catalogue.store.reading() as session:
             found = session.find(self.kind, query, self._reader(call))
         return Answer([projected(self._shown(record), query.fields) for record in found])
@@ -73,7 +73,7 @@ class Records:
     def count(self, catalogue: Served, call: Call) -> Answer:
         """GET `count`."""
         with catalogue.store.reading() as session:
-            where = asked(call, self.filter_name).where
+            where = asked(call, name=self.filter_name).where
             return Answer({"count": session.count(self.kind, where, self._reader(call))})
 
     def read(self, catalogue: Served, call: Call, key: str) -> Answer:

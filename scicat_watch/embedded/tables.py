@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +50,34 @@ _STAMPS = (_field("createdAt", indexed=True), _field("updatedAt", live=True), _f
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A field with several texts that filters often name: a table of its own has them, so that no document is read."""
+
+    name: str
+    values: Callable[[Document], Iterable[str]]
+
+
+def _members(name: str) -> Link:
+    return Link(name, lambda document: [text for text in document.get(name) or () if isinstance(text, str)])
+
+
+def targets(document: Document, kind: str) -> list[str]:
+    """The ids of the records of this kind that an attachment belongs to."""
+    return [one["targetId"] for one in document["relationships"] if one["targetType"] == kind]
+
+
+def _target(name: str, kind: str) -> Link:
+    return Link(name, lambda document: targets(document, kind))
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of record: its table, the field that is its id, and its columns."""
+    """A kind of record: its table, the field that is its id, its columns and its links."""
 
     table: str
     key: str
     columns: tuple[Column, ...]
+    links: tuple[Link, ...] = ()
 
     @property
     def plain(self) -> frozenset[str]:
@@ -81,6 +103,7 @@ DATASETS = Kind(
         *_RIGHTS,
         *_STAMPS,
     ),
+    tuple(map(_members, ("proposalIds", "sampleIds", "instrumentIds", "keywords", "principalInvestigators"))),
 )
 BLOCKS = Kind(
     "origdatablocks",
@@ -99,12 +122,19 @@ ATTACHMENTS = Kind(
     "attachments",
     "_id",
     (
-        _field("datasetId", indexed=True),
+        Column("datasetId", lambda document: next(iter(targets(document, "dataset")), None), plain=False, indexed=True),
         Column(HAS_THUMBNAIL, lambda document: int(thumbnail(document.get("thumbnail")) is not None), plain=False),
         *_RIGHTS,
         *_STAMPS,
     ),
+    (
+        _target("datasetId", "dataset"),
+        _target("proposalId", "proposal"),
+        _target("sampleId", "sample"),
+        Link("relationships.targetId", lambda document: [one["targetId"] for one in document["relationships"]]),
+    ),
 )
+"""An attachment may belong to several records: the column names the first dataset, the links all of them."""
 PROPOSALS = Kind("proposals", "proposalId", (*_RIGHTS, *_STAMPS))
 SAMPLES = Kind("samples", "sampleId", (_field("proposalId"), *_RIGHTS, *_STAMPS))
 INSTRUMENTS = Kind("instruments", "pid", (_field("uniqueName", indexed=True), *_STAMPS))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scicat_watch.embedded import times
@@ -51,11 +51,24 @@ class Rules:
     members: Mapping[str, Rules] = field(default_factory=dict)
     """Fields that are lists of objects, with the rules of these."""
 
-    def for_changes(self, *refused: str) -> Rules:
-        """The rules of a PATCH: nothing is required, and the fields `refused` do not exist."""
+    @property
+    def names(self) -> frozenset[str]:
+        """All fields that may be there."""
+        return frozenset({*self.fields, *self.members})
+
+    def without(self, *refused: str) -> Rules:
+        """The same rules, but the fields `refused` do not exist."""
         fields = {name: check for name, check in self.fields.items() if name not in refused}
         members = {name: rules for name, rules in self.members.items() if name not in refused}
-        return Rules(fields, frozenset(), self.never_null, members)
+        return Rules(fields, self.required.difference(refused), self.never_null, members)
+
+    def with_checks(self, checks: Mapping[str, Check]) -> Rules:
+        """The same rules, with other checks for some fields."""
+        return replace(self, fields={**self.fields, **checks})
+
+    def for_changes(self, *refused: str) -> Rules:
+        """The rules of a PATCH: nothing is required, and the fields `refused` do not exist."""
+        return replace(self.without(*refused), required=frozenset())
 
 
 def as_tree(faults: Iterable[Fault]) -> str:
@@ -74,7 +87,7 @@ def as_sentences(faults: Iterable[Fault], where: str = "") -> list[str]:
 
 def check(document: Mapping[str, Any], rules: Rules, *, unknown: bool = True) -> list[Fault]:
     """What is wrong with a document; `unknown` says whether fields that the rules do not name are wrong."""
-    known = rules.fields.keys() | rules.members.keys()
+    known = rules.names
     found = [_unknown(name) for name in document if name not in known] if unknown else []
     for name, test in rules.fields.items():
         if _asked(name, document, rules):
@@ -276,7 +289,7 @@ DERIVED = Rules(
     _NEVER_NULL,
     _LISTS,
 )
-OTHER = Rules(
+DATASET_V4 = Rules(
     _COMMON
     | _PLACE
     | _PROVENANCE
@@ -290,7 +303,7 @@ OTHER = Rules(
 
 def dataset_rules(kind: object) -> Rules:
     """The rules of API v3 for a dataset of this type."""
-    return {"raw": RAW, "derived": DERIVED}.get(str(kind), OTHER)
+    return {"raw": RAW, "derived": DERIVED}.get(str(kind), DATASET_V4)
 
 
 def check_dataset(document: Mapping[str, Any], rules: Rules, *, unknown: bool = True) -> list[Fault]:
@@ -299,6 +312,21 @@ def check_dataset(document: Mapping[str, Any], rules: Rules, *, unknown: bool = 
     folder = document.get("sourceFolder")
     if "datasetName" not in document and isinstance(folder, str) and folder and not later_name(folder):
         found.append(Fault("datasetName", {"isNotEmpty": "datasetName should not be empty"}))
+    return found
+
+
+def halves(stored: Any, given: Any, where: str = "scientificMetadata") -> list[Fault]:
+    """API v4 keeps value and unit together: which stored quantities would lose one of them and keep the other."""
+    found: list[Fault] = []
+    if not isinstance(stored, dict) or not isinstance(given, dict):
+        return found
+    for name, before in stored.items():
+        after = given.get(name)
+        if not isinstance(before, dict) or not isinstance(after, dict):
+            continue
+        if {"value", "unit"} <= before.keys() and len({"value", "unit"} & after.keys()) == 1:
+            found.append(Fault(name, {"isQuantity": f"{where}.{name}: value and unit must stay together"}))
+        found += halves(before, after, f"{where}.{name}")
     return found
 
 
@@ -321,11 +349,34 @@ BLOCK = Rules(
 )
 """A file list that names its dataset; its groups are always those of the dataset."""
 
+_ATTACHMENT: dict[str, Check] = {"caption": text, "thumbnail": text, "accessGroups": texts, "instrumentGroup": text}
 ATTACHMENT = Rules(
-    {"caption": text, "ownerGroup": text, "thumbnail": text, "accessGroups": texts, "instrumentGroup": text}
-    | {"id": text, "proposalId": text, "sampleId": text, "isPublished": truth},
+    {**_ATTACHMENT, "ownerGroup": text} | dict.fromkeys(("id", "datasetId", "proposalId", "sampleId"), text),
     frozenset({"caption", "ownerGroup"}),
-    frozenset({"isPublished"}),
+)
+"""An attachment that is posted below what it belongs to."""
+SAMPLE_ATTACHMENT = replace(ATTACHMENT.without("ownerGroup", "sampleId"))
+"""Below a sample the group is refused."""
+
+
+def target_type(name: str, value: Any) -> dict[str, str]:
+    """What an attachment of API v4 may belong to."""
+    known = ("dataset", "proposal", "sample", "published_data")
+    good = isinstance(value, str) and value in known
+    return {} if good else {"isIn": f"{name} must be one of the following values: {', '.join(known)}"}
+
+
+ATTACHMENT_V4 = Rules(
+    {**_ATTACHMENT, "ownerGroup": text, "isPublished": truth, "aid": filled_text},
+    frozenset({"caption", "ownerGroup", "isPublished"}),
+    frozenset({"caption", "ownerGroup", "isPublished", "aid"}),
+    {
+        "relationships": Rules(
+            {"targetId": filled_text, "targetType": target_type, "relationType": text},
+            frozenset({"targetId", "targetType"}),
+            frozenset({"relationType"}),
+        )
+    },
 )
 
 _PERIOD: dict[str, Check] = {"instrument": text, "start": moment, "end": moment, "comment": text}

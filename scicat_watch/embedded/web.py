@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from scicat_watch.clock import Clock
-from scicat_watch.embedded import times, validation
+from scicat_watch.embedded import filters, times, validation
 from scicat_watch.embedded.accounts import Accounts, Caller
+from scicat_watch.embedded.patterns import PatternError
+from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.store import Store
 
 NOTHING = object()
@@ -88,6 +90,23 @@ class Call:
             text = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
             found = json.loads(text)
         return dict(found)
+
+
+def asked(call: Call, dialect: filters.Dialect = filters.V3, name: str = "filter") -> Query:
+    """The query of a list request, from a parameter or from a header of the same name."""
+    in_header = call.headers.get(name)
+    in_address = call.parameter(name)
+    if in_header is not None and in_address is not None:
+        raise bad_request(f"{name} is given as a parameter and as a header: send one of them")
+    return understood(in_address if in_address is not None else in_header, dialect)
+
+
+def understood(text: str | None, dialect: filters.Dialect = filters.V3) -> Query:
+    """The query that a text says; 400 if it says none."""
+    try:
+        return filters.parse(text, dialect)
+    except (filters.BadQueryError, PatternError) as error:
+        raise bad_request(str(error)) from error
 
 
 def _refused(word: str) -> NoReturn:

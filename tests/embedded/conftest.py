@@ -50,25 +50,27 @@ class Running:
     directory: Path
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def client(self, name: str = "") -> Client:
-        client = Client(self.url)
+    def client(self, name: str = "", version: str = "v3") -> Client:
+        client = Client(self.url, version)
         if name:
             if name not in self.tokens:
-                answer = client.post("auth/login", {"username": name, "password": PASSWORD})
+                answer = requests.post(
+                    f"{self.url}/api/v3/auth/login", json={"username": name, "password": PASSWORD}, timeout=120
+                )
                 self.tokens[name] = answer.json()["access_token"]
             client.session.headers["Authorization"] = f"Bearer {self.tokens[name]}"
         return client
 
 
 class Client:
-    """Requests to API v3, ids as separate arguments so that they get encoded."""
+    """Requests to one version of the API, ids as separate arguments so that they get encoded."""
 
-    def __init__(self, url: str) -> None:
-        self.url, self.session = url, requests.Session()
+    def __init__(self, url: str, version: str = "v3") -> None:
+        self.url, self.version, self.session = url, version, requests.Session()
 
     def call(self, method: str, path: str, *ids: str, **options: Any) -> requests.Response:
         filled = path.format(*(quote(key, safe="") for key in ids))
-        return self.session.request(method, f"{self.url}/api/v3/{filled}", timeout=120, **options)
+        return self.session.request(method, f"{self.url}/api/{self.version}/{filled}", timeout=120, **options)
 
     def post(self, path: str, body: object, *ids: str) -> requests.Response:
         return self.call("POST", path, *ids, json=body)
@@ -78,6 +80,9 @@ class Client:
 
     def patch(self, path: str, body: object, *ids: str, headers: dict[str, str] | None = None) -> requests.Response:
         return self.call("PATCH", path, *ids, json=body, headers=headers)
+
+    def put(self, path: str, body: object, *ids: str) -> requests.Response:
+        return self.call("PUT", path, *ids, json=body)
 
     def delete(self, path: str, *ids: str) -> requests.Response:
         return self.call("DELETE", path, *ids)
@@ -127,6 +132,12 @@ def raw_dataset(name: str = "scan_1", /, **fields: Any) -> dict[str, Any]:
         "principalInvestigator": "Prof. P",
     }
     return {key: value for key, value in (dataset | fields).items() if value is not ...}
+
+
+def v4_dataset(name: str = "scan_1", /, **fields: Any) -> dict[str, Any]:
+    """The same for API v4."""
+    dataset = raw_dataset(name, principalInvestigator=...) | {"principalInvestigators": ["Prof. P"]} | fields
+    return {key: value for key, value in dataset.items() if value is not ...}
 
 
 def block(*sizes: int) -> dict[str, Any]:

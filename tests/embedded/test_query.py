@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scicat_watch.embedded.filters import BadQueryError, parse
 from scicat_watch.embedded.patterns import PatternError
-from scicat_watch.embedded.query import BadQueryError, matches, ordered, parse, projected
+from scicat_watch.embedded.query import matches, ordered, projected
 
 DOCUMENT: dict[str, Any] = {
     "_id": "p/1",

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scicat_watch.embedded.accounts import Caller
+from scicat_watch.embedded.database import APPLICATION_ID, SCHEMA_VERSION
 from scicat_watch.embedded.query import Query, matches, ordered
-from scicat_watch.embedded.store import SCHEMA_VERSION, DuplicateError, Store
-from scicat_watch.embedded.tables import BLOCKS, DATASETS
+from scicat_watch.embedded.store import DuplicateError, Store
+from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS
 from scicat_watch.errors import ConfigError
 
 STAMP = ("2024-05-01T08:00:00.000Z", "ada")
@@ -145,7 +146,7 @@ def test_the_tables_are_those_of_catalogues_that_exist(store: Store) -> None:
         for table, names in columns.items():
             found = [row[1] for row in session.connection.execute(f"PRAGMA table_info({table})")]
             assert found == ["seq", *names, *stamps]
-        assert session.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,) == (1,)
+        assert session.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,) == (2,)
 
 
 def test_a_newer_catalogue_is_left_alone(tmp_path: Path) -> None:
@@ -228,3 +229,55 @@ def test_columns_and_filters_are_of_one_mind(
     assert [[one[key] for key in keys] for one in found] == [[one[key] for key in keys] for one in sorted_ones]
     if not order:
         assert found == sorted_ones
+
+
+V1 = """
+CREATE TABLE datasets (seq INTEGER PRIMARY KEY AUTOINCREMENT, "pid" TEXT NOT NULL UNIQUE, "datasetName",
+ "creationTime", "type", "size", "numberOfFiles", "search", "ownerGroup", "isPublished", "readers", "createdAt",
+ "updatedAt", "updatedBy", doc TEXT NOT NULL);
+CREATE TABLE attachments (seq INTEGER PRIMARY KEY AUTOINCREMENT, "_id" TEXT NOT NULL UNIQUE, "datasetId",
+ "picture", "ownerGroup", "isPublished", "readers", "createdAt", "updatedAt", "updatedBy", doc TEXT NOT NULL);
+CREATE INDEX attachments_datasetId ON attachments ("datasetId");
+INSERT INTO datasets (pid, ownerGroup, size, doc) VALUES ('p/1', 'g1', 5,
+ '{"_id":"p/1","pid":"p/1","proposalIds":["P1",null],"ownerGroup":"g1"}');
+INSERT INTO attachments (_id, datasetId, ownerGroup, doc) VALUES ('a1', 'p/1', 'g1',
+ '{"_id":"a1","caption":"c","datasetId":"p/1","sampleId":"S1","ownerGroup":"g1"}');
+PRAGMA user_version = 1;
+"""
+"""What a catalogue of the first version had, as far as it is converted."""
+
+
+def test_a_catalogue_of_the_first_version_is_converted(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{V1} PRAGMA application_id = {APPLICATION_ID};")
+    connection.close()
+    for _ in range(2):
+        store = Store(path)
+        assert store.moved_to is None
+        with store.reading() as session:
+            found = session.find(DATASETS, Query({"proposalIds": "P1"}))
+            assert [(one["pid"], one["size"]) for one in found] == [("p/1", 5)]
+            (attachment,) = session.find(ATTACHMENTS, Query({"datasetId": "p/1"}))
+            targets = [(one["targetType"], one["targetId"]) for one in attachment["relationships"]]
+            assert targets == [("dataset", "p/1"), ("sample", "S1")]
+            assert "datasetId" not in attachment
+            assert session.find(ATTACHMENTS, Query({"relationships.targetId": "S1"})) == [attachment]
+        store.close()
+
+
+def test_links_follow_what_is_changed_and_deleted(store: Store) -> None:
+    def found(key: str) -> list[str]:
+        with store.reading() as session:
+            return [one["pid"] for one in session.find(DATASETS, Query({"keywords": {"$in": [key, "x"]}}))]
+
+    with store.writing() as session:
+        session.insert(DATASETS, document("p/1", keywords=["a", "b", "a"]))
+        session.insert(DATASETS, document("p/2", keywords=["b"]))
+    assert (found("a"), found("b")) == (["p/1"], ["p/1", "p/2"])
+    with store.writing() as session:
+        session.update(DATASETS, document("p/1", keywords=["c"]))
+    assert (found("a"), found("b"), found("c")) == ([], ["p/2"], ["p/1"])
+    with store.writing() as session:
+        session.delete(DATASETS, "p/1")
+        assert session.connection.execute("SELECT count(*) FROM datasets_links").fetchone() == (1,)

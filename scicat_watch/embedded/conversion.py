@@ -1,0 +1,34 @@
+"""Conversion of catalogues that an older version made: everything in them stays."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from scicat_watch.embedded import attachments, rows
+from scicat_watch.embedded.tables import KINDS, Document
+
+
+def convert(connection: sqlite3.Connection) -> None:
+    """Bring all records to the present form; the caller has begun a transaction and made the tables."""
+    for (seq,) in connection.execute("SELECT seq FROM attachments").fetchall():
+        (text,) = connection.execute("SELECT doc FROM attachments WHERE seq = ?", (seq,)).fetchone()
+        stored = json.dumps(related(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+        connection.execute("UPDATE attachments SET doc = ? WHERE seq = ?", (stored, seq))
+    for kind in KINDS:
+        if not kind.links:
+            continue
+        for seq, text in connection.execute(f"SELECT seq, doc FROM {kind.table}"):  # noqa: S608
+            added = rows.links(kind, json.loads(text), seq)
+            connection.executemany(f"INSERT OR IGNORE INTO {kind.table}_links VALUES (?, ?, ?)", added)  # noqa: S608
+
+
+def related(attachment: Document) -> Document:
+    """An attachment that says what it belongs to as API v4 does; version 1 had names of API v3."""
+    found = dict(attachment)
+    named = [(kind, found.pop(f"{kind}Id", None)) for kind in ("dataset", "proposal", "sample")]
+    found.setdefault("relationships", [])
+    for kind, key in named:
+        if key:
+            found["relationships"].append(attachments.relationship(kind, key))
+    return found

@@ -1,0 +1,114 @@
+"""The catalogue's SQLite file: connections, its tables, and what happens to a file that is damaged or not ours."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scicat_watch.embedded import conversion
+from scicat_watch.embedded.tables import INSTRUMENTS, KINDS, Kind
+from scicat_watch.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 2
+"""1 had no links, and attachments of one dataset only."""
+APPLICATION_ID = 0x53435774
+"""Marks an SQLite file as one of ours ("SCWt")."""
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """A connection on which a commit is on the disk when it returns."""
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def opened(path: Path) -> tuple[sqlite3.Connection, Path | None]:
+    """A connection to the database `path`, and where a damaged one was moved, in whose place a new one was made."""
+    try:
+        return _checked(path), None
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        moved_to = _moved_aside(path)
+        log.error("the database %s is damaged (%s): kept as %s, starting anew", path, error, moved_to)
+        return _checked(path), moved_to
+
+
+def _checked(path: Path) -> sqlite3.Connection:
+    """A connection to a sound database with our tables; `sqlite3.DatabaseError` if it is damaged.
+
+    The check reads the whole file once: seconds for a catalogue of some gigabytes.
+    """
+    connection = connected(path)
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise ConfigError("this is a database of another program: name another file for the catalogue", path)
+        if version > SCHEMA_VERSION:
+            raise ConfigError("a newer scicat-watch made this catalogue: install that version, or newer", path)
+        if version < SCHEMA_VERSION:
+            connection.execute("BEGIN IMMEDIATE")
+            _create_tables(connection)
+            if tables:
+                log.info("the database %s is converted to what this version uses", path)
+                conversion.convert(connection)
+            connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables that are missing; the caller has begun a transaction."""
+    for kind in KINDS:
+        _create_table(connection, kind)
+        if kind.links:
+            links = f"{kind.table}_links"
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {links} (field TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,"
+                " PRIMARY KEY (field, value, seq)) WITHOUT ROWID"
+            )
+            connection.execute(f"CREATE INDEX IF NOT EXISTS {links}_seq ON {links} (seq)")
+            connection.execute(
+                f"CREATE TRIGGER IF NOT EXISTS {links}_gone AFTER DELETE ON {kind.table}"  # noqa: S608
+                f" BEGIN DELETE FROM {links} WHERE seq = OLD.seq; END"
+            )
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _create_table(connection: sqlite3.Connection, kind: Kind) -> None:
+    columns = "".join(f', "{column.name}"' for column in kind.columns)
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {kind.table} (seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+        f' "{kind.key}" TEXT NOT NULL UNIQUE{columns}, doc TEXT NOT NULL)'
+    )
+    for column in kind.columns:
+        if column.indexed:
+            unique = "UNIQUE " if (kind, column.name) == (INSTRUMENTS, "uniqueName") else ""
+            name = f"{kind.table}_{column.name}"
+            connection.execute(f'CREATE {unique}INDEX IF NOT EXISTS {name} ON {kind.table} ("{column.name}")')
+
+
+def _moved_aside(path: Path) -> Path:
+    target = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    for ending in ("", "-wal", "-shm"):
+        part = Path(f"{path}{ending}")
+        if part.exists():
+            part.rename(f"{target}{ending}")
+    return target

@@ -1,0 +1,158 @@
+"""What both versions of the API do with datasets: they differ in names and shapes, which `View` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from scicat_watch.embedded import times
+from scicat_watch.embedded.accounts import Caller
+from scicat_watch.embedded.query import Query, projected
+from scicat_watch.embedded.store import DuplicateError, Session
+from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS, INSTRUMENTS, PROPOSALS, SAMPLES, Document, Kind
+from scicat_watch.embedded.web import (
+    Call,
+    Served,
+    bad_request,
+    changed_meanwhile,
+    conflict,
+    forbidden,
+    not_found,
+    nothing_to_change,
+)
+
+_RELATIONS: dict[str, tuple[Kind, str, str] | None] = {
+    "origdatablocks": (BLOCKS, "datasetId", "pid"),
+    "attachments": (ATTACHMENTS, "datasetId", "pid"),
+    "proposals": (PROPOSALS, "proposalId", "proposalIds"),
+    "samples": (SAMPLES, "sampleId", "sampleIds"),
+    "instruments": (INSTRUMENTS, "pid", "instrumentIds"),
+    "datablocks": None,  # Archived file lists: this catalogue archives nothing.
+}
+"""What `include` may name: the kind of record, its field, and the dataset's field that agrees with it."""
+
+_ALL_OF_THEM = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How one version of the API shows a dataset."""
+
+    dataset: Callable[[Document], Document]
+    attachment: Callable[[Document], Document]
+
+    def of(self, session: Session, document: Document, query: Query, caller: Caller) -> Document:
+        """The chosen fields of a dataset, and the related records that the query includes."""
+        answer = projected(self.dataset(document), query.fields)
+        names = query.include
+        if "all" in names:
+            names = {name: names.get(name, {}) for name in _RELATIONS}
+        for name, fields in names.items():
+            if name not in _RELATIONS:
+                raise bad_request(f"Provided include field {name} is not part of the dataset relations")
+            related = _related(session, document, name, caller)
+            shown = map(self.attachment, related) if name == "attachments" else related
+            answer[name] = [projected(record, fields) for record in shown]
+        return answer
+
+
+def readable(session: Session, call: Call, pid: str) -> Document:
+    """The dataset `pid`: 404 says that it does not exist, 403 that it is not for the caller."""
+    document = session.get(DATASETS, pid)
+    if document is None:
+        raise not_found(f"dataset: {pid} not found")
+    if not call.caller.may_read(document):
+        raise forbidden("Unauthorized access")
+    return document
+
+
+def to_add_to(session: Session, call: Call, pid: str) -> Document:
+    """The dataset `pid`, to which the caller adds a file list."""
+    document = session.get(DATASETS, pid)
+    if document is None:
+        raise not_found(f"dataset: {pid} not found")
+    if not call.caller.may_add(document):
+        raise forbidden("Unauthorized access")
+    return document
+
+
+def listed(catalogue: Served, call: Call, query: Query, view: View) -> list[Document]:
+    """The datasets that a query asks for: without rights on a dataset it is simply not listed."""
+    with catalogue.store.reading() as session:
+        found = session.find(DATASETS, query, call.caller)
+        return [view.of(session, document, query, call.caller) for document in found]
+
+
+def also_included(query: Query, call: Call) -> Query:
+    """The query, with what `include` parameters of the address name as well."""
+    extra: dict[str, dict[str, bool]] = {name: {} for name in call.query.get("include", ())}
+    return replace(query, include={**query.include, **extra})
+
+
+def added(catalogue: Served, call: Call, document: Document, with_pid: bool) -> None:
+    """Store a new dataset."""
+    if not call.caller.may_create(document["ownerGroup"], with_pid):
+        raise forbidden("Unauthorized to create this dataset")
+    try:
+        with catalogue.store.writing() as session:
+            session.insert(DATASETS, document)
+            _count_in_proposals(session, document, 1)
+    except DuplicateError as error:
+        raise conflict(f"A dataset with pid {document['pid']} already exists!") from error
+
+
+def changed(catalogue: Served, call: Call, pid: str, change: Callable[[Document], Document]) -> Document:
+    """Store a dataset with the fields that `change` makes of it; it raises if the request cannot be followed."""
+    with catalogue.store.writing() as session:
+        document = session.get(DATASETS, pid)
+        if document is None:
+            raise nothing_to_change()
+        fields = change(document)
+        if not call.caller.may_change(document):
+            raise forbidden("Unauthorized to update this dataset")
+        _unmodified(call, document)
+        _count_in_proposals(session, document, -1)
+        document |= fields | {"updatedAt": catalogue.now(), "updatedBy": call.caller.username}
+        _count_in_proposals(session, document, 1)
+        session.update(DATASETS, document)
+    return document
+
+
+def removed(catalogue: Served, call: Call, pid: str) -> Document:
+    """Delete a dataset alone: its file lists and thumbnails stay, as on a real backend."""
+    if not call.caller.may_delete:
+        raise forbidden()
+    with catalogue.store.writing() as session:
+        document = session.get(DATASETS, pid)
+        if document is None:
+            raise nothing_to_change()
+        session.delete(DATASETS, pid)
+        _count_in_proposals(session, document, -1)
+    return document
+
+
+def _related(session: Session, document: Document, name: str, caller: Caller) -> list[Document]:
+    relation = _RELATIONS[name]
+    if relation is None:
+        return []
+    kind, field, own = relation
+    wanted = document.get(own) or []
+    keys = [key for key in (wanted if isinstance(wanted, list) else [wanted]) if isinstance(key, str)]
+    reader = caller if name in ("proposals", "samples") else None
+    return session.find(kind, Query({field: {"$in": keys}}, limit=_ALL_OF_THEM), reader)
+
+
+def _unmodified(call: Call, document: Document) -> None:
+    text = call.headers.get("if-unmodified-since")
+    asked_for = times.header(text) if text else None
+    last = times.parse(document["updatedAt"])
+    if asked_for is not None and last is not None and asked_for <= last:
+        raise changed_meanwhile()
+
+
+def _count_in_proposals(session: Session, document: Document, difference: int) -> None:
+    for key in document.get("proposalIds") or ():
+        proposal = session.get(PROPOSALS, key) if isinstance(key, str) else None
+        if proposal is not None:
+            proposal["numberOfDatasets"] = max(0, proposal.get("numberOfDatasets", 0) + difference)
+            session.update(PROPOSALS, proposal)
