@@ -62,6 +62,11 @@ class Written:
         known = self._steps.get(f"{part}:{content}", ...)
         return None if known is False else known is True
 
+    def others(self, part: Part, contents: Iterable[str]) -> bool:
+        """Whether a write of this part was begun that is none of these."""
+        ours = {f"{part}:{content}" for content in contents}
+        return any(step.startswith(f"{part}:") and step not in ours for step in self._steps)
+
     def holds(self, part: Part, contents: Iterable[str]) -> bool:
         """Whether just these, and nothing else of this part, were written, without any doubt."""
         known = {step: sure for step, sure in self._steps.items() if step.startswith(f"{part}:")}

@@ -85,3 +85,7 @@ class ScicatApi(Protocol):
 
 class AlreadyThere(Refused):
     """A dataset of this id exists already: somebody was faster, or an answer was lost."""
+
+
+class Unreadable(Refused):
+    """The dataset exists, but our account may not read it."""

@@ -12,14 +12,14 @@ was done, what is stored is read at once, and only what is missing is written ag
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from scicat_watch.catalogue.memory import Memory, Part, Written, digest
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
-from scicat_watch.catalogue.scicat.api import AlreadyThere, Holding, ScicatApi
+from scicat_watch.catalogue.scicat.api import AlreadyThere, Holding, ScicatApi, Unreadable
 from scicat_watch.catalogue.scicat.compare import dataset_changes, plan_attachments, plan_blocks
 from scicat_watch.catalogue.scicat.parts import folder, groups, part, split
 from scicat_watch.documents import Attachment, Bundle
@@ -74,7 +74,12 @@ class Update:
         return self._round()
 
     def _round(self) -> Published:
-        status, held = self._there()
+        try:
+            status, held = self._there()
+        except Unreadable as unreadable:
+            if not self._written.any("dataset"):
+                raise
+            return self._unseen(unreadable)
         refused: dict[str, Refused] = {}
         everything = self._new or self._policy.parts == "all"
         thumbnails = tuple(self._thumbnails.values()) if everything else ()
@@ -149,8 +154,7 @@ class Update:
             with self._writing("origdatablock", digests[id(block)]):
                 self._api.replace_datablock(self._pid, block_id, block)
         for block in plan.add:
-            with self._writing("origdatablock", digests[id(block)]):
-                self._api.add_datablock(self._pid, block, groups(self._dataset))
+            self._add_block(digests[id(block)])
         for block_id in plan.remove:
             with self._doubting():
                 self._api.remove_datablock(self._pid, block_id)
@@ -164,11 +168,54 @@ class Update:
         if plan.clear:
             with self._doubting():
                 self._api.remove_attachments(self._pid)
-        access_groups = self._dataset.fields.get("accessGroups") or ()
         for one in plan.add:
-            with self._writing("attachment", digests[id(one)]):
-                self._api.add_attachment(self._pid, one, self._dataset.owner_group, access_groups)
+            self._add_thumbnail(digests[id(one)])
         return _outcome(bool(plan), bool(stored))
+
+    def _add_block(self, content: str) -> None:
+        with self._writing("origdatablock", content):
+            self._api.add_datablock(self._pid, self._blocks[content], groups(self._dataset))
+
+    def _add_thumbnail(self, content: str) -> None:
+        access_groups = self._dataset.fields.get("accessGroups") or ()
+        with self._writing("attachment", content):
+            self._api.add_attachment(self._pid, self._thumbnails[content], self._dataset.owner_group, access_groups)
+
+    def _unseen(self, unreadable: Unreadable) -> Published:
+        """Do what was never sent, of a dataset that we wrote and may not read: as an account for other groups may not.
+
+        Only what we noted ourselves says what is missing, so that nothing is done twice; `Refused` where it does not.
+        """
+        refused: dict[str, Refused] = {}
+
+        def files() -> Status | None:
+            return self._send_unsent("origdatablock", tuple(self._blocks), self._add_block, unreadable)
+
+        def shown() -> Status | None:
+            return self._send_unsent("attachment", tuple(self._thumbnails), self._add_thumbnail, unreadable)
+
+        datablock = part("datablock", self._full_pid, files, refused)
+        attachment = part("attachment", self._full_pid, shown, refused)
+        if self._written.others("dataset", (self._content,)):
+            raise Refused(f"the scan has changed since its dataset was written, which cannot be compared: {unreadable}")
+        sent = {datablock, attachment} & {Status.CREATED}
+        status = Status.CREATED if self._new else Status.UPDATED if sent else Status.UNCHANGED
+        return Published(self._full_pid, status, datablock, attachment, refused)
+
+    def _send_unsent(
+        self, of: Part, wanted: Sequence[str], send: Callable[[str], None], unreadable: Unreadable
+    ) -> Status | None:
+        if not wanted:
+            return None
+        known = {content: self._written.done(of, content) for content in wanted}
+        if None in known.values():
+            raise Refused(f"the answer to its upload was lost, and whether it is there cannot be seen: {unreadable}")
+        if self._written.others(of, wanted):
+            raise Refused(f"it has changed since it was written, and what is stored cannot be replaced: {unreadable}")
+        missing = [content for content, done in known.items() if not done]
+        for content in missing:
+            send(content)
+        return Status.CREATED if missing else Status.UNCHANGED
 
     def _contents(self) -> dict[Part, tuple[str, ...]]:
         return {

@@ -17,7 +17,7 @@ from typing import Any
 
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.patience import Patience, once
-from scicat_watch.catalogue.scicat.api import AlreadyThere, Holding
+from scicat_watch.catalogue.scicat.api import AlreadyThere, Holding, Unreadable
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
 from scicat_watch.errors import CatalogueError, Refused, Unavailable
 
@@ -94,7 +94,7 @@ class ScicatV3:
             if error.status == 404:
                 return None
             if error.status == 403:
-                raise Refused(
+                raise Unreadable(
                     f"dataset {self._full(pid)} exists, but our account may not read it: it must belong to the "
                     f"dataset's ownerGroup or accessGroups ({error})",
                     403,
