@@ -82,6 +82,9 @@ class BeamtimeLoop:
 
     def run(self) -> None:
         """Turn after turn, whatever happens in one."""
+        with self._site.paces.first.one(self._over):
+            first = self._clock.monotonic() if self._over() else self.turn()
+        self._rest(first)
         while not self._over():
             self._rest(self.turn())
         self._ended = "the daemon is stopping" if self._site.stopping.is_set() else "it is watched no longer"
