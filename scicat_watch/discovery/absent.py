@@ -11,9 +11,11 @@ import heapq
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from scicat_watch.model import RequestKey
+
+Names = Callable[[str], Iterable[str]]
+"""What is in a directory now; nothing if it cannot be listed."""
 
 
 @dataclass(slots=True)
@@ -22,7 +24,7 @@ class _Place:
 
     names: frozenset[str]
     """Those that were there when it was last read."""
-    expected: dict[str, set[RequestKey]] = field(default_factory=dict)
+    expected: dict[str, tuple[RequestKey, ...]] = field(default_factory=dict)
     """Beginnings of file names, each with the requests that wait for such a file."""
     since: float = math.nan
     """Monotonic time at which the last of them was added."""
@@ -32,43 +34,44 @@ class _Place:
 class Absent:
     """Requests that wait for a file or folder of one of some beginnings."""
 
-    def __init__(self, interval: Callable[[float], float]) -> None:
-        """`interval`: after how many seconds to read a directory again in which so long nothing came."""
-        self._interval = interval
-        self._places: dict[Path, _Place] = {}
-        self._queue: list[tuple[float, Path]] = []
-        self._beginnings: dict[RequestKey, tuple[Path, ...]] = {}
+    def __init__(self, interval: Callable[[float], float], beginnings: Callable[[RequestKey], Iterable[str]]) -> None:
+        """`interval`: after how many seconds to read a directory again in which so long nothing came.
 
-    def add(
-        self, key: RequestKey, beginnings: Iterable[Path], names: Callable[[Path], Iterable[str]], now: float
-    ) -> None:
-        """Wait for a file that begins with one of `beginnings`; `names`: what is in a directory now, none such."""
+        `beginnings`: the paths for which a request waits, the same as long as it does; none for one that does not.
+        """
+        self._interval, self._beginnings = interval, beginnings
+        self._places: dict[str, _Place] = {}
+        self._queue: list[tuple[float, str]] = []
+
+    def add(self, key: RequestKey, names: Names, now: float) -> None:
+        """Wait for a file that begins as the request says; `names`: as they were when there was none such."""
         self.discard(key)
-        self._beginnings[key] = tuple(beginnings)
-        for beginning in self._beginnings[key]:
-            directory = beginning.parent
+        for beginning in self._beginnings(key):
+            directory, _, name = beginning.rpartition("/")
             if (place := self._places.get(directory)) is None:
                 place = self._places[directory] = _Place(frozenset(names(directory)))
             elif place.since != now:
                 place.names &= frozenset(names(directory))  # What went since is new for all when it comes back.
-            place.expected.setdefault(beginning.name, set()).add(key)
+            place.expected[name] = (*place.expected.get(name, ()), key)
             if place.since != now:
                 place.since = now
                 self._schedule(directory, place, now + self._interval(0.0))
 
     def discard(self, key: RequestKey) -> None:
         """Wait no longer."""
-        for beginning in self._beginnings.pop(key, ()):
-            place = self._places.get(beginning.parent)
-            if place is None or key not in place.expected.get(beginning.name, ()):
+        for beginning in self._beginnings(key):
+            directory, _, name = beginning.rpartition("/")
+            place = self._places.get(directory)
+            if place is None or name not in place.expected:
                 continue
-            place.expected[beginning.name].discard(key)
-            if not place.expected[beginning.name]:
-                del place.expected[beginning.name]
+            if others := tuple(one for one in place.expected[name] if one != key):
+                place.expected[name] = others
+            else:
+                del place.expected[name]
             if not place.expected:
-                del self._places[beginning.parent]
+                del self._places[directory]
 
-    def hurry(self, directory: Path, now: float) -> None:
+    def hurry(self, directory: str, now: float) -> None:
         """Something happened in a directory."""
         if (place := self._places.get(directory)) is not None:
             self._schedule(directory, place, now)
@@ -79,7 +82,7 @@ class Absent:
             heapq.heappop(self._queue)
         return self._queue[0][0] if self._queue else None
 
-    def take_arrived(self, now: float, names: Callable[[Path], Iterable[str]]) -> list[RequestKey]:
+    def take_arrived(self, now: float, names: Names) -> list[RequestKey]:
         """The requests for which something came in the directories that are due at `now`."""
         arrived: dict[RequestKey, None] = {}
         while (due := self.next_due()) is not None and due <= now:
@@ -95,11 +98,11 @@ class Absent:
             self.discard(key)
         return list(arrived)
 
-    def _schedule(self, directory: Path, place: _Place, due: float) -> None:
+    def _schedule(self, directory: str, place: _Place, due: float) -> None:
         place.due = due
         heapq.heappush(self._queue, (due, directory))
 
-    def _holds(self, due: float, directory: Path) -> bool:
+    def _holds(self, due: float, directory: str) -> bool:
         place = self._places.get(directory)
         return place is not None and place.due == due
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import heapq
 import itertools
 import math
@@ -16,15 +15,16 @@ from pathlib import Path
 from scicat_watch.discovery import superblock
 from scicat_watch.discovery.absent import Absent
 from scicat_watch.discovery.growth import Growth, growth
+from scicat_watch.discovery.lines import MANY, Names, first_from
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.settle import Settling
 from scicat_watch.discovery.superblock import Examined
 from scicat_watch.files import inside
 from scicat_watch.model import FileState, Origin, Request, RequestKey, Scan, stem_of
 
+WITHOUT_FILES = "no file or folder of its name is there"
 _SHORTEST = 0.05
 _LONGEST = 60.0
-_MANY = 20  # Scans of one directory, from which on it is quicker to list it than to search the files of each.
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,13 @@ class Pending:
         self._numbers = itertools.count()
         self._queue: list[tuple[float, int, RequestKey]] = []
         """When to check which entry; what does not agree with the entry any more does not count."""
-        self._absent = Absent(self._later)
+        self._awaited: dict[RequestKey, tuple[str, ...]] = {}
+        """Beginnings of the files that are to come."""
+        self._absent = Absent(self.later, lambda key: self._awaited.get(key, ()))
         self._settling: Settling[RequestKey] = Settling(rules.ingestion_delay)
         self._moment = (math.nan, 0.0)
         """The last monotonic time with its time of day."""
-        self._names: dict[Path, list[str]] = {}
-        """Names in directories, sorted; only as long as one rescan lasts."""
+        self._names = Names()
         self._with_list: dict[Path, bool] = {}
         """Whether directories have their list; as long."""
 
@@ -125,14 +126,17 @@ class Pending:
         now: float,
         changed_at: float | None = None,
         *,
+        since: float | None = None,
         due: float | None = None,
         backlog: bool = False,
     ) -> None:
         """Take a request in. `changed_at`: wall-clock time of the last change of the list that names it.
 
+        `since`: monotonic time since which that names it; without it from now on, or from the last change on.
         `due`: when it is to come again, if it was handed out before. `backlog`: as in `Ready`.
         """
-        key, since, again = request.key, now - self._age(changed_at, now), due is not None
+        key, again = request.key, due is not None
+        since = now - self._age(changed_at, now) if since is None else since
         self._drop(key)
         entry = _Entry(request, next(self._numbers), since, now if due is None else due, backlog=backlog or again)
         self._entries[key] = entry
@@ -167,12 +171,12 @@ class Pending:
             for key in self._by_base.get(base, ()):
                 self._check_by(self._entries[key], now)
                 self._entries[key].backlog = False  # It is being written now.
-        self._absent.hurry(file.parent, now)
+        self._absent.hurry(os.fspath(file.parent), now)
 
     def rescan(self, directories: Iterable[Path], now: float) -> None:
         """Events say that names came or went in `directories`: see now whether they are those of absent scans."""
         for directory in directories:
-            self._absent.hurry(directory, now)
+            self._absent.hurry(os.fspath(directory), now)
 
     def next_due(self) -> float | None:
         """Monotonic time at which the next request is to be checked."""
@@ -183,12 +187,12 @@ class Pending:
 
     def take_ready(self, now: float) -> Iterator[Ready]:
         """The requests that are due and complete; they are pending no longer."""
-        self._names.clear()
+        self._names.forget()
         self._with_list.clear()
         due = self._take_due(now)
         many = Counter(entry.base.parent for entry in due if entry.request.listed)
-        for directory in (directory for directory, count in many.items() if count >= _MANY):
-            self._names_in(directory)
+        for directory in (directory for directory, count in many.items() if count >= MANY):
+            self._names(directory)
         for entry in due:
             key = entry.request.key
             try:
@@ -206,7 +210,7 @@ class Pending:
 
     def _take_due(self, now: float) -> list[_Entry]:
         """The entries that are to be checked, in the order in which they came."""
-        due = {key: self._entries[key] for key in self._absent.take_arrived(now, self._names_in)}
+        due = {key: self._entries[key] for key in self._absent.take_arrived(now, self._names)}
         for arrived in due.values():
             arrived.backlog = False
         while self._queue and self._queue[0][0] <= now:
@@ -220,9 +224,14 @@ class Pending:
         entry.held, entry.due = held, held.until
         self._put_off.discard(key)
         heapq.heappush(self._queue, (entry.due, entry.number, key))
-        self._absent.discard(key)
+        self._await_nothing(key)
         if held.awaited:
-            self._absent.add(key, held.awaited, self._names_in, now)
+            self._awaited[key] = tuple(map(os.fspath, held.awaited))
+            self._absent.add(key, self._names, now)
+
+    def _await_nothing(self, key: RequestKey) -> None:
+        self._absent.discard(key)
+        self._awaited.pop(key, None)
 
     def _check_by(self, entry: _Entry, at: float) -> None:
         if at < entry.due:
@@ -261,7 +270,7 @@ class Pending:
             examined = superblock.examine(master, allocated="allocated" in self._rules.complete_when)
             folder = FileState.of(place.stat()) if not listed and place.is_dir() else None
         except FileNotFoundError:
-            return _Held(f"{master.name} vanished", now + self._later(0.0)) if listed else None
+            return _Held(f"{master.name} vanished", now + self.later(0.0)) if listed else None
         except OSError as error:
             return _Held(f"{master.name} cannot be examined: {error.strerror}", now + _LONGEST, stuck=True)
         if not inside(master, self._roots):
@@ -293,17 +302,15 @@ class Pending:
             return _Held("its files were just changing", self._settling.ready_at(key))
         if waited < self._rules.without_files_after:
             until = entry.since + self._rules.without_files_after
-            return _Held(
-                "no file or folder of its name is there", until, stuck=True, awaited=_beginnings(entry.request.scan)
-            )
+            return _Held(WITHOUT_FILES, until, stuck=True, awaited=_beginnings(entry.request.scan))
         return Ready(entry.request, comment="No files of this scan were found.")
 
     def _has_files(self, scan: Scan) -> bool:
         for beginning in _beginnings(scan):
-            names = self._names_in(beginning.parent)
-            if beginning.name == _from(names, beginning.name):
+            names = self._names(beginning.parent)
+            if beginning.name == first_from(names, beginning.name):
                 return True
-            if any(_from(names, goes_on := beginning.name + after).startswith(goes_on) for after in "._"):
+            if any(first_from(names, goes_on := beginning.name + after).startswith(goes_on) for after in "._"):
                 return True
         return False
 
@@ -311,17 +318,7 @@ class Pending:
         """The other files of a scan as far as they count: not for ever, as a log file may grow for ever."""
         if "siblings" not in self._rules.complete_when or now - entry.since >= self._rules.siblings_within:
             return Growth()
-        return growth(_beginnings(entry.request.scan), self._names_in)
-
-    def _names_in(self, directory: Path) -> list[str]:
-        """The names in a directory, sorted; none if it cannot be listed."""
-        if (names := self._names.get(directory)) is None:
-            try:
-                names = sorted(os.listdir(directory))  # noqa: PTH208 - fast
-            except OSError:
-                names = []
-            self._names[directory] = names
-        return names
+        return growth(_beginnings(entry.request.scan), self._names)
 
     def _has_list(self, directory: Path) -> bool:
         if (there := self._with_list.get(directory)) is None:
@@ -330,8 +327,8 @@ class Pending:
 
     def _find_master(self, entry: _Entry) -> Path | None:
         """As `find_master`, without a system call if the directory was listed and there is nothing of the name."""
-        names = self._names.get(entry.base.parent)
-        if names is not None and not _from(names, entry.base.name).startswith(entry.base.name):
+        names = self._names.known(entry.base.parent)
+        if names is not None and not first_from(names, entry.base.name).startswith(entry.base.name):
             return None
         return find_master(entry.request.scan, self._rules.master_extensions)
 
@@ -340,9 +337,9 @@ class Pending:
         if examined.left_as and quiet >= self._rules.abandoned_after and self._rules.abandoned == "ingest":
             comment = f"{master.name} {examined.left_as}; it may be incomplete."
             return Ready(request.described_by(master), examined.state, comment)
-        return _Held(f"{master.name} {examined.obstacle}", now + self._later(quiet), stuck=True)
+        return _Held(f"{master.name} {examined.obstacle}", now + self.later(quiet), stuck=True)
 
-    def _later(self, quiet: float) -> float:
+    def later(self, quiet: float) -> float:
         """How long to leave a file or directory alone that has been `quiet` for so many seconds."""
         return max(_SHORTEST, self._rules.ingestion_delay, min(quiet / 2, _LONGEST))
 
@@ -362,7 +359,7 @@ class Pending:
         self._settling.forget(key)
         if entry is None:
             return
-        self._absent.discard(key)
+        self._await_nothing(key)
         self._found.discard(key)
         self._put_off.discard(key)
         self._by_base[entry.base].discard(key)
@@ -382,12 +379,6 @@ def find_master(scan: Scan, extensions: tuple[str, ...]) -> Path | None:
 
 def _beginnings(scan: Scan) -> tuple[Path, ...]:
     return tuple(scan.directory / stem for stem in (scan.stem, *scan.extras))
-
-
-def _from(names: list[str], name: str) -> str:
-    """The first of the sorted `names` that is not before `name`; empty if there is none."""
-    nearest = bisect.bisect_left(names, name)
-    return names[nearest] if nearest < len(names) else ""
 
 
 def _is_text(name: str) -> bool:

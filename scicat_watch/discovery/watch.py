@@ -7,13 +7,14 @@ come once more, or with `forget` that it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from scicat_watch.discovery.datasetlist import DatasetList
-from scicat_watch.discovery.pending import Pending, Ready, Waiting, find_master
+from scicat_watch.discovery.lines import MANY, LinesWithoutFiles
+from scicat_watch.discovery.past import DoneFiles, Ledger
+from scicat_watch.discovery.pending import WITHOUT_FILES, Pending, Ready, Waiting, find_master
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.tree import DirectoryNode, Tree
 from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of
@@ -44,41 +45,6 @@ class Findings:
     """Directories that had changed without an event, seen in a full rescan."""
 
 
-class DoneFiles(Protocol):
-    """The data files that were found under one scan directory and are done."""
-
-    def has(self, name: str) -> bool:
-        """Whether a file of this name, without its extension, is among them."""
-
-    def agrees(self, name: str, path: str) -> bool:
-        """Whether one that is among them is at `path`, and as it was when it was ingested, if that is still known."""
-
-
-class Ledger(Protocol):
-    """What a watch asks about the past; the ledger's knowledge, brought by the caller.
-
-    Each raises OSError if an ingested list cannot be read.
-    """
-
-    def done_lines(self, directory: Path) -> Container[str]:
-        """The lines of the list in `directory` that need nothing more; a line that is not among them may be done."""
-
-    def done_files(self, directory: Path) -> DoneFiles:
-        """The same for found files; a file that is not among them may be done."""
-
-    def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
-        """The request of a line of the list in `directory`; None if it is done."""
-
-    def of_file(self, file: Path, directory: Path, origin: Origin = Origin.FOUND) -> Request:
-        """The request of a data file that no list names; `directory` is the one that names its scans now."""
-
-    def wanted(self, request: Request) -> bool:
-        """Whether a request is still to be done."""
-
-    def changed(self, request: Request, state: FileState) -> bool:
-        """Whether a found file that is done looks different from then."""
-
-
 class BeamtimeWatch:
     """Keeps watch over one beamtime directory. Not thread-safe: one thread steps it."""
 
@@ -104,6 +70,8 @@ class BeamtimeWatch:
         self._rules, self._ledger, self._entered, self._left = rules, ledger, entered, left
         self._lists: dict[Path, DatasetList] = {}
         self._pending = Pending(rules, (beamtime.directory,), self.list_name, patient=patient)
+        self._without_files = LinesWithoutFiles(self._pending.later, rules.without_files_after, rules.longest_line)
+        self._patient = patient
         self._handed: set[RequestKey] = set()
         self._closed_again: dict[RequestKey, Path] = {}
         """Files that were closed while their requests were handed out: they may have changed after they were read."""
@@ -134,7 +102,10 @@ class BeamtimeWatch:
         for file in (*self._recheck, *(hints.files if hints else ())):
             self._check_closed(file, now)
         self._recheck, self._first = [], False
-        self._pending.rescan(hints.directories if hints else (), now)
+        if hints:
+            self._pending.rescan(hints.directories, now)
+            self._without_files.hurry({*hints.directories, *(file.parent for file in hints.files)}, now)
+        self._take_lines(now)
         ready = tuple(self._pending.take_ready(now))
         self._handed |= {one.request.key for one in ready}
         missed = tuple(node.path for node in listed if known.get(node.path, node.state) != node.state)
@@ -177,8 +148,9 @@ class BeamtimeWatch:
             self.tree.relist(path)
 
     def next_due(self) -> float | None:
-        """Monotonic time at which a pending request may have become ready; None if none is pending."""
-        return self._pending.next_due()
+        """Monotonic time at which something that waits may have become ready; None if nothing does."""
+        times = (self._pending.next_due(), self._without_files.next_due())
+        return min((time for time in times if time is not None), default=None)
 
     def live(self, now: float) -> frozenset[Path]:
         """The directories in which something changed lately."""
@@ -186,12 +158,20 @@ class BeamtimeWatch:
 
     def waiting(self) -> Iterator[Waiting]:
         """The requests whose scans are not complete yet."""
-        return self._pending.waiting()
+        yield from self._pending.waiting()
+        for entry, directory in self._without_files.waiting():
+            if (request := self._ledger.open_line(entry, directory)) is not None:
+                yield Waiting(request, WITHOUT_FILES, stuck=True)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether time alone will complete none of them."""
+        return all(waiting.stuck for waiting in self._pending.waiting())
 
     @property
     def incomplete(self) -> int:
         """How many they are, besides those that were put off."""
-        return self._pending.incomplete
+        return self._pending.incomplete + len(self._without_files)
 
     def update(self, request: Request, now: float) -> None:
         """Let a request come although it is done, unless it is under way: the files of its scan have changed."""
@@ -259,6 +239,7 @@ class BeamtimeWatch:
             self.tree.nodes[path.parent].list_changed_at = now
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
             self._pending.drop_lines(path.parent, known.gone)
+            self._without_files.drop(path.parent, known.gone)
             self._pending.drop_claimed(self._claimed)
         elif not full:
             return
@@ -266,6 +247,8 @@ class BeamtimeWatch:
         try:
             done = self._ledger.done_lines(path.parent) if known.open else ()
             wanted = [entry for entry in known.open if entry.line not in done]
+            if self._patient and len(wanted) >= MANY:
+                wanted = self._keep_those_without_files(wanted, path.parent, now)
             known.open = [entry for entry in wanted if self._offer_line(entry, path.parent, now, known.changed_at)]
         except OSError as error:
             known.unread(f"what was ingested cannot be read: {error}")
@@ -326,13 +309,36 @@ class BeamtimeWatch:
     def _claimed(self, request: Request) -> bool:
         return request.scan.master is not None and self._claims(request.scan.master)
 
-    def _offer_line(self, entry: ListEntry, directory: Path, now: float, changed_at: float) -> bool:
+    def _keep_those_without_files(self, lines: list[ListEntry], directory: Path, now: float) -> list[ListEntry]:
+        """Of lines that came together keep those apart that have nothing on the disk; the others."""
+        new: list[ListEntry] = []
+        others: list[ListEntry] = []
+        for entry in lines:
+            (others if self.is_under_way(RequestKey(directory, entry.line)) else new).append(entry)
+        return others + self._without_files.take_in(new, directory, now)
+
+    def _take_lines(self, now: float) -> None:
+        """Offer the lines for which something has come."""
+        for entry, directory, since, late in self._without_files.take_due(now):
+            known = self._lists.get(directory / self.list_name)
+            try:
+                self._offer_line(entry, directory, now, since=since, backlog=late)
+            except OSError as error:
+                if known is not None:
+                    known.unread(f"what was ingested cannot be read: {error}")
+            if known is not None:
+                known.open.append(entry)  # It is offered again at full rescans, as all that are open.
+
+    def _offer_line(
+        self, entry: ListEntry, directory: Path, now: float, changed_at: float = 0.0, *, since: float | None = None,
+        backlog: bool = False,
+    ) -> bool:  # fmt: skip
         """Make the request of a line pending if it is wanted; whether it is under way."""
         if self.is_under_way(RequestKey(directory, entry.line)):
             return True
         if (request := self._ledger.open_line(entry, directory)) is None:
             return False
-        self._pending.admit(request, now, changed_at, backlog=self._first)
+        self._pending.admit(request, now, changed_at, since=since, backlog=backlog or self._first)
         return True
 
     def _offer_file(self, file: Path, now: float, origin: Origin = Origin.FOUND) -> bool:
@@ -363,7 +369,7 @@ class BeamtimeWatch:
 
     def is_under_way(self, key: RequestKey) -> bool:
         """Whether a request is pending, or was handed out."""
-        return key in self._handed or key in self._pending
+        return key in self._handed or key in self._pending or key in self._without_files
 
 
 def _between(directory: Path, below: Path) -> str:

@@ -49,7 +49,7 @@ class OnceWork:
         if self._hints is None:
             self.work.watch.offer_missing(self.target.files, findings, self._clock.monotonic())
         self._hints = Hints()  # Everything was rescanned; now only what is pending.
-        if all(waiting.stuck for waiting in self.work.watch.waiting()):
+        if self.work.watch.stuck:
             return None
         due = self.work.watch.next_due()
         return self._clock.monotonic() if due is None else due

@@ -19,19 +19,23 @@ class Disk:
     def __init__(self, **names: set[str]) -> None:
         self.names, self.listed = names, 0
 
-    def __call__(self, directory: Path) -> list[str]:
+    def __call__(self, directory: str) -> list[str]:
         self.listed += 1
-        return sorted(self.names.get(directory.name, set()))
+        return sorted(self.names.get(Path(directory).name, set()))
 
 
 def _key(line: str) -> RequestKey:
     return RequestKey(ROOT / "raw", line)
 
 
+def _beginnings(key: RequestKey) -> list[str]:
+    return [f"{key.directory}/{word}" for word in key.line.split()]
+
+
 def _absent(disk: Disk, *lines: str, now: float = 0.0) -> Absent:
-    absent = Absent(lambda waited: 5.0 + waited / 2)
+    absent = Absent(lambda waited: 5.0 + waited / 2, _beginnings)
     for line in lines:
-        absent.add(_key(line), [ROOT / "raw" / word for word in line.split()], disk, now)
+        absent.add(_key(line), disk, now)
     return absent
 
 
@@ -66,9 +70,9 @@ def test_a_name_that_went_and_came_again_has_come() -> None:
     disk = Disk(raw={"x.nxs"})
     absent = _absent(disk, "other")
     disk.names["raw"] = set()
-    absent.add(_key("x"), [ROOT / "raw/x"], disk, 1.0)
+    absent.add(_key("x"), disk, 1.0)
     disk.names["raw"] = {"x.nxs"}
-    absent.hurry(ROOT / "raw", 2.0)
+    absent.hurry(str(ROOT / "raw"), 2.0)
     assert _arrived(absent, disk, 2.0) == ["x"]
 
 
@@ -90,7 +94,7 @@ _steps = st.lists(
 def test_whatever_comes_while_it_is_expected_is_noticed(steps: list[tuple[str, str, int]]) -> None:
     """Against the plain way: search the names for each scan."""
     disk, now = Disk(raw=set()), 0.0
-    absent, expected = Absent(lambda waited: 1.0), set[str]()
+    absent, expected = Absent(lambda waited: 1.0, _beginnings), set[str]()
 
     def there(name: str) -> bool:
         return any(one == name or one.startswith((f"{name}.", f"{name}_")) for one in disk.names["raw"])
@@ -103,7 +107,7 @@ def test_whatever_comes_while_it_is_expected_is_noticed(steps: list[tuple[str, s
                 disk.names["raw"].discard(name)
             case "expect" if not there(name):
                 expected.add(name)
-                absent.add(_key(name), [ROOT / "raw" / name], disk, now)
+                absent.add(_key(name), disk, now)
             case "drop":
                 expected.discard(name)
                 absent.discard(_key(name))

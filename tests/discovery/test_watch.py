@@ -444,3 +444,59 @@ def test_a_turn_finds_new_files_and_lines_without_any_event(beamline: Beamline) 
     assert {path.name for path in beamline.watch.live(beamline.now + 899.0)} == {"bt", "raw", "found"}
     assert {path.name for path in beamline.watch.live(beamline.now + 901.0)} == {"bt"}
     assert {one.request.pid for one in beamline.watch.waiting()} == {"1/c", "1/found/b"}
+
+
+MANY = [f"scan_{number:03d}" for number in range(100)]
+
+
+def test_the_files_of_a_long_list_come_in_whatever_order(beamlines: Callable[..., Beamline]) -> None:
+    beamline = beamlines(without_files_after=10_000.0)
+    beamline.make("raw/scan_042.nxs")
+    beamline.append("raw", *MANY)
+    assert beamline.work() == ["1/scan_042"]
+    assert (beamline.watch.incomplete, len(list(beamline.watch.waiting())), beamline.watch.stuck) == (99, 99, True)
+    beamline.make("raw/scan_077_0001.tif", "raw/scan_007.nxs")
+    hint = Hints(frozenset({beamline.root / "raw"}))
+    assert beamline.step(hint) == []
+    assert [request.pid for request in beamline.step(Hints())] == ["1/scan_007", "1/scan_077"]
+    assert beamline.watch.incomplete == 97
+
+
+def test_a_line_of_a_long_list_that_was_handed_out_and_lost_is_offered_again(
+    beamlines: Callable[..., Beamline],
+) -> None:
+    """As all that are open: nothing depends on a request's being handed on."""
+    beamline = beamlines(without_files_after=10_000.0)
+    beamline.append("raw", *MANY)
+    beamline.work()
+    beamline.make("raw/scan_007.nxs")
+    handed = [request for _ in range(8) for request in beamline.step()]
+    assert [request.pid for request in handed] == ["1/scan_007"]
+    beamline.watch.forget(handed[0])
+    assert beamline.work() == ["1/scan_007"]
+    assert beamline.work() == []
+
+
+def test_lines_that_a_long_list_says_no_longer_are_waited_for_no_longer(beamlines: Callable[..., Beamline]) -> None:
+    beamline = beamlines(without_files_after=10_000.0)
+    beamline.append("raw", *MANY)
+    beamline.work()
+    (beamline.root / "raw" / LIST).write_text("\n".join(MANY[50:]))
+    beamline.work()
+    assert beamline.watch.incomplete == 50
+    beamline.make("raw/scan_007.nxs", "raw/scan_070.nxs")
+    assert sorted(beamline.work(8)) == ["1/scan_007", "1/scan_070"]
+    assert beamline.watch.incomplete == 49
+
+
+def test_lines_without_files_end_as_datasets_without_files_unless_their_list_is_gone(
+    beamlines: Callable[..., Beamline],
+) -> None:
+    beamline = beamlines(without_files_after=100.0)
+    beamline.append("raw", *MANY)
+    beamline.append("away", *MANY)
+    beamline.work()
+    (beamline.root / "away").rename(beamline.root.parent / "away")
+    assert beamline.work(15) == [f"1/{name}" for name in MANY]
+    assert beamline.watch.incomplete == 100
+    assert "not there" in next(beamline.watch.waiting()).reason

@@ -52,7 +52,7 @@ class Pace:
 class FirstRescans:
     """Lets few beamtimes make their first rescan at a time: hundreds of threads at once get in each other's way.
 
-    One that takes long counts no more: its file system may not answer, which must hold up no other. Used by all threads.
+    One that takes long counts no more: its file system may not answer, and must hold up no other. Used by all threads.
     """
 
     def __init__(self, most: int = MOST_FIRST, counts_for: float = 1.0) -> None:
