@@ -43,10 +43,10 @@ def hide_memory() -> None:
         prctl(PR_SET_DUMPABLE, 0)
 
 
-def end_with(parent: int) -> None:
-    """Have the kernel kill this process as soon as the thread that started it ends; at once if `parent` is gone."""
+def end_with(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel end this process as soon as the thread that started it ends; at once if `parent` is gone."""
     if sys.platform == "linux":
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PR_SET_PDEATHSIG, how)
     if os.getppid() != parent:
         os._exit(1)  # It ended before the kernel knew.
 

@@ -22,7 +22,20 @@ PACKAGE = "scicat_watch"
 SOURCE = Path(scicat_watch.__file__).parent
 
 BASE = frozenset(
-    {"model", "progress", "scanstate", "documents", "errors", "clock", "files", "kernel", "words", "yamltext"}
+    {
+        "model",
+        "progress",
+        "scanstate",
+        "documents",
+        "errors",
+        "clock",
+        "files",
+        "kernel",
+        "locks",
+        "processes",
+        "words",
+        "yamltext",
+    }
 )
 ROOMS = frozenset({"discovery", "ledger", "pipeline", "catalogue", "embedded"})
 PARAMETERS = frozenset(

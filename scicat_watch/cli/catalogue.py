@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from scicat_watch import kernel
 from scicat_watch.cli.options import PATH, configured, settings_from
 
 
@@ -37,6 +38,8 @@ def command(
 
     logs.set_up(settings.logging, log_level or ("warning" if as_child else "info"))
     if as_child:
+        # A daemon that was killed may keep our input open, as long as a thread of it waits for a file system.
+        kernel.end_with(os.getppid(), signal.SIGTERM)
         threading.Thread(target=_end_with_input, daemon=True).start()
     serving.serve(settings, lambda url: click.echo(url if as_child else f"scicat-watch: catalogue at {url}"))
 

@@ -27,6 +27,9 @@ def command(
     """
     # It asks a daemon to read its configuration again; one that only starts has just read it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from scicat_watch.service.daemon.guard import guard
+
+    guard()
     beamtimes = {"directories": [str(directory.absolute()) for directory in directories]} if directories else {}
 
     def read() -> Settings:
@@ -40,15 +43,14 @@ def command(
 
     from scicat_watch.service import logs
     from scicat_watch.service.daemon.alone import alone
-    from scicat_watch.service.daemon.guard import guard, may_hang
+    from scicat_watch.service.daemon.search import may_hang
 
     for directory in directories:
         if not may_hang(directory) and not directory.is_dir():
             raise ConfigError("no such directory", directory)
     logs.set_up(settings.logging, log_level)
     with alone(settings.var_dir):
-        guard(settings)
-        # Loaded only by the process that needs it.
+        # Loaded only by the daemon.
         from scicat_watch.service.daemon import daemon
         from scicat_watch.service.reload import Configuration
         from scicat_watch.service.site import Site

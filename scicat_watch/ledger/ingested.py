@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote
 
-import filelock
-
 from scicat_watch.files import append_line, read_ordinary
+from scicat_watch.locks import ProcessLock
 from scicat_watch.model import FileState, Stamps, line_of_found
 
 log = logging.getLogger(__name__)
@@ -222,8 +221,7 @@ class ListLock:
     def __init__(self, path: Path) -> None:
         """`path`: the ingested list; the lock is a hidden file beside it."""
         self._path = path.with_name(f".{path.name}.lock")
-        # A lock that is only the existence of a file would outlive a kill, and hold up the next start.
-        self._lock = filelock.FileLock(self._path, thread_local=False, fallback_to_soft=False)
+        self._lock = ProcessLock(self._path)
         self._held: FileState | None = None
         self.unsupported = False
         """Whether the file system has no locks, so that nothing keeps another scicat-watch away."""
@@ -234,9 +232,8 @@ class ListLock:
         Where the file system has no locks it counts as taken: see `unsupported`.
         """
         try:
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout:
-            return False
+            if not self._lock.acquire():
+                return False
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise

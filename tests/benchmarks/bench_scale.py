@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -76,7 +77,7 @@ def _site(room: Path, given: argparse.Namespace, tree: SiteTree, kind: str, *, p
     began = time.monotonic()
     with program.daemon() as daemon:
         eventually(lambda: _done(program) >= scans, "ready", 300)
-        used = cpu_seconds(daemon.process.pid)
+        used = cpu_seconds(daemon.pid)
         note(f"{what}: ready after start; CPU until then", f"{time.monotonic() - began:.1f} s; {used:.1f} s")
         catalogue = daemon.catalogue()
         _note_idle(what, daemon, given)
@@ -85,7 +86,7 @@ def _site(room: Path, given: argparse.Namespace, tree: SiteTree, kind: str, *, p
         if tree.listed:
             append(last / f"scicat-datasets-{beamtimes[-1].name}.lst", "new")
         _note_latency(f"{what}: one more scan, less the delay", catalogue.pids)
-        note(f"{what}: resident memory", f"{resident(daemon.process.pid) >> 20} MB")
+        note(f"{what}: resident memory", f"{resident(daemon.pid) >> 20} MB")
 
 
 def lines_without_files(room: Path, given: argparse.Namespace) -> None:
@@ -109,7 +110,7 @@ def lines_without_files(room: Path, given: argparse.Namespace) -> None:
         _note_latency(f"{what}: a scan of the same list, less the delay", catalogue.pids, 2)
         nexus(room / f"gpfs/1/raw/scan_{lines - 1:06d}.nxs")
         _note_latency(f"{what}: the file of one of them comes, less the delay", catalogue.pids, 3)
-        note(f"{what}: resident memory", f"{resident(daemon.process.pid) >> 20} MB")
+        note(f"{what}: resident memory", f"{resident(daemon.pid) >> 20} MB")
 
 
 def known(room: Path, given: argparse.Namespace) -> None:
@@ -134,11 +135,11 @@ def known(room: Path, given: argparse.Namespace) -> None:
             catalogue = daemon.catalogue()
             eventually(catalogue.pids, "the new scan", 120)
             taken = time.monotonic() - began - WATCHING["ingestion_delay"]
-            used = cpu_seconds(daemon.process.pid)
+            used = cpu_seconds(daemon.pid)
             what = f"start over {scans:,} {kind} scans that are done"
             note(f"{what}: the first new one, less the delay; CPU until then", f"{taken:.1f} s; {used:.1f} s")
             _note_idle(what, daemon, given)
-            note(f"{what}: resident memory", f"{resident(daemon.process.pid) >> 20} MB")
+            note(f"{what}: resident memory", f"{resident(daemon.pid) >> 20} MB")
 
 
 def stopped(room: Path, given: argparse.Namespace) -> None:
@@ -149,12 +150,12 @@ def stopped(room: Path, given: argparse.Namespace) -> None:
     program = _program(room)
     with program.daemon(room / "bt") as daemon:
         eventually(lambda: _states(program), "ready")
-        halt(daemon.process.pid)
+        halt(daemon.pid)
         first = nexus(room / "bt/raw/scan_000000.nxs").read_bytes()
         for number in range(1, files):
             (room / f"bt/raw/scan_{number:06d}.nxs").write_bytes(first)
         time.sleep(2.0)
-        daemon.process.send_signal(signal.SIGCONT)
+        os.kill(daemon.pid, signal.SIGCONT)
         catalogue = daemon.catalogue()
         began = time.monotonic()
         what = f"{files:,} files while the daemon was stopped"
@@ -173,9 +174,9 @@ def _program(room: Path, *, polled: bool = False, **sections: Any) -> Site:
 
 def _note_idle(what: str, daemon: Daemon, given: argparse.Namespace) -> None:
     time.sleep(given.rest)
-    before = cpu_seconds(daemon.process.pid)
+    before = cpu_seconds(daemon.pid)
     time.sleep(given.idle)
-    used = (cpu_seconds(daemon.process.pid) - before) / given.idle
+    used = (cpu_seconds(daemon.pid) - before) / given.idle
     note(f"{what}: idle CPU of one core", f"{100 * used:.2f} %")
 
 

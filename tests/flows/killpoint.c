@@ -1,6 +1,7 @@
 /* Ends a process with SIGKILL at the N-th of its calls that change something outside of it.
 
-   Preloaded into a program that the process KILLPOINT_PARENT starts; what that program starts itself is not touched.
+   Preloaded into a program that the process KILLPOINT_PARENT starts, which goes on in a child of it; what the program
+   starts itself is not touched.
    Files, connections and names are changed by few functions of the C library; each call of one is a point, counted over
    all threads. Between two points a kill is as good as at the next one.
 
@@ -39,6 +40,18 @@ __attribute__((constructor)) static void begin(void) {
     if (log)
         log_to = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     victim = getpid();
+}
+
+pid_t fork(void) {
+    static pid_t (*real)(void);
+    if (!real)
+        real = dlsym(RTLD_NEXT, "fork");
+    pid_t of = victim && getpid() == victim ? victim : 0, child = real();
+    if (child == 0)
+        victim = of ? getpid() : 0;
+    else if (of)
+        victim = 0; /* It only waits. */
+    return child;
 }
 
 static void end(void) {

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import requests
 import yaml
+
+from scicat_watch.processes import is_over
 
 PROGRAM = shutil.which("scicat-watch", path=str(Path(sys.executable).parent)) or "scicat-watch"
 
@@ -190,6 +193,8 @@ class Daemon:
         line = self.process.stdout.readline()
         assert "datasets at" in line, (line, site.log.read_text()[-3000:])
         self.url = line.split("datasets at ")[1].split()[0]
+        (self.pid,) = [child.pid for child in psutil.Process(self.process.pid).children()]
+        """Of the daemon itself, for which the process that was started waits."""
 
     def catalogue(self) -> Catalogue:
         return Catalogue(self.url, self.site.credentials())
@@ -197,17 +202,18 @@ class Daemon:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Within it the daemon stands still, so that all that is written meanwhile is one change to it."""
-        halt(self.process.pid)
+        halt(self.pid)
         try:
             yield
         finally:
-            self.process.send_signal(signal.SIGCONT)
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut would."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        eventually(lambda: is_over(self.pid), "the daemon does not outlive the process that waits for it")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""
@@ -216,5 +222,5 @@ class Daemon:
 
     def memory(self) -> int:
         """Resident bytes of the process."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -125,7 +125,7 @@ def test_commands_reach_the_daemon_that_follows_one_that_was_killed(site: Site, 
     assert json.dumps(state)  # What the journal says, as no daemon can be asked.
     with site.daemon(beamtime) as second:
         assert site.run("rescan").returncode == 0
-        assert site.status()["daemon"]["pid"] == second.process.pid
+        assert site.status()["daemon"]["pid"] == second.pid
 
 
 def test_the_configuration_is_read_again_and_a_mistake_changes_nothing(site: Site, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_a_second_daemon_with_the_same_state_directory_says_who_runs_and_ends(si
     with site.daemon(beamtime) as daemon:
         second = site.run("run", beamtime)
         assert second.returncode == 2
-        assert f"pid {daemon.process.pid} on {socket.gethostname()}" in second.stderr
+        assert f"pid {daemon.pid} on {socket.gethostname()}" in second.stderr
         daemon.kill()
         with site.daemon(beamtime) as third:
             assert third.stop() == 0
@@ -291,7 +291,7 @@ def test_a_file_that_kills_its_reader_costs_one_attempt_and_nothing_else(site: S
     append(beamtime / "raw" / LIST, "good_1")
     with site.daemon(beamtime) as daemon:
         eventually(lambda: len(daemon.catalogue().pids()) == 1, "a good scan")
-        for pid in _readers(daemon.process.pid):
+        for pid in _readers(daemon.pid):
             os.kill(pid, signal.SIGKILL)
         nexus(beamtime / "raw" / "good_2.nxs")
         append(beamtime / "raw" / LIST, "good_2")

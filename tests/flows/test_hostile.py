@@ -133,7 +133,7 @@ def attempted(site: Site, beamtime: Path, **environment: str) -> dict[str, Any]:
         site.daemon(beamtime, PYTHONPATH=path, SOME_TOKEN="secret", **environment) as daemon,
     ):
         port = server.getsockname()[1]
-        places = (site.place / "credentials.json", site.place / "other/data.txt", daemon.process.pid, port)
+        places = (site.place / "credentials.json", site.place / "other/data.txt", daemon.pid, port)
         (beamtime / "scan_1.tmp").write_text(" ".join(map(str, places)))
         (beamtime / "scan_1.tmp").rename(beamtime / "scan_1.spec")
         catalogue = daemon.catalogue()

@@ -95,7 +95,7 @@ def test_a_quarantined_scan_is_tried_again_by_hand(tmp_path: Path, bad: Path) ->
 def _busy(daemon: Daemon) -> bool:
     """Whether a process of the daemon has used three seconds of a core, as none does that reads a good file."""
     try:
-        below = psutil.Process(daemon.process.pid).children(recursive=True)
+        below = psutil.Process(daemon.pid).children(recursive=True)
         return any(one.cpu_times().user > 3.0 for one in below)
     except psutil.Error:
         return False

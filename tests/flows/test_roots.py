@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from scicat_watch.processes import is_over
 from tests.flows.mounts import Hanging
 from tests.flows.program import Site, eventually
 from tests.makers import INGESTED, LIST, append, beamtime_directory, nexus
@@ -125,6 +127,53 @@ def test_a_root_that_hangs_while_it_is_watched_holds_up_neither_others_nor_the_e
             eventually(lambda: again.catalogue().pids() == every, "what was left is done at the next start")
             assert again.stop() == 0
     assert site.log.read_text().count("created 1/raw/run_1") == 1
+
+
+def test_a_daemon_that_is_killed_while_a_root_hangs_leaves_everything_else_to_the_next(
+    site: Site, hanging: Hanging, tmp_path: Path
+) -> None:
+    beamtime, good = beamtime_directory(hanging.under / "bt", "1"), beamtime_directory(tmp_path / "good", "2")
+    nexus(beamtime / "raw" / "run_1.nxs")
+    nexus(good / "raw" / "run_1.nxs")
+    with site.daemon(good, hanging.place / "bt") as killed:
+        catalogue = killed.catalogue()
+        eventually(lambda: catalogue.pids() == ["1/raw/run_1", "2/raw/run_1"], "both roots are watched")
+        hanging.hang()
+        eventually(lambda: _problems(site), "a thread stands in the kernel")
+        (stored,) = [one for one in psutil.Process(killed.pid).children() if "catalogue" in one.cmdline()]
+        killed.kill()
+        eventually(lambda: is_over(stored.pid), "its catalogue process ended")
+        assert psutil.pid_exists(killed.pid), "it is not gone, and keeps what it had open"
+        command = site.run("rescan", timeout=60)
+        assert (command.returncode, "no daemon runs" in command.stderr) == (1, True), command.stderr
+    with site.daemon(good, hanging.place / "bt") as again:
+        catalogue = again.catalogue()
+        nexus(good / "raw" / "run_2.nxs")
+        eventually(lambda: "2/raw/run_2" in catalogue.pids(), "the root that answers is worked on")
+        assert [one["elsewhere"] for one in site.status()["beamtimes"] if one["id"] == "2"] == [[]]
+        assert site.run("rescan", good).returncode == 0
+        hanging.answer()
+        nexus(beamtime / "raw" / "run_2.nxs")
+        every = ["1/raw/run_1", "1/raw/run_2", "2/raw/run_1", "2/raw/run_2"]
+        eventually(lambda: catalogue.pids() == every, "and the other one when it answers")
+        eventually(lambda: not psutil.pid_exists(killed.pid) or is_over(killed.pid), "what was left is gone")
+        assert again.stop() == 0
+
+
+def test_the_daemon_ends_although_a_root_hangs_that_was_mounted_after_its_start(
+    site: Site, hanging: Hanging, tmp_path: Path
+) -> None:
+    nexus(beamtime_directory(hanging.under / "bt", "1") / "raw" / "run_1.nxs")
+    good = beamtime_directory(tmp_path / "good", "2")
+    site.change(beamtimes={"directories": [str(good)]})
+    with site.daemon() as daemon:
+        catalogue = daemon.catalogue()
+        site.change(beamtimes={"directories": [str(good), str(hanging.place / "bt")]})
+        assert site.run("reload").returncode == 0
+        eventually(lambda: catalogue.pids() == ["1/raw/run_1"], "the new root is watched")
+        hanging.hang()
+        eventually(lambda: _problems(site), "a thread stands in the kernel")
+        assert daemon.stop() == 0
 
 
 def _problems(site: Site) -> list[str]:

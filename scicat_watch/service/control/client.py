@@ -12,10 +12,10 @@ from typing import Any, Self
 from scicat_watch.errors import ConfigError, ScicatWatchError
 from scicat_watch.files import plain
 from scicat_watch.service.control import place
-from scicat_watch.service.control.protocol import END, ERROR, LARGEST_MESSAGE, VERSION, Message, line
+from scicat_watch.service.control.protocol import ALIVE, END, ERROR, LARGEST_MESSAGE, VERSION, Message, line
 
 _ANSWER_WITHIN = 30.0
-"""Seconds in which the daemon answers what it can answer at once."""
+"""Seconds without a message after which the daemon counts as not answering; one that is busy says that it lives."""
 
 
 class Gone(ScicatWatchError):
@@ -34,13 +34,12 @@ class Control:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def follow(self, command: str, *, within: float | None = None, **more: Any) -> Iterator[Message]:
+    def follow(self, command: str, **more: Any) -> Iterator[Message]:
         """Ask, and give the messages one by one, the last one (`END`) included.
 
-        `within`: seconds without a message after which the daemon counts as not answering; None: never. Raises `Gone`;
-        `ConfigError` if the request is wrong, `ScicatWatchError` if it was refused for another reason.
+        Raises `Gone`; `ConfigError` if the request is wrong, `ScicatWatchError` if it was refused for another reason.
         """
-        self._connection.settimeout(within)
+        self._connection.settimeout(_ANSWER_WITHIN)
         try:
             self._connection.sendall(line({"version": VERSION, "command": command, **more}))
             with self._connection.makefile("rb") as answers:
@@ -48,7 +47,8 @@ class Control:
                     message = _message(text)
                     if message["event"] == ERROR:
                         raise (ConfigError if message.get("usage") else ScicatWatchError)(str(message["message"]))
-                    yield message
+                    if message["event"] != ALIVE:
+                        yield message
                     if message["event"] == END:
                         return
         except TimeoutError:
@@ -59,7 +59,7 @@ class Control:
 
     def ask(self, command: str, **more: Any) -> Message:
         """The last message."""
-        return list(self.follow(command, within=_ANSWER_WITHIN, **more))[-1]
+        return list(self.follow(command, **more))[-1]
 
 
 def connect(var_dir: Path) -> Control | None:

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scicat_watch.processes import is_over
+
 log = logging.getLogger(__name__)
 
 _NAME = "control.sock"
@@ -62,17 +64,19 @@ def connect(var_dir: Path) -> socket.socket | None:
             connection = _connected(place)
         except OSError:
             continue
-        if peer(connection) in {0, os.geteuid(), _owner(var_dir)}:
+        process, account = peer(connection)
+        # A daemon that was killed while a file system hangs keeps its socket, and answers nobody any more.
+        if account in {0, os.geteuid(), _owner(var_dir)} and not (process and is_over(process)):
             return connection
-        connection.close()  # Somebody else put a socket there.
+        connection.close()  # Or somebody else put a socket there.
     return None
 
 
-def peer(connection: socket.socket) -> int:
-    """The account of the process at the other end of a connection."""
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """The process at the other end of a connection, 0 if it has no number here, and its account."""
     size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return int(uid)
+    process, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(process), int(uid)
 
 
 def _listening(place: Path) -> Listening:

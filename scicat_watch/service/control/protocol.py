@@ -17,6 +17,8 @@ LARGEST_REQUEST = 1 << 20
 LARGEST_MESSAGE = 1 << 26
 """Bytes of a message of the daemon; the status of a large site has some megabytes."""
 
+ALIVE = "alive"
+"""`event` of a message that says only that the daemon is still at it."""
 END = "end"
 """`event` of the last message of a request that was carried out."""
 ERROR = "error"

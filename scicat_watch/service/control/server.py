@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scicat_watch.errors import ConfigError, ScicatWatchError
 from scicat_watch.service.control import place
-from scicat_watch.service.control.protocol import END, ERROR, LARGEST_REQUEST, Asked, Message, line, parse
+from scicat_watch.service.control.protocol import ALIVE, END, ERROR, LARGEST_REQUEST, Asked, Message, line, parse
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,8 @@ _REQUEST_WITHIN = 10.0
 """Seconds that a command may take to send its request."""
 _SENT_WITHIN = 30.0
 """Seconds that a command may take to accept a message."""
+ALIVE_EVERY = 5.0
+"""Seconds without a message after which a command hears that the daemon lives."""
 _MOST_UNSENT = 10_000
 """Messages that wait for a command that does not read; then it is disconnected, and what it asked for goes on."""
 _MOST_CONNECTED = 64
@@ -144,7 +146,7 @@ class ControlServer:
             left.cancel()
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: Reply) -> Asked | None:
-        if place.peer(writer.get_extra_info("socket")) not in {0, os.geteuid()}:
+        if place.peer(writer.get_extra_info("socket"))[1] not in {0, os.geteuid()}:
             reply.error("this daemon takes requests of its own account and of root")
             return None
         if len(self._answering) > _MOST_CONNECTED:
@@ -161,12 +163,13 @@ class ControlServer:
     @staticmethod
     async def _send_all(reply: Reply, writer: asyncio.StreamWriter, left: asyncio.Task[bytes]) -> None:
         while not reply.gone:
-            message = asyncio.create_task(reply.next())
-            await asyncio.wait({message, left}, return_when=asyncio.FIRST_COMPLETED)
-            if not message.done():
-                message.cancel()
+            next_ = asyncio.create_task(reply.next())
+            await asyncio.wait({next_, left}, return_when=asyncio.FIRST_COMPLETED, timeout=ALIVE_EVERY)
+            message = next_.result() if next_.done() else {"event": ALIVE}
+            next_.cancel()
+            if left.done() and message["event"] == ALIVE:
                 return
-            writer.write(line(message.result()))
+            writer.write(line(message))
             await asyncio.wait_for(writer.drain(), _SENT_WITHIN)
-            if message.result()["event"] in (END, ERROR):
+            if message["event"] in (END, ERROR):
                 return

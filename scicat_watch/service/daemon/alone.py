@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import contextmanager
 from pathlib import Path
-
-import filelock
 
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError
+from scicat_watch.locks import ProcessLock
 
 log = logging.getLogger(__name__)
 
@@ -28,34 +24,16 @@ def alone(var_dir: Path, clock: Clock | None = None) -> Iterator[None]:
     without.
     """
     path = var_dir / NAME
-    # Never one that is only the existence of a file: that would outlive a kill.
-    lock = filelock.FileLock(path, thread_local=False, fallback_to_soft=False)
+    lock = ProcessLock(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-        _sign(path, (clock or SystemClock()).now())
-    except filelock.Timeout:
-        running = f"another scicat-watch runs with this state directory{_holder(path)}"
-        raise ConfigError(f"{running}; stop it first, or set another var_dir", var_dir) from None
+        if not lock.acquire((clock or SystemClock()).now()):
+            who = lock.holder()
+            running = f"another scicat-watch runs with this state directory{f' ({who})' if who else ''}"
+            raise ConfigError(f"{running}; stop it first, or set another var_dir", var_dir)
     except OSError as error:
         log.warning("%s: no lock can be taken there (%s); make sure that one daemon uses it", var_dir, error.strerror)
     try:
         yield
     finally:
         lock.release()
-
-
-def _sign(path: Path, now: datetime) -> None:
-    """Say who holds the lock, for the message of the next one; not into a full disk, which is no reason to end."""
-    with suppress(OSError):
-        path.write_text(
-            f"pid {os.getpid()} on {socket.gethostname()} since {now:%Y-%m-%d %H:%M:%S} UTC\n", encoding="utf-8"
-        )
-
-
-def _holder(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-    return f" ({text[:200]})" if text else ""

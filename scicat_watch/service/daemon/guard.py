@@ -1,47 +1,40 @@
 """A process that ends when it is asked to, before a daemon that perhaps cannot.
 
 A thread whose call a file system does not answer stays in the kernel, beyond the reach of any signal, and a process is
-gone only when its last thread is. So where a directory of the configuration is on a network file system, on FUSE or
-under an automounter, the daemon runs in a child process, and the process that was started waits for it: it passes
-signals on, and ends at the latest `ENDS_WITHIN` after a stop, whatever became of the child. What is left of that has
-run its last instruction; the kernel clears it away when the file system answers.
+gone only when its last thread is. Which file systems will be used is not known at the start: directories come with a
+reload, and are mounted later. So the daemon always runs in a child process, and the process that was started waits for
+it: it passes signals on, ends as the child ends, and ends at the latest `ENDS_WITHIN` after a stop, whatever became of
+the child. What is left of that has run its last instruction; the kernel clears it away when the file system answers.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
+from typing import NoReturn
 
 from scicat_watch import kernel
-from scicat_watch.discovery.events.filesystems import Mounts
-from scicat_watch.settings.model import Settings
+from scicat_watch.processes import is_over
 
 ENDS_WITHIN = 14.0
 """Seconds after a stop after which the process ends in any case."""
 _CHECK_EVERY = 0.5
+_CHECK_RARELY = 2.0  # While nothing was stopped: one that was killed and hangs is not reported by the kernel.
+_LEFT_AFTER = 1.0
+"""Seconds that the end of all threads of a child may take; those of one that hangs do not end."""
 _STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 _PASSED = _STOPS | {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 _HEARD = _PASSED | {signal.SIGCHLD}
 
 
-def may_hang(path: Path) -> bool:
-    """Whether a call on `path`, or on something below it, may get no answer; asks no file system that may not."""
-    mounts = Mounts.now()
-    return mounts.holding(path).may_hang or any(mount.may_hang for mount in mounts.below(mounts.follow(path)))
-
-
-def guard(settings: Settings) -> None:
-    """Go on in a child process if a directory of the configuration may hang; then only that one returns."""
-    beamtimes = settings.beamtimes
-    if sys.platform == "linux" and any(map(may_hang, (*beamtimes.directories, *beamtimes.base_directories))):
-        _go_on_in_a_child()
-
-
-def _go_on_in_a_child() -> None:
+def guard() -> None:
+    """Go on in a child process; only that one returns. To be called before there are threads."""
+    if sys.platform != "linux":
+        return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # From now on none of them is missed.
     sys.stdout.flush()
@@ -49,42 +42,46 @@ def _go_on_in_a_child() -> None:
     parent = os.getpid()
     child = os.fork()
     if child:
-        os._exit(_wait_for(child))
+        _end_as(_wait_for(child))
     kernel.end_with(parent)  # The daemon does not outlive who guards it.
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wait_for(child: int) -> int:
-    """Pass signals on until the child has ended; its exit status, 0 if it was stopped and did not end in time."""
-    until: float | None = None
+    """Pass signals on until the child has ended; its exit status, negative for a signal.
+
+    It is 0 if the child was stopped, and -SIGKILL if it was not, where it runs no more but does not go.
+    """
+    until, dead_since = None, None
     while True:
-        heard = _next_signal(_HEARD, _CHECK_EVERY if until is not None else None)
+        heard = _next_signal(_HEARD, _CHECK_RARELY if until is dead_since is None else _CHECK_EVERY)
         if heard in _PASSED:
             os.kill(child, heard)
         if heard in _STOPS and until is None:
             until = time.monotonic() + ENDS_WITHIN
-        over = until is not None and (time.monotonic() > until or _is_over(child))
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid == child:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
-        if over:
+            return os.waitstatus_to_exitcode(status)
+        now = time.monotonic()
+        dead_since = (dead_since or now) if is_over(child) else None
+        late = until is not None and now > until
+        if late or (dead_since is not None and now - dead_since >= _LEFT_AFTER):
             os.kill(child, signal.SIGKILL)
             sys.stderr.write("scicat-watch: a file system does not answer; what waits for it ends when it does\n")
-            return 0
+            return -signal.SIGKILL if until is None else 0
 
 
-def _next_signal(signals: Iterable[int], seconds: float | None) -> int | None:
-    if seconds is None:
-        return signal.sigwait(signals)
+def _next_signal(signals: Iterable[int], seconds: float) -> int | None:
     found = signal.sigtimedwait(signals, seconds)
     return None if found is None else found.si_signo
 
 
-def _is_over(child: int) -> bool:
-    """Whether the child has ended but for threads that the kernel does not let go."""
-    try:
-        status = Path(f"/proc/{child}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] == "Z"
+def _end_as(status: int) -> NoReturn:
+    """End with an exit status, or by a signal, as the child did."""
+    if status < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if -status not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(-status, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-status})
+        os.kill(os.getpid(), -status)
+    os._exit(status if status >= 0 else 128 - status)

@@ -23,6 +23,12 @@ from scicat_watch.service.calls import Calls
 from scicat_watch.service.serial import SerialThread
 
 
+def may_hang(path: Path) -> bool:
+    """Whether a call on `path`, or on something below it, may get no answer; asks no file system that may not."""
+    mounts = Mounts.now()
+    return mounts.holding(path).may_hang or any(mount.may_hang for mount in mounts.below(mounts.follow(path)))
+
+
 @dataclass(frozen=True, slots=True)
 class Searched:
     """What a directory holds."""

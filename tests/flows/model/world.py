@@ -80,7 +80,7 @@ class World:
 
     def pause(self) -> None:
         """It stands still while the next actions go on."""
-        halt(self._running().process.pid)
+        halt(self._running().pid)
         self._paused = True
 
     def go_on(self) -> None:
@@ -115,7 +115,7 @@ class World:
 
     def _go_on(self) -> None:
         if self._paused and self._daemon is not None:
-            self._daemon.process.send_signal(signal.SIGCONT)
+            os.kill(self._daemon.pid, signal.SIGCONT)
         self._paused = False
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.errors import ConfigError, ScicatWatchError
-from scicat_watch.service.control import place, server
+from scicat_watch.service.control import client, place, server
 from scicat_watch.service.control.client import Gone, connect, named, reached
 from scicat_watch.service.control.protocol import LARGEST_REQUEST, VERSION, Asked
 from scicat_watch.service.control.server import ControlServer, Handler, Reply
@@ -95,7 +97,7 @@ def test_only_its_account_may_use_the_socket_and_it_goes_with_the_daemon(var_dir
 
 def test_another_account_is_refused(var_dir: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     servers()
-    monkeypatch.setattr(place, "peer", lambda connection: 12345)
+    monkeypatch.setattr(place, "peer", lambda connection: (1, 12345))
     assert connect(var_dir) is None  # Nor does a command talk to somebody else's socket.
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(var_dir / "control.sock"))
@@ -178,6 +180,50 @@ def test_a_daemon_that_ends_without_an_answer_is_an_error(var_dir: Path, servers
     channel.close()
     command.join()
     assert len(found) == 1
+
+
+def test_a_command_that_waits_long_hears_that_the_daemon_lives(
+    var_dir: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "ALIVE_EVERY", 0.01)
+    replies: list[Reply] = []
+    servers(lambda asked, reply: replies.append(reply))
+    connection = place.connect(var_dir)
+    assert connection is not None
+    connection.sendall(json.dumps({"version": VERSION, "command": "rescan"}).encode() + b"\n")
+    with connection, connection.makefile("rb") as answers:
+        assert [json.loads(answers.readline())["event"] for _ in range(3)] == ["alive"] * 3
+        replies[0].end()
+        assert {json.loads(line)["event"] for line in answers} <= {"alive", "end"}
+    messages: list[str] = []
+    with reached(var_dir) as control:
+        command = threading.Thread(target=lambda: messages.extend(one["event"] for one in control.follow("rescan")))
+        command.start()
+        eventually(lambda: len(replies) == 2, "the request")
+        replies[1].end()
+        command.join()
+    assert messages == ["end"]
+
+
+def test_a_daemon_that_says_nothing_is_not_waited_for(var_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_ANSWER_WITHIN", 0.1)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(var_dir / "control.sock"))
+        silent.listen()
+        with pytest.raises(Gone, match="does not answer"):
+            _ask(var_dir)
+
+
+def test_a_socket_of_a_process_that_runs_no_more_is_none(var_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a daemon which was killed while a file system does not answer."""
+    program = (
+        "import os, socket, sys\nleft = socket.socket(socket.AF_UNIX)\nleft.bind(sys.argv[1])\nleft.listen()\n"
+        "if os.fork() == 0:\n    os.read(0, 1)\n"  # It has the socket as well, and goes on.
+    )
+    with subprocess.Popen([sys.executable, "-c", program, var_dir / "control.sock"], stdin=subprocess.PIPE) as ended:
+        ended.wait()
+        assert connect(var_dir) is None
+        assert ended.stdin is not None
 
 
 def test_what_a_killed_daemon_left_is_taken_away(var_dir: Path, servers: Servers) -> None:
