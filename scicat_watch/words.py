@@ -23,6 +23,15 @@ def printable(text: str, most: int | None = None) -> str:
     return shown if most is None or len(shown) <= most else shown[: most - 1] + "…"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many things: "1 problem", "2 problems"; `thing` is one of them."""
+    return f"{number} {thing}" if number == 1 else f"{number} {_several(thing)}"
+
+
+def _several(thing: str) -> str:
+    return f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
 _STEERING = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
     "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)"

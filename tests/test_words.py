@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from scicat_watch.words import REPLACED, closest, harmless, markdown_table, nearest, printable
+from scicat_watch.words import REPLACED, closest, counted, harmless, markdown_table, nearest, printable
 
 
 def test_text_from_outside_cannot_steer_a_terminal_or_begin_a_line() -> None:
     assert printable("a\x1b[2J\nb\x9b") == f"a{REPLACED}[2J{REPLACED}b{REPLACED}"
     assert printable("Ünïcode scan 7") == "Ünïcode scan 7"
+
+
+@pytest.mark.parametrize(
+    ("number", "thing", "said"),
+    [(1, "problem", "1 problem"), (0, "problem", "0 problems"), (2, "unwatched directory", "2 unwatched directories")],
+)
+def test_one_thing_is_not_several(number: int, thing: str, said: str) -> None:
+    assert counted(number, thing) == said
 
 
 def test_what_others_get_keeps_its_lines_and_letters_but_not_what_steers() -> None:

@@ -27,6 +27,7 @@ from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_t
 from scicat_watch.catalogue.login import Login
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.catalogue.patience import ConnectionBroken, Postponed
+from scicat_watch.catalogue.reasons import why
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, Refused, Unavailable
 from scicat_watch.model import Secret
@@ -177,11 +178,11 @@ class HttpClient:
             raise Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s") from error
         except requests.exceptions.SSLError as error:
             raise Unavailable(
-                f"{self._base}: no safe connection for {what}: {error}. If the site has its own certificate "
+                f"{self._base}: no safe connection for {what}: {why(error)}. If the site has its own certificate "
                 "authority, name its file as catalogue.ca_file"
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            message = f"{self._base} cannot be reached for {what}: {error}"
+            message = f"{self._base} cannot be reached for {what}: {why(error)}"
             raise ConnectionBroken(message, sent=not _was_refused(error)) from error
         self._own.used = self._clock.monotonic()
         return answer

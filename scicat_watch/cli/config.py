@@ -20,7 +20,7 @@ def command() -> None:
     """Check or show the configuration."""
 
 
-@command.command()
+@command.command(short_help="Check configuration, schemas and directories.")
 @click.argument("schemas", type=PATH, required=False)
 @configured
 @click.option("--offline", is_flag=True, help="Do not contact the catalogue.")
@@ -40,7 +40,7 @@ def check(
         _report(examine(settings_from(config, var_dir), ask=not offline))
 
 
-@command.command()
+@command.command(short_help="Show the configuration in force, as YAML.")
 @configured
 def show(config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
     """Show the effective configuration, including defaults, as YAML."""

@@ -18,9 +18,11 @@ from scicat_watch.cli.options import PATH, settings_from
 @click.command("demo")
 @click.option("--every", default=3.0, show_default=True, type=click.FloatRange(min=0.05), help="Seconds per scan.")
 @click.option("--scans", default=0, help="How many scans to write; 0: until stopped.")
-@click.option("--port", default=8085, show_default=True, help="Port of the catalogue; 0 selects a free port.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port of the catalogue. Default: 8085, or a free one if it is in use."
+)
 @click.option("--directory", type=PATH, help="Directory for all files, and keep it. Default: a temporary one.")
-def command(every: float, scans: int, port: int, directory: Path | None) -> None:
+def command(every: float, scans: int, port: int | None, directory: Path | None) -> None:
     """Simulate a beamtime: a scan every few seconds, the daemon, and the embedded catalogue that shows the datasets."""
     with _place(directory) as place:
         beamtime = place / "beamtime"
@@ -29,7 +31,7 @@ def command(every: float, scans: int, port: int, directory: Path | None) -> None
             place / "var",
             beamtimes={"directories": [str(beamtime)]},
             watching={"ingestion_delay": 1.0},
-            embedded={"port": port},
+            embedded={} if port is None else {"port": port},
         )
         beamtime.mkdir(parents=True, exist_ok=True)
 

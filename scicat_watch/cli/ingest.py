@@ -35,6 +35,7 @@ def _renamed(context: click.Context, option: click.Parameter, given: bool) -> No
 @click.argument("paths", nargs=-1, type=PATH, metavar="[PATH]...")
 @configured
 @click.option("--retry", is_flag=True, help="Only scans that failed before, quarantined ones included.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the embedded catalogue; 0 selects a free port.")
 @click.option("--no-thumbnails", is_flag=True, help="Do not make thumbnails.")
 @click.option("--no-pictures", is_flag=True, hidden=True, expose_value=False, callback=_renamed)
 def command(
@@ -43,6 +44,7 @@ def command(
     var_dir: Path | None,
     log_level: str | None,
     retry: bool,
+    port: int | None,
     no_thumbnails: bool,
 ) -> None:
     """Ingest beamtimes, lists or files once: create missing datasets, update changed ones.
@@ -51,7 +53,10 @@ def command(
     If the daemon runs with the same state directory, it does the work, and goes on with it if this command is stopped.
     Exit status: 0 all done, 1 something failed, 2 wrong usage or configuration, 3 catalogue unreachable.
     """
-    settings = settings_from(config, var_dir, reading={"thumbnails": False} if no_thumbnails else {})
+    settings = settings_from(
+        config, var_dir, reading={"thumbnails": False} if no_thumbnails else {},
+        embedded={} if port is None else {"port": port},
+    )  # fmt: skip
 
     from scicat_watch.service import logs
     from scicat_watch.service.control.client import connect

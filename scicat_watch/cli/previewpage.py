@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scicat_watch.words import counted
+
 _LONGEST = 72
 """Characters of a cell; `--json` has the whole value."""
 _FILES = 20
@@ -105,9 +107,11 @@ def _documents(preview: Shown) -> Iterator[Part]:
         files = block["dataFileList"]
         rows = [(_safe(file["path"]), str(file.get("size", "")), str(file.get("time", ""))) for file in files[:_FILES]]
         more = [(f"… and {len(files) - _FILES} more", "", "")] if len(files) > _FILES else []
-        yield Part(f"files: {len(files)}, {block['size']} bytes", ("path", "bytes", "time"), (*rows, *more))
+        yield Part(f"files: {len(files)}, {counted(block['size'], 'byte')}", ("path", "bytes", "time"), (*rows, *more))
     for thumbnail in preview["thumbnails"]:
-        yield Part("thumbnail", (), ((f"{thumbnail['bytes']} bytes {_safe(thumbnail['caption'])}".rstrip(),),))
+        yield Part(
+            "thumbnail", (), ((f"{counted(thumbnail['bytes'], 'byte')} {_safe(thumbnail['caption'])}".rstrip(),),)
+        )
     if preview["notes"]:
         yield Part("notes", (), tuple((_safe(note),) for note in preview["notes"]))
 

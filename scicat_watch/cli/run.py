@@ -16,7 +16,7 @@ from scicat_watch.settings.model import Settings
 @click.command("run")
 @click.argument("directories", nargs=-1, type=PATH, metavar="[DIR]...")
 @configured
-@click.option("--port", type=click.IntRange(0, 65535), help="Port of the embedded catalogue.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the embedded catalogue; 0 selects a free port.")
 def command(
     directories: tuple[Path, ...], config: Path | None, var_dir: Path | None, log_level: str | None, port: int | None
 ) -> None:

@@ -13,7 +13,7 @@ import click
 
 from scicat_watch.cli.options import configured, settings_from
 from scicat_watch.clock import SystemClock
-from scicat_watch.words import printable
+from scicat_watch.words import counted, printable
 
 _INTERVAL = 2.0  # Seconds between two updates of `--watch`.
 _QUARANTINED = "         not tried again until the file changes, or `scicat-watch ingest --retry PATH`"
@@ -45,17 +45,18 @@ def _page(state: dict[str, Any]) -> str:
     for beamtime in state["beamtimes"]:
         lines += _beamtime(beamtime)
     for entry in state["failed"]:
-        tries = f"{entry['tries']} attempts" if entry["tries"] != 1 else "1 attempt"
+        tries = counted(entry["tries"], "attempt")
         again = f", next {entry['next_try']}" if entry["next_try"] else ""
         lines += [f"failed   {entry['pid']}  ({tries}{again})", f"         {entry['reason']}"]
     for entry in state["quarantined"]:
         lines += [
-            f"quarantined {entry['pid']}  ({entry['tries']} attempts)",
+            f"quarantined {entry['pid']}  ({counted(entry['tries'], 'attempt')})",
             f"         {entry['reason']}",
             _QUARANTINED,
         ]
     totals = state["totals"]
-    lines.append(", ".join(f"{number} {what}" for what, number in totals.items()))
+    states = [f"{number} {what}" for what, number in totals.items() if what != "problems"]
+    lines.append(", ".join([*states, counted(totals["problems"], "problem")]))
     return "\n".join(map(printable, lines))
 
 
@@ -107,6 +108,10 @@ def _watch(watch: dict[str, Any]) -> str:
     parts = [how]
     if watch["rescanned"]:
         parts.append(f"full rescan at {watch['rescanned']} in {watch['seconds']:g} s")
-    counts = {"missed changes": "missed", "lost events": "overflows", "unwatched directories": "unwatched"}
-    parts += [f"{watch[key]} {what}" for what, key in counts.items() if watch[key]]
+    if watch["missed"]:
+        parts.append(counted(watch["missed"], "missed change"))
+    if watch["overflows"]:
+        parts.append(f"events were lost {counted(watch['overflows'], 'time')}")
+    if watch["unwatched"]:
+        parts.append(counted(watch["unwatched"], "unwatched directory"))
     return "; ".join(parts)

@@ -1,7 +1,7 @@
 """The embedded catalogue as a process of its own, kept running for as long as we need it.
 
 A catalogue that another scicat-watch of the same state directory has running is used instead: a
-one-shot beside the daemon writes into the same catalogue.
+one-time ingest beside the daemon writes into the same catalogue. When that ends, one is started here.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from scicat_watch.catalogue.options import CatalogueOptions, LoginOptions
 from scicat_watch.errors import ConfigError, ScicatWatchError
 from scicat_watch.files import replace
+from scicat_watch.service.control.client import connect
 from scicat_watch.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
 _ACCOUNT = "ingestor"
-_START = 30.0  # Seconds that the catalogue may take to start.
+_START = 120.0  # Seconds that the catalogue may take to start; a busy machine takes its time.
 _RESTART_AFTER = 2.0
+_LISTENS_WITHIN = 5.0
 
 
 class CatalogueProcess:
@@ -41,21 +45,17 @@ class CatalogueProcess:
         """Address of its page, e.g. "http://127.0.0.1:8085"; empty before `start`."""
 
     def start(self) -> CatalogueOptions:
-        """Start the catalogue, or find it running; how to reach it. `ConfigError` if neither is possible."""
-        try:
-            self._spawn()
-        except ScicatWatchError as error:
-            found = self._running()
-            if found is None:
-                raise ConfigError(str(error)) from None
-            log.info("using the embedded catalogue that runs at %s", self.url)
-            return found
+        """Start the catalogue, or find it running; how to reach it. `ConfigError` if neither is possible.
+
+        If nobody has chosen the port and it is in use, another one is taken.
+        """
+        options = self._of_daemon() or self._started()
         threading.Thread(target=self._keep, name="embedded catalogue", daemon=True).start()
-        return self._reached()
+        return options
 
     def find(self) -> CatalogueOptions | None:
         """How to reach the catalogue if it is running and ours; it is not started. Our account logs in to see."""
-        return self._running() if self._settings.embedded.port else None
+        return self._of_daemon() or (self._running(self._port) if self._port else None)
 
     def close(self) -> None:
         """End the catalogue if it is ours."""
@@ -66,6 +66,22 @@ class CatalogueProcess:
                 self._child.wait(timeout=6)
             except subprocess.TimeoutExpired:
                 self._child.kill()
+
+    def _started(self) -> CatalogueOptions:
+        chosen = "port" in self._settings.embedded.model_fields_set
+        if not chosen and _listens(self._serve.host, self._port):
+            if (found := self._running(self._port)) is not None:
+                return found
+            log.warning("port %d is in use by another program: a free one is taken", self._port)
+            self._port = 0
+        try:
+            self._spawn()
+        except ScicatWatchError as error:
+            found = self._running(self._port) if self._port else None
+            if found is None:
+                raise ConfigError(str(error)) from None
+            return found
+        return self._reached(self.url)
 
     def _spawn(self) -> None:
         serve = self._serve
@@ -82,38 +98,70 @@ class CatalogueProcess:
             child.terminate()
             raise ScicatWatchError(
                 f"the embedded catalogue could not be started at {serve.host}:{self._port}; "
-                "the reason stands above. If another program has the port, choose one with embedded.port"
+                "the reason stands above. If another program has the port, choose one with --port or embedded.port"
             )
         self._child, self.url = child, address
         self._port = int(address.rstrip("/").rpartition(":")[2])
 
     def _keep(self) -> None:
-        while self._child is not None:
-            status = self._child.wait()
+        """Start the catalogue again when it has ended, whoever had started it."""
+        while True:
+            status = self._child.wait() if self._child is not None else None
             if self._closing.wait(_RESTART_AFTER):
                 return
-            log.error("the embedded catalogue ended with status %s; starting it again", status)
+            if status is None and _listens(self._serve.host, self._port):
+                continue  # It is another one's, and still there.
+            log.error("the embedded catalogue has ended (status %s); starting it again", status)
             try:
                 self._spawn()
             except ScicatWatchError as error:
                 log.error("%s", error)
 
-    def _reached(self) -> CatalogueOptions:
+    def _reached(self, url: str) -> CatalogueOptions:
         credentials = self._settings.var_dir / "catalogue-credentials.json"
         secret = json.dumps({"username": _ACCOUNT, "password": _password(self._serve.accounts)})
         if not credentials.exists() or credentials.read_text(encoding="utf-8") != secret:
             replace(credentials, secret, mode=0o600)
-        known = self._settings.catalogue.options(f"{self.url}/api/v3")
+        known = self._settings.catalogue.options(f"{url}/api/v3")
         return dataclasses.replace(known, login=LoginOptions(_ACCOUNT, credentials))
 
-    def _running(self) -> CatalogueOptions | None:
-        """How to reach a catalogue that is there already, if it knows our account."""
-        self.url = f"http://{self._serve.host}:{self._serve.port}"
+    def _of_daemon(self) -> CatalogueOptions | None:
+        """How to reach the catalogue of the running daemon, which need not be at the configured port."""
         try:
-            reached = self._reached()
+            if (control := connect(self._settings.var_dir)) is None:
+                return None
+            with control:
+                daemon = control.ask("status")["state"]["daemon"]
+        except ScicatWatchError:
+            return None
+        address = urlsplit(daemon["catalogue"] if daemon else "")
+        if address.hostname != self._serve.host or address.port is None:
+            return None  # It works with another catalogue.
+        return self._running(address.port)
+
+    def _running(self, port: int) -> CatalogueOptions | None:
+        """How to reach a catalogue that is there already, if it knows our account."""
+        url = f"http://{self._serve.host}:{port}"
+        try:
+            reached = self._reached(url)
         except (ConfigError, OSError):
             return None
-        return reached if self._answers(reached) else None
+        if not self._answers(reached):
+            return None
+        self._port, self.url = port, url
+        log.info("using the embedded catalogue that runs at %s", self.url)
+        return reached
+
+
+def _listens(host: str, port: int) -> bool:
+    """Whether a program listens at a port."""
+    try:
+        socket.create_connection((host, port), _LISTENS_WITHIN).close()
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _password(accounts: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.reading import sandbox
 from scicat_watch.settings.model import Settings
+
+_LITTLE = 1 << 20
+"""Bytes that the state directory must have room for: a small journal has no more."""
 
 
 @dataclass(slots=True)
@@ -94,9 +98,23 @@ def _directories(settings: Settings, findings: CheckReport) -> None:
 def _state(var_dir: Path, findings: CheckReport) -> None:
     above = next((path for path in (var_dir, *var_dir.parents) if path.exists()), var_dir)
     if not os.access(above, os.W_OK | os.X_OK):
-        findings.mistakes.append(f"var_dir {var_dir}: this account cannot write to it")
+        findings.mistakes.append(f"var_dir {var_dir}: this account cannot write to it, or it is read-only")
+    elif fault := _fault_of_writing(above):
+        findings.mistakes.append(f"var_dir {var_dir}: nothing can be stored there: {fault}")
     elif lacks_notifications(above):
         findings.remarks.append(f"var_dir {var_dir}: is on a network file system; SQLite wants a local disk")
+
+
+def _fault_of_writing(directory: Path) -> str:
+    """Why not even a little can be stored in a directory; empty if it can. Nothing stays there."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(_LITTLE))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _credentials(settings: Settings, findings: CheckReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
@@ -60,11 +61,18 @@ class OnceWork:
         self.work.take_results()
         return not self.work.watch.handed
 
+    def _asked_for(self, path: Path) -> bool:
+        """Whether a list is one of those whose scans are meant."""
+        within = self.target.within
+        return not within or any(path.is_relative_to(one) for one in within)
+
     def failures(self) -> Iterator[tuple[str, str]]:
         """What cannot be ingested, after the last step: each with the reason."""
         for waiting in self.work.watch.waiting():
             yield waiting.request.pid, f"not complete: {waiting.reason}"
         for path, line in self.work.watch.bad_lines():
+            if not self._asked_for(path):
+                continue  # The list was read only to know which of the files it names.
             yield f"{path}:{line.number}" if line.number else str(path), f"the line {line.line!r} {line.reason}"
         for problem in self.work.problems():
             where, _, why = problem.partition(": ")

@@ -235,7 +235,7 @@ class EmbeddedSection(Section):
     host: str = _SERVE.host
     """Address to serve on. On any address but loopback the pages show only published datasets."""
     port: int = Field(default=_SERVE.port, ge=0, le=65535)
-    """Port to serve on; 0 selects a free port."""
+    """Port to serve on; 0 selects a free port. If it is not set and another program has 8085, a free one is taken."""
     database: UserPath | None = None
     """The SQLite file; null: `catalogue.sqlite` in `var_dir`."""
     pid_prefix: str = _SERVE.pid_prefix

@@ -105,6 +105,20 @@ def test_one_that_fills_while_the_daemon_runs_is_used_again_when_there_is_space(
         assert daemon.stop() == 0
 
 
+@pytest.mark.parametrize("option", ["size=16k", "ro"], ids=["full", "read-only"])
+def test_the_check_of_the_configuration_finds_it(tmp_path: Path, option: str) -> None:
+    site = Site(tmp_path)
+    site.var.mkdir()
+    assert site.run("config", "check").returncode == 0
+    assert list(site.var.iterdir()) == []
+    mount = f"mount -t tmpfs -o {option} none '{site.var}' && exec \"$@\""
+    command = [*_SPACE, "sh", "-c", mount, "sh", PROGRAM, "config", "check", "-c", str(site.config)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2
+    assert f"wrong: var_dir {site.var}" in ended.stderr
+    assert "all well" not in ended.stdout
+
+
 def test_the_embedded_catalogue_cannot_work_there_and_the_daemon_says_so(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.var.mkdir()
