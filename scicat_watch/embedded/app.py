@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scicat_watch.clock import SystemClock
 from scicat_watch.embedded import accounts as accounts_file
-from scicat_watch.embedded import api_v3, api_v4, pages
+from scicat_watch.embedded import api_v3, api_v4, database, pages
 from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.rows import UnstorableError
@@ -137,7 +137,8 @@ class Application:
         except (sqlite3.OperationalError, OSError) as error:
             # The disk is full or the file is locked: that can pass, so the client should retry.
             log.error("%s %s: the database cannot be used: %s", request.method, raw_path, error)
-            return Answer({"message": f"the catalogue's database cannot be used: {error}", "statusCode": 503}, 503)
+            status, message = 507 if database.is_full(error) else 503, f"the catalogue's database cannot be used: {error}"
+            return Answer({"message": message, "statusCode": status}, status)
         except Exception:
             log.exception("%s %s failed", request.method, raw_path)
             return Answer({"message": "Internal server error", "statusCode": 500}, 500)

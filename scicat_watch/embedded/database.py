@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sqlite3
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +18,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 """1 had no links, and attachments of one dataset only."""
+_ROOM = 1 << 20
 APPLICATION_ID = 0x53435774
 """Marks an SQLite file as one of ours ("SCWt")."""
 
@@ -41,6 +45,21 @@ def opened(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         moved_to = _moved_aside(path)
         log.error("the database %s is damaged (%s): kept as %s, starting anew", path, error, moved_to)
         return _checked(path), moved_to
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is no room on the disk, or none for this account."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def check_room(directory: Path) -> None:
+    """Make sure that a directory takes more than a document has usually; OSError if not."""
+    with tempfile.TemporaryFile(prefix=".room-", dir=directory) as probe:
+        probe.write(bytes(_ROOM))
+        probe.flush()
+        os.fsync(probe.fileno())
 
 
 def _checked(path: Path) -> sqlite3.Connection:

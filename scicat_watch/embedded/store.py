@@ -149,6 +149,8 @@ class Store:
         self.path = path
         self._turn = threading.Lock()
         self._writes = 0
+        self._unwritable = False
+        """Whether the last write failed because of the disk, and none has succeeded since."""
         self._start = secrets.token_hex(4)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         try:
@@ -182,15 +184,30 @@ class Store:
         """A session whose changes are on the disk when the block ends, or undone if it raises. One writer at a time."""
         with self._turn:
             self._still_there()
-            self._writer.execute("BEGIN IMMEDIATE")
             try:
+                self._writer.execute("BEGIN IMMEDIATE")
                 yield Session(self._writer)
                 self._writer.execute("COMMIT")
                 self._writes += 1
-            except BaseException:
+            except BaseException as error:
+                self._unwritable |= isinstance(error, (sqlite3.OperationalError, OSError))
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            self._unwritable = False
+
+    def examine(self) -> None:
+        """Make sure that the database can be read, and, if writing failed the last time, that there is room again.
+
+        sqlite3.OperationalError or OSError if not.
+        """
+        with self.reading() as session:
+            session.connection.execute("SELECT 1 FROM datasets LIMIT 1").fetchone()
+        if self._unwritable:
+            database.check_room(self.path.parent)
+            with self.writing() as session:
+                version = session.connection.execute("PRAGMA user_version").fetchone()[0]
+                session.connection.execute(f"PRAGMA user_version = {version}")
 
     def close(self) -> None:
         """Close all connections; SQLite merges the write-ahead log into the file."""

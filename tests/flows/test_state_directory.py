@@ -128,3 +128,27 @@ def test_the_embedded_catalogue_cannot_work_there_and_the_daemon_says_so(tmp_pat
     assert ended.returncode == 2
     assert "embedded catalogue" in ended.stderr
     assert str(site.var) in ended.stderr
+
+
+def test_the_embedded_catalogue_waits_for_room_on_a_full_disk(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.var.mkdir()
+    mount = f"mount -t tmpfs -o size=20m none '{site.var}' && exec \"$@\""
+    site.wrapper = (*_SPACE, "sh", "-c", mount, "sh")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    with site.daemon(beamtime) as daemon:
+        nexus(beamtime / "scan_0.nxs")
+        eventually(lambda: _status(daemon)["totals"]["done"] == 1, "the first scan")
+        assert _in(daemon, "sh", "-c", f"cat /dev/zero > '{site.var}/filler'").returncode != 0
+        for number in range(1, 60):  # More than what there is room for in the files that are there.
+            nexus(beamtime / f"scan_{number}.nxs", title="long" * 2000)
+        said = "GET /api/v3/health: the database cannot be used"
+        eventually(lambda: site.log.read_text().count(said) > 10, "the catalogue says that it has no room")
+        totals = _status(daemon)["totals"]
+        assert totals["failed"] == 0
+        assert totals["waiting"] > 0
+        assert "full" in str(_status(daemon)["beamtimes"][0]["outage"])
+        assert _in(daemon, "rm", site.var / "filler").returncode == 0
+        eventually(lambda: _status(daemon)["totals"]["done"] == 60, "all scans, now that there is room")
+        assert daemon.stop() == 0
+        assert f"failed {ID}" not in site.log.read_text()
