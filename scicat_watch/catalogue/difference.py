@@ -55,11 +55,13 @@ class AttachmentPlan:
     """What is to be done to the stored thumbnails."""
 
     clear: bool = False
-    """Whether all are removed first: single ones cannot be removed safely."""
+    """Whether all are removed first, as all are ours: single ones cannot be removed safely everywhere."""
     add: tuple[Attachment, ...] = ()
+    remove: tuple[str, ...] = ()
+    """Ids of outdated ones of ours beside others', which stay; removed last."""
 
     def __bool__(self) -> bool:
-        return self.clear or bool(self.add)
+        return self.clear or bool(self.add or self.remove)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Difference:
     pid: str = ""
     """The dataset's id as the catalogue has it."""
     changes: tuple[Change, ...] = ()
+    left: tuple[Change, ...] = ()
+    """What differs and would be left, as somebody else changed it."""
     blocks: BlockPlan = field(default_factory=BlockPlan)
     """What would be done to the file lists."""
     thumbnails: AttachmentPlan = field(default_factory=AttachmentPlan)

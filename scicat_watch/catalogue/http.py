@@ -8,13 +8,16 @@ Nothing is sent to another host than the catalogue's own: redirects are not foll
 
 from __future__ import annotations
 
+import copy
 import json as jsonlib
 import logging
+import re
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import requests
@@ -40,9 +43,12 @@ LONGEST_BODY = 16 << 20
 """Bytes that a backend's database takes as one document; above, it answers 500 as if it were broken."""
 IDLE = 3.0
 """Seconds after which a connection is not used again: backends close idle ones after 5."""
+_VERSION = re.compile(r"/api/v\d+$", re.IGNORECASE)
 SLOWEST = 10
 """How many times the time limit a long answer may take as a whole."""
 
+Headers = Mapping[str, str]
+NO_HEADERS: Headers = MappingProxyType({})
 Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
@@ -78,16 +84,17 @@ class HttpClient:
         params: Params | None = None,
         sure: bool = False,
         limit: int = LONGEST_ANSWER,
+        headers: Headers = NO_HEADERS,
     ) -> Any:
         """Ask as our account and return the answer's JSON, None for an empty answer.
 
         `segments` are the parts of the path below the base, as they are. `sure`: an empty list is believed
         only with a token that is alive, because lists hide what an anonymous caller may not see.
-        `limit` is in bytes. Raises `Unavailable` or `Refused`.
+        `limit` is in bytes; `headers` are those of this request. Raises `Unavailable` or `Refused`.
         """
         token = self._login.token()
         try:
-            answer = self.ask(method, *segments, json=json, params=params, token=token, limit=limit)
+            answer = self.ask(method, *segments, json=json, params=params, token=token, limit=limit, headers=headers)
         except Refused as refused:
             answered = self._login.moment()
             if refused.status not in (401, 403) or not self._login.replaced(token, refused.status, answered):
@@ -97,7 +104,7 @@ class HttpClient:
                 return answer
         renewed = self._login.token()
         try:
-            return self.ask(method, *segments, json=json, params=params, token=renewed, limit=limit)
+            return self.ask(method, *segments, json=json, params=params, token=renewed, limit=limit, headers=headers)
         except Refused as refused:
             if refused.status in (401, 403) and self._login.replaced(renewed, refused.status, self._login.moment()):
                 raise Unavailable(f"the catalogue forgets our logins: {refused}") from None
@@ -111,14 +118,28 @@ class HttpClient:
         params: Params | None = None,
         token: Secret | None = None,
         limit: int = LONGEST_ANSWER,
+        headers: Headers = NO_HEADERS,
     ) -> Any:
         """The same with just this token, or with none."""
         what = f"{method} {'/'.join(segments)}"
         url = f"{self._base}/{_path(segments)}"
         body = None if json is None else _encoded(json, what)
         patient = self._patience if method == "GET" else patience.once
-        answer = patient(lambda: self._exchange(method, url, what, body, params, token, limit))
+        answer = patient(lambda: self._exchange(method, url, what, body, params, token, limit, headers))
         return self._judged(answer, what)
+
+    def sibling(self, version: str) -> Self | None:
+        """The way to another version of the same API, by the same login; None if the base names no version."""
+        base = _VERSION.sub(f"/api/{version}", self._base)
+        if base == self._base:
+            return self if self._base.lower().endswith(f"/api/{version}") else None
+        other = copy.copy(self)
+        other._base = base
+        return other
+
+    def account(self) -> str:
+        """The name of our account, as the catalogue writes it into what we make; empty if it does not say."""
+        return self._login.account()
 
     def parts(self, path_or_url: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
         """Segments and parameters of a path below the base, or of a whole address if it lies there.
@@ -154,12 +175,14 @@ class HttpClient:
         params: Params | None,
         token: Secret | None,
         limit: int,
+        own: Headers,
     ) -> _Answer:
         """One request and its whole answer."""
         headers = CaseInsensitiveDict[str](self._headers)
         headers["Accept"] = "application/json"
         if body is not None:
             headers["Content-Type"] = "application/json"
+        headers.update(own)
         try:
             with self._session().request(
                 method,

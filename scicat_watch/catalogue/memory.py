@@ -9,14 +9,18 @@ A memory keeps one text for each dataset; the service has it kept in the journal
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
+from scicat_watch.catalogue.baseline import Baseline, part_of
 from scicat_watch.errors import CatalogueError, Refused
 
+_BASELINE = "baseline"
 Part = Literal["dataset", "origdatablock", "attachment"]
 
 
@@ -51,7 +55,10 @@ class Written:
     def __init__(self, memory: Memory, pid: str) -> None:
         self._memory, self._pid = memory, pid
         self._text = memory.recall(pid)
-        self._steps = _steps(self._text)
+        known = _known(self._text)
+        self._steps = {step: sure for step, sure in known.items() if isinstance(sure, bool)}
+        self.baseline = _baseline(known.get(_BASELINE))
+        """What the dataset is compared with; None if nobody knows. Kept at the next note."""
 
     def any(self, part: Part) -> bool:
         """Whether a write of this part was ever begun."""
@@ -97,11 +104,25 @@ class Written:
             self._steps |= {f"{part}:{content}": True for content in contents}
         self._keep()
 
+    def note(self, baseline: Baseline) -> None:
+        """Remember what the dataset is to be compared with from now on."""
+        self.baseline = baseline
+        self._keep()
+
+    def made(self, part_id: str) -> None:
+        """A file list or thumbnail of this id is ours; kept at the next note."""
+        if part_id:
+            baseline = self.baseline or Baseline()
+            self.baseline = replace(baseline, parts=baseline.parts | {part_of(part_id)})
+
     def _forget(self, part: Part) -> None:
         self._steps = {step: sure for step, sure in self._steps.items() if not step.startswith(f"{part}:")}
 
     def _keep(self) -> None:
-        text = json.dumps(self._steps, separators=(",", ":"))
+        known: dict[str, Any] = dict(self._steps)
+        if self.baseline is not None:
+            known[_BASELINE] = base64.b85encode(self.baseline.as_bytes()).decode("ascii")
+        text = json.dumps(known, separators=(",", ":"))
         if text != self._text:
             self._memory.remember(self._pid, text)
             self._text = text
@@ -113,10 +134,16 @@ def digest(content: Any) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def _steps(text: str) -> dict[str, bool]:
+def _known(text: str) -> dict[str, Any]:
     try:
         known = json.loads(text) if text else {}
     except ValueError:
         return {}
-    steps = known if isinstance(known, dict) else {}
-    return {step: sure for step, sure in steps.items() if isinstance(sure, bool)}
+    return known if isinstance(known, dict) else {}
+
+
+def _baseline(kept: Any) -> Baseline | None:
+    try:
+        return Baseline.from_bytes(base64.b85decode(kept)) if isinstance(kept, str) else None
+    except ValueError:
+        return None

@@ -11,6 +11,12 @@ from pathlib import Path
 
 from scicat_watch.model import Secret
 
+OWNED = (
+    "sourceFolder", "sourceFolderHost", "creationTime", "startTime", "endTime", "creationLocation", "dataFormat",
+    "scientificMetadata",
+)  # fmt: skip
+"""Fields that say what is on the disk, so that nobody else has a reason to change them."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from scicat_watch.catalogue.options import OWNED
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import Refused
 from scicat_watch.model import Status
@@ -35,12 +36,23 @@ class UpdatePolicy:
     verify: bool = True
     """Whether the catalogue is asked for what it holds of a scan. Otherwise what we remember to have written is
     believed, and a new dataset is taken to have no file lists of a removed one."""
+    fields: Literal["ours", "three-way", "never"] = "three-way"
+    """What becomes of fields that differ from the documents. `three-way`: what is stored as we last wrote it follows
+    the documents, what somebody else changed stays. `ours`: all follow the documents. `never`: all stay, and so do
+    file lists and thumbnails that are there."""
+    owned: tuple[str, ...] = OWNED
+    """Fields, or members of the scientific metadata with dots, that follow the documents where it is not known what
+    we last wrote."""
     moved_from: str = ""
     """A `sourceFolder` that the stored dataset may have although that of the documents is another."""
 
     def __post_init__(self) -> None:
         if self.existing == "update" and (self.find_by_metadata or not self.find_by_pid):
             raise ValueError("only the dataset of the documents' own pid is updated: others are left as they are")
+
+    def owns(self, path: tuple[str, ...]) -> bool:
+        """Whether a field, or a member of the scientific metadata, is among the owned ones."""
+        return any(".".join(path[:length]) in self.owned for length in range(1, len(path) + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,8 @@ class Published:
     """The same for the thumbnails."""
     refused: Mapping[str, Refused] = field(default_factory=dict)
     """Why "datablock" or "attachment" was refused."""
+    left: tuple[str, ...] = field(default=(), compare=False)
+    """What of the stored dataset is somebody else's, and was left though it differs; for people."""
 
 
 class Publisher(Protocol):
@@ -75,8 +89,8 @@ class Publisher(Protocol):
         the other part is done all the same. After `Unavailable` a later call does what is missing.
         """
 
-    def difference(self, bundle: Bundle) -> Difference:
-        """What publishing `bundle` by the native policy would change. Only asks."""
+    def difference(self, bundle: Bundle, policy: UpdatePolicy) -> Difference:
+        """What `publish` would change. Only asks."""
 
     def look_up(self, path_or_url: str) -> Any:
         """What the catalogue answers to a path below its base, such as "proposals/20990042"."""

@@ -131,6 +131,10 @@ def _catalogue(difference: Shown, url: str) -> Part:
     rows: list[Row] = [
         (_safe(change["field"]), _cell(change["stored"]), _cell(change["wanted"])) for change in difference["changes"]
     ]
+    rows += [
+        (f"{_safe(change['field'])} (left as it is)", _cell(change["stored"]), _cell(change["wanted"]))
+        for change in difference["left"]
+    ]
     blocks, thumbnails = difference["origdatablocks"], difference["thumbnails"]
     if any(blocks.values()):
         changes = f"{blocks['replace']} replaced, {blocks['add']} added, {blocks['remove']} removed"

@@ -144,8 +144,8 @@ class Ingestor:
         status = Status.FAILED if refused else published.status
         reason = "; ".join(f"the {part} was refused: {error}" for part, error in refused.items())
         seconds = self._site.clock.monotonic() - under_way.started
-        folder = bundle.dataset.source_folder
-        return Outcome(under_way.ready.request, status, reason, stamps, bundle.notes, seconds, source_folder=folder)
+        folder, notes = bundle.dataset.source_folder, (*bundle.notes, *published.left)
+        return Outcome(under_way.ready.request, status, reason, stamps, notes, seconds, source_folder=folder)
 
     def _failed(self, under_way: UnderWay, why: Exception | str) -> Outcome:
         request, reason = under_way.ready.request, str(why)

@@ -24,7 +24,16 @@ from scicat_watch.pipeline.assembly.sources.source import Context
 from scicat_watch.pipeline.assembly.variables import Evaluated
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.schema.model import Schema
-from scicat_watch.service.site import find_catalogue, load_schemas, open_executor, read_job, read_ledger, this_host
+from scicat_watch.service.site import (
+    find_catalogue,
+    journal_to_read,
+    load_schemas,
+    open_executor,
+    read_job,
+    read_ledger,
+    this_host,
+    update_policy,
+)
 from scicat_watch.service.targets import Once, Target, targets
 from scicat_watch.settings.model import Settings
 
@@ -60,7 +69,8 @@ class Previewer:
         self._settings, self._options = settings, options or NATIVE
         self._clock = clock or SystemClock()
         self.library = load_schemas(settings)
-        self.catalogue_url, self._publisher = find_catalogue(settings, self._clock)
+        self._journal = journal_to_read(settings)
+        self.catalogue_url, self._publisher = find_catalogue(settings, self._clock, self._journal)
         """Address of the catalogue that is asked; empty if there is none."""
         self._lookups = _Questions(self._publisher, self._clock, settings.schemas.keep_lookups)
         self._executor = open_executor(settings)
@@ -78,6 +88,7 @@ class Previewer:
         self._executor.close()
         if self._publisher is not None:
             self._publisher.close()
+        self._journal.close()
 
     def _scans(self, target: Target) -> Iterator[tuple[Ready, str]]:
         """The scans of a target, each with the reason why it is not complete yet, if it is not."""
@@ -140,7 +151,7 @@ class Previewer:
     def _difference(self, bundle: Bundle) -> Difference:
         if self._publisher is None:
             return Difference(State.UNKNOWN, "no catalogue.url is set, and the embedded catalogue is not running")
-        return self._publisher.difference(bundle)
+        return self._publisher.difference(bundle, update_policy(self._settings))
 
 
 class _Questions:

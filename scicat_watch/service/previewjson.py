@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from scicat_watch.catalogue.difference import Difference
+from scicat_watch.catalogue.difference import Change, Difference
 from scicat_watch.documents import strict
 from scicat_watch.errors import AssemblyError
 from scicat_watch.pipeline.assembly.variables import Evaluated
@@ -75,12 +76,15 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "state": difference.state.value,
         "reason": difference.reason,
         "pid": difference.pid,
-        "changes": [
-            {"field": change.field, "stored": change.stored, "wanted": change.wanted} for change in difference.changes
-        ],
+        "changes": _changes(difference.changes),
+        "left": _changes(difference.left),
         "origdatablocks": {"replace": len(blocks.replace), "add": len(blocks.add), "remove": len(blocks.remove)},
         "thumbnails": {"clear": thumbnails.clear, "add": len(thumbnails.add)},
     }
+
+
+def _changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    return [{"field": change.field, "stored": change.stored, "wanted": change.wanted} for change in changes]
 
 
 def _plain(value: Any) -> Any:

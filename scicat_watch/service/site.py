@@ -80,7 +80,7 @@ class Site:
         self.availability = Availability(self.publisher.ping, options.patience, self.clock, stopping)
         self.paces = Paces()
         """How often the beamtimes are rescanned."""
-        self.policy = UpdatePolicy()
+        self.policy = update_policy(settings)
         """What becomes of datasets that are in the catalogue already."""
         self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)
         self.executor: Executor = open_executor(settings)
@@ -90,6 +90,7 @@ class Site:
     def take_over(self, settings: Settings, library: Library) -> None:
         """Work by other settings from now on; those of what is open must be the same as before."""
         self.settings, self.library = settings, library
+        self.policy = update_policy(settings)
         self.lookups = Lookups(self.publisher.look_up, self.clock, settings.schemas.keep_lookups)
 
     def ledger(self, beamtime: Beamtime) -> BeamtimeLedger:
@@ -151,6 +152,11 @@ def load_schemas(settings: Settings) -> Library:
     return found
 
 
+def update_policy(settings: Settings) -> UpdatePolicy:
+    """What becomes of datasets that are in the catalogue already."""
+    return UpdatePolicy(fields=settings.catalogue.update, owned=settings.catalogue.owned_fields)
+
+
 def open_journal(settings: Settings) -> Journal:
     """The journal in the state directory; `ConfigError` if that is no directory. Other faults stop nothing."""
     if settings.var_dir.exists() and not settings.var_dir.is_dir():
@@ -164,7 +170,7 @@ def read_ledger(beamtime: Beamtime, settings: Settings) -> Iterator[BeamtimeLedg
 
     The state directory may be another account's, the daemon's say. What is not readable there is not known.
     """
-    rules, journal = settings.ingested_rules(this_host()), _journal_to_read(settings.var_dir / "journal.sqlite")
+    rules, journal = settings.ingested_rules(this_host()), journal_to_read(settings)
     rules = replace(rules, directory=_readable(rules.directory), fallback=_readable(rules.fallback))
     try:
         before = generated_id(beamtime.directory)
@@ -173,7 +179,9 @@ def read_ledger(beamtime: Beamtime, settings: Settings) -> Iterator[BeamtimeLedg
         journal.close()
 
 
-def _journal_to_read(path: Path) -> Journal:
+def journal_to_read(settings: Settings) -> Journal:
+    """The journal to be read only; an empty one where there is none, or it cannot be read."""
+    path = settings.var_dir / "journal.sqlite"
     try:
         return Journal(path if path.exists() else None)
     except OSError as error:
@@ -211,8 +219,14 @@ def catalogue_process(settings: Settings) -> CatalogueProcess:
     return CatalogueProcess(settings, answers)
 
 
-def find_catalogue(settings: Settings, clock: Clock) -> tuple[str, Publisher | None]:
-    """The configured catalogue with its address, or the embedded one if it is running; nothing is started."""
+def find_catalogue(settings: Settings, clock: Clock, journal: Journal | None = None) -> tuple[str, Publisher | None]:
+    """The configured catalogue with its address, or the embedded one if it is running; nothing is started.
+
+    `journal`: what is remembered there of what we wrote; None: nothing is.
+    """
     url = settings.catalogue.url
     options = settings.catalogue.options(url) if url is not None else catalogue_process(settings).find()
-    return ("", None) if options is None else (options.http.url, connect(options, threading.Event(), clock))
+    if options is None:
+        return "", None
+    memory = journal.written(url or "") if journal is not None else None
+    return options.http.url, connect(options, threading.Event(), clock, memory)

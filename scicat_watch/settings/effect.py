@@ -20,7 +20,7 @@ AT_RELOAD = frozenset(
         "watching.changed_after", "watching.recheck_after", "watching.recheck_interval", "watching.complete_when",
         "watching.without_files_after", "watching.abandoned_after", "watching.abandoned",
         "lists.dataset_list", "lists.ingested_list", "lists.ingested_directory", "lists.max_line",
-        "schemas.directory", "schemas.keep_lookups",
+        "schemas.directory", "schemas.keep_lookups", "catalogue.update", "catalogue.owned_fields",
         "reading.metadata_limit", "reading.thumbnails", "reading.thumbnail_extensions", "reading.file_list",
         "reading.skipped_files",
         "retrying.first", "retrying.longest", "retrying.quarantine_after",

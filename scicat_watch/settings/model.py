@@ -18,7 +18,7 @@ from typing import Annotated, Literal, Self
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from scicat_watch.catalogue.options import CatalogueOptions, HttpOptions, LoginOptions, PatienceLimits
+from scicat_watch.catalogue.options import OWNED, CatalogueOptions, HttpOptions, LoginOptions, PatienceLimits
 from scicat_watch.discovery.rules import BeamtimeRules, WatchRules
 from scicat_watch.embedded.options import ServeOptions
 from scicat_watch.ledger.rules import ChangeRules, IngestedRules, RetryRules
@@ -212,6 +212,13 @@ class CatalogueSection(Section):
     """Whether the server's certificate is checked. If not, anybody on the network path can read the token."""
     patience: PatienceSection = PatienceSection()
     """How requests are repeated while the catalogue is unavailable."""
+    update: Literal["ours", "three-way", "never"] = "three-way"
+    """What becomes of a dataset that is in the catalogue and differs from the files: `three-way` updates what is stored
+    as scicat-watch last wrote it, and leaves what somebody else has changed; `ours` writes all fields as the files say;
+    `never` leaves fields, file list and thumbnail that are there, and only adds what is missing."""
+    owned_fields: tuple[str, ...] = OWNED
+    """Fields that `three-way` updates also where it is not known what scicat-watch last wrote, as after the journal was
+    lost. Members of the scientific metadata have dots, as `scientificMetadata.sample`."""
     connections: int = Field(default=4, ge=1, le=64)
     """How many scans are published in parallel, one of each scan directory."""
 

@@ -187,7 +187,7 @@ def test_the_difference_to_the_catalogue_is_shown_and_nothing_is_written(
         assert catalogue.pids() == [f"{ID}/raw/run_1"]
         ingested, before = len(with_proxy.requests), catalogue.dataset(f"{ID}/raw/run_1")
         assert shown(site, run)["catalogue"] == {
-            "state": "equal", "reason": "", "pid": f"{ID}/raw/run_1", "changes": [],
+            "state": "equal", "reason": "", "pid": f"{ID}/raw/run_1", "changes": [], "left": [],
             "origdatablocks": {"replace": 0, "add": 0, "remove": 0}, "thumbnails": {"clear": False, "add": 0},
         }  # fmt: skip
         nexus(run, title="magnons", points=30)

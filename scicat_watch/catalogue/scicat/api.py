@@ -50,14 +50,20 @@ class ScicatApi(Protocol):
     def create_dataset(self, dataset: Dataset) -> str:
         """Create a dataset and return its full id; `AlreadyThere` if the id is taken."""
 
-    def update_dataset(self, pid: str, fields: Mapping[str, Any]) -> None:
-        """Replace these fields of a dataset, each as a whole."""
+    def account(self) -> str:
+        """The name of our account, as SciCat writes it into what we make; empty if it does not say."""
+
+    def update_dataset(self, pid: str, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+        """Replace these fields of a dataset, each as a whole.
+
+        `ChangedMeanwhile` if it is not as it was when `stored` was read.
+        """
 
     def datablocks(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored file lists of a dataset."""
 
-    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> None:
-        """Add a file list to a dataset; `groups` are the dataset's `ownerGroup` and `accessGroups`."""
+    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> str:
+        """Add a file list to a dataset, and return its id; `groups`: the dataset's `ownerGroup` and `accessGroups`."""
 
     def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock) -> None:
         """Put a file list in the place of a stored one."""
@@ -70,8 +76,11 @@ class ScicatApi(Protocol):
 
     def add_attachment(
         self, pid: str, attachment: Attachment, owner_group: str, access_groups: Sequence[str] = ()
-    ) -> None:
-        """Add a thumbnail to a dataset."""
+    ) -> str:
+        """Add a thumbnail to a dataset, and return its id."""
+
+    def remove_attachment(self, pid: str, attachment_id: str) -> None:
+        """Remove one thumbnail; `Refused` where only all can be removed."""
 
     def remove_attachments(self, pid: str) -> None:
         """Remove all thumbnails of a dataset."""
@@ -81,6 +90,10 @@ class ScicatApi(Protocol):
 
     def close(self) -> None:
         """Close all connections; a later request opens new ones."""
+
+
+class ChangedMeanwhile(Refused):
+    """Somebody else changed the dataset since it was read."""
 
 
 class AlreadyThere(Refused):

@@ -8,7 +8,8 @@ reference of SciCat's API; it was measured on backend 4.5.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +31,8 @@ THEIRS = frozenset(
 """Fields that the backend fills, and `isPublished`: publishing is decided in the catalogue, and stays."""
 TOTALS = ("size", "packedSize", "numberOfFiles")
 """What a PATCH of a dataset that is neither raw nor derived sets to 0 unless it names them."""
+SI = frozenset({"valueSI", "unitSI"})
+"""Members that a backend adds to each quantity."""
 TIMES = frozenset({"creationTime", "startTime", "endTime"})
 PLURALS = {
     "principalInvestigator": "principalInvestigators",
@@ -41,30 +44,15 @@ PLURALS = {
 """Fields of which a backend keeps a list, whose first element is meant."""
 
 
-def dataset_changes(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that we would write and that differ, as a PATCH takes them; empty if there are none."""
-    changes = {
-        name: value
-        for name, value in wanted.items()
-        if name not in FIXED | THEIRS
-        and value is not None
-        and _normal(name, value) != _normal(name, _stored(stored, name))
-    }
-    if changes and stored.get("type") not in ("raw", "derived"):
-        changes |= {name: stored[name] for name in TOTALS if stored.get(name) is not None}
-    return changes
+Mine = Callable[[Mapping[str, Any]], bool]
+"""Whether a stored file list or thumbnail is ours; asked only where that matters."""
 
 
-def metadata_members(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """The members of the scientific metadata that differ, those first that are wanted."""
-    ours, theirs = _metadata(dict(wanted)), _metadata(dict(stored))
-    return [name for name in dict.fromkeys([*wanted, *stored]) if ours.get(_key(name)) != theirs.get(_key(name))]
+def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatablock], mine: Mine) -> BlockPlan:
+    """How the stored file lists of ours become the wanted ones, with as little removing as can be.
 
-
-def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatablock]) -> BlockPlan:
-    """How the stored file lists become the wanted ones, with as little removing as can be.
-
-    Lists are equal if they hold the same files; order and the backend's ids do not count.
+    Lists are equal if they hold the same files; order and the backend's ids do not count, nor how our files are split
+    into lists. What is not ours stays.
     """
     missing = Counter[Hashable]()
     blocks: dict[Hashable, OrigDatablock] = {}
@@ -72,67 +60,113 @@ def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatabl
         key = _content(block.as_json())
         missing[key] += 1
         blocks[key] = block
-    wrong: list[str] = []
+    others: list[Mapping[str, Any]] = []
     for there in stored:
         key = _content(there)
         if missing[key] > 0:
             missing[key] -= 1
         else:
-            wrong.append(str(there.get("_id") or there.get("id")))
+            others.append(there)
+    wrong = [there for there in others if mine(there)]
     new = [blocks[key] for key in missing.elements()]
-    pairs = min(len(wrong), len(new))
-    return BlockPlan(tuple(zip(wrong, new, strict=False)), tuple(new[pairs:]), tuple(wrong[pairs:]))
+    if _all_files(wrong) == _all_files([block.as_json() for block in new]):
+        return BlockPlan()
+    ids = [part_id(there) for there in wrong]
+    pairs = min(len(ids), len(new))
+    return BlockPlan(tuple(zip(ids, new, strict=False)), tuple(new[pairs:]), tuple(ids[pairs:]))
 
 
-def plan_attachments(stored: Sequence[Mapping[str, Any]], wanted: Sequence[Attachment]) -> AttachmentPlan:
-    """How the wanted thumbnails get there; thumbnails with other captions than ours are left alone."""
-    captions = {thumbnail.caption for thumbnail in wanted}
-    there = Counter((str(thumbnail.get("caption") or ""), str(thumbnail.get("thumbnail"))) for thumbnail in stored)
-    ours = Counter((thumbnail.caption, thumbnail.thumbnail) for thumbnail in wanted)
-    stale = there - ours
-    if stale and all(caption in captions for caption, _ in there):
+def spread(blocks: Sequence[OrigDatablock], count: int) -> tuple[OrigDatablock, ...] | None:
+    """The same files in `count` lists, more than there are; None if there are too few files for that."""
+    found = list(blocks)
+    while len(found) < count:
+        longest = max(found, key=lambda block: len(block.files), default=None)
+        if longest is None or len(longest.files) < 2:
+            return None
+        half, at = len(longest.files) // 2, found.index(longest)
+        found[at : at + 1] = [
+            replace(longest, files=longest.files[:half]),
+            replace(longest, files=longest.files[half:]),
+        ]
+    return tuple(found)
+
+
+def plan_attachments(stored: Sequence[Mapping[str, Any]], wanted: Sequence[Attachment], mine: Mine) -> AttachmentPlan:
+    """How the wanted thumbnails get there; an image is the same with whatever caption. What is not ours stays."""
+    missing = Counter(thumbnail.thumbnail for thumbnail in wanted)
+    others: list[Mapping[str, Any]] = []
+    for there in stored:
+        image = str(there.get("thumbnail"))
+        if missing[image] > 0:
+            missing[image] -= 1
+        else:
+            others.append(there)
+    new = tuple(thumbnail for thumbnail in wanted if missing[thumbnail.thumbnail] > 0)
+    stale = [there for there in others if mine(there)]
+    if stale and len(stale) == len(others) and (len(stale) == len(stored) or all(mine(there) for there in stored)):
         return AttachmentPlan(clear=True, add=tuple(wanted))
-    missing = ours - there
-    return AttachmentPlan(
-        add=tuple(thumbnail for thumbnail in wanted if missing[(thumbnail.caption, thumbnail.thumbnail)] > 0)
-    )
+    return AttachmentPlan(add=new, remove=tuple(part_id(there) for there in stale))
+
+
+def totals(blocks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """What a dataset with these file lists is to say of its size and the number of its files."""
+    sizes = (block.get("size") for block in blocks)
+    return {
+        "size": sum(size for size in sizes if isinstance(size, int)),
+        "numberOfFiles": sum(len(block.get("dataFileList") or ()) for block in blocks),
+    }
+
+
+def part_id(part: Mapping[str, Any]) -> str:
+    """The id of a stored file list or thumbnail."""
+    return str(part.get("_id") or part.get("id") or part.get("aid") or "")
+
+
+def _all_files(blocks: Sequence[Mapping[str, Any]]) -> Counter[Hashable]:
+    return Counter(entry for block in blocks for entry in _entries(block))
 
 
 def _content(block: Mapping[str, Any]) -> Hashable:
     """What a file list says, apart from order and ids."""
-    files = [file for file in block.get("dataFileList") or () if isinstance(file, Mapping)]
-    entries = Counter(
-        (
-            str(file.get("path")),
-            _number(file.get("size")),
-            _moment(file.get("time")),
-            *(file.get(name) or None for name in ("chk", "uid", "gid", "perm")),
-        )
-        for file in files
-    )
-    # Without checksums their algorithm says nothing.
-    algorithm = block.get("chkAlg") or None if any(file.get("chk") for file in files) else None
-    return algorithm, frozenset(entries.items())
+    return frozenset(Counter(_entries(block)).items())
 
 
-def _stored(stored: Mapping[str, Any], name: str) -> Any:
+def _entries(block: Mapping[str, Any]) -> Iterator[Hashable]:
+    """The files of a list; a checksum together with its algorithm, which says nothing without one."""
+    for file in block.get("dataFileList") or ():
+        if isinstance(file, Mapping):
+            checksum = (file.get("chk"), block.get("chkAlg") or None) if file.get("chk") else None
+            others = (file.get(name) or None for name in ("uid", "gid", "perm"))
+            yield str(file.get("path")), _number(file.get("size")), _moment(file.get("time")), checksum, *others
+
+
+def stored_value(stored: Mapping[str, Any], name: str) -> Any:
+    """The value of a stored field; where a backend keeps a list, all of it."""
     value = stored.get(name)
-    if _empty(value) and name in PLURALS:
-        several = stored.get(PLURALS[name])
-        return several[0] if isinstance(several, list) and several else None
-    return value
+    several = stored.get(PLURALS[name]) if name in PLURALS else None
+    return several if isinstance(several, list) and not _empty(several) else value
 
 
-def _normal(name: str, value: Any) -> Any:
-    """A field in the form in which equal means the same."""
+def first_agrees(name: str, wanted: Any, stored: Any) -> bool:
+    """Whether a field is stored as it is wanted; of a list that we give one element of, this is the first."""
+    here, there = normal(name, wanted), normal(name, stored)
+    if name in PLURALS and isinstance(here, list) and isinstance(there, list):
+        return here == there[: len(here)]
+    return bool(here == there)
+
+
+def normal(name: str, value: Any) -> Any:
+    """A field in the form in which equal means the same; None for nothing."""
     if _empty(value):
         return None
+    if name in PLURALS:
+        return [one for one in value if one] if isinstance(value, list) else [value]
     if name in TIMES:
         return _moment(value)
     if name == "sourceFolder":
         return folder(value)
     if name == "scientificMetadata":
-        return _metadata(value)
+        return metadata_normal(value) or None
     if name in ("techniques", "relationships") and isinstance(value, list):
         return [_without_ids(member) for member in value]
     if name in ("keywords", "accessGroups", "sharedWith", "inputDatasets", "usedSoftware") and isinstance(value, str):
@@ -150,22 +184,22 @@ def _without_ids(value: Any) -> Any:
     return {name: member for name, member in value.items() if name not in ("_id", "id")}
 
 
-def _metadata(value: Any) -> Any:
+def metadata_normal(value: Any) -> Any:
     """Metadata without what the backend adds (SI values), drops (nothing at all) or rewrites (keys, large numbers)."""
     match value:
         case dict():
-            members = {_key(name): _metadata(member) for name, member in value.items()}
+            members = {metadata_key(name): metadata_normal(member) for name, member in value.items()}
             return {
                 name: member
                 for name, member in members.items()
-                if name not in ("valueSI", "unitSI") and member is not None and member != {}
+                if name not in SI and member is not None and member != {}
             }
         case list():
-            return [_metadata(member) for member in value]
+            return [metadata_normal(member) for member in value]
     return _number(value)
 
 
-def _key(name: str) -> str:
+def metadata_key(name: str) -> str:
     """Keys that look percent-encoded come back decoded."""
     while (decoded := unquote(name)) != name:
         name = decoded

@@ -5,22 +5,18 @@ The comparison is the one that `update` goes by, so what is said to be equal her
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan, Change, Difference, State
+from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan, Difference, State
+from scicat_watch.catalogue.memory import Memory, Written
+from scicat_watch.catalogue.publisher import UpdatePolicy
 from scicat_watch.catalogue.scicat.api import ScicatApi
-from scicat_watch.catalogue.scicat.compare import (
-    dataset_changes,
-    metadata_members,
-    plan_attachments,
-    plan_blocks,
-)
-from scicat_watch.catalogue.scicat.parts import folder, split
+from scicat_watch.catalogue.scicat.compare import plan_attachments, plan_blocks
+from scicat_watch.catalogue.scicat.merge import is_of, merge
+from scicat_watch.catalogue.scicat.ownership import Ownership
+from scicat_watch.catalogue.scicat.parts import split
 from scicat_watch.documents import Bundle
 
 
-def difference(bundle: Bundle, api: ScicatApi) -> Difference:
+def difference(bundle: Bundle, api: ScicatApi, policy: UpdatePolicy, memory: Memory) -> Difference:
     """How `bundle` differs from what the catalogue holds. `Unavailable` and `Refused` as the catalogue raises them."""
     dataset = bundle.dataset
     if not dataset.pid:
@@ -28,25 +24,21 @@ def difference(bundle: Bundle, api: ScicatApi) -> Difference:
     held = api.holding(dataset.pid)
     if held is None:
         return Difference(State.NEW)
-    stored = held.dataset
+    stored, base = held.dataset, Written(memory, api.full_pid(dataset.pid)).baseline
     pid = str(stored.get("pid") or dataset.pid)
-    if folder(stored.get("sourceFolder")) != folder(dataset.source_folder):
+    if not is_of(stored, dataset, policy, base):
         reason = f"the stored dataset's data is in {stored.get('sourceFolder')}, that of this scan in "
         return Difference(State.CONFLICT, reason + dataset.source_folder, pid)
-    changes = tuple(_changes(stored, dataset_changes(stored, dataset.fields)))
-    wanted = split(bundle.datablocks)
-    blocks = plan_blocks(held.blocks, wanted) if wanted else BlockPlan()
-    shown = bundle.attachments
-    thumbnails = plan_attachments(held.attachments, shown) if shown else AttachmentPlan()
-    state = State.DIFFERENT if changes or blocks or thumbnails else State.EQUAL
-    return Difference(state, "", pid, changes, blocks, thumbnails)
-
-
-def _changes(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> Iterator[Change]:
-    for name, wanted in patch.items():
-        there = stored.get(name)
-        if name == "scientificMetadata" and isinstance(there, Mapping) and isinstance(wanted, Mapping):
-            for member in metadata_members(there, wanted):
-                yield Change(f"{name}.{member}", there.get(member), wanted.get(member))
-        elif there != wanted:
-            yield Change(name, there, wanted)
+    merged = merge(stored, dataset.fields, policy, base)
+    ours = Ownership(lambda: base, api.account, {one.caption for one in bundle.attachments})
+    keeps = policy.fields == "never"
+    wanted, shown = split(bundle.datablocks), bundle.attachments
+    blocks = thumbnails = None
+    if wanted and not (keeps and held.blocks):
+        blocks = plan_blocks(held.blocks, wanted, ours.of_block)
+    if shown and not (keeps and held.attachments):
+        thumbnails = plan_attachments(held.attachments, shown, ours.of_thumbnail)
+    state = State.DIFFERENT if merged.changes or blocks or thumbnails else State.EQUAL
+    return Difference(
+        state, "", pid, merged.changes, merged.left, blocks or BlockPlan(), thumbnails or AttachmentPlan()
+    )  # fmt: skip

@@ -50,11 +50,11 @@ class ScicatPublisher:
                 blocks = split(bundle.datablocks)
                 return Completion(bundle.dataset, blocks, self._api, self._clock, self._stopping).publish(policy)
 
-    def difference(self, bundle: Bundle) -> Difference:
-        """What publishing `bundle` by the native policy would change."""
+    def difference(self, bundle: Bundle, policy: UpdatePolicy) -> Difference:
+        """What publishing `bundle` would change."""
         from scicat_watch.catalogue.scicat.difference import difference
 
-        return difference(bundle, self._api)
+        return difference(bundle, self._api, policy, self._memory)
 
     def look_up(self, path_or_url: str) -> Any:
         """What SciCat answers to a path below its base, such as "proposals/20990042"."""

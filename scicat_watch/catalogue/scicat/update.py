@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from scicat_watch.catalogue.difference import BlockPlan
 from scicat_watch.catalogue.memory import Memory, Part, Written, digest
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
-from scicat_watch.catalogue.scicat.api import AlreadyThere, Holding, ScicatApi, Unreadable
-from scicat_watch.catalogue.scicat.compare import dataset_changes, plan_attachments, plan_blocks
-from scicat_watch.catalogue.scicat.parts import folder, groups, part, split
-from scicat_watch.documents import Attachment, Bundle
+from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, ScicatApi, Unreadable
+from scicat_watch.catalogue.scicat.compare import plan_attachments, plan_blocks, spread, totals
+from scicat_watch.catalogue.scicat.merge import is_of, merge, said, written
+from scicat_watch.catalogue.scicat.ownership import Ownership
+from scicat_watch.catalogue.scicat.parts import groups, part, split
+from scicat_watch.documents import Attachment, Bundle, OrigDatablock
 from scicat_watch.errors import Refused, Unavailable
 from scicat_watch.model import Status
 
@@ -50,6 +53,9 @@ class Update:
         self._thumbnails = {digest(one.as_json()): one for one in bundle.attachments}
         self._content = digest(bundle.dataset.fields)
         self._written = Written(memory, self._full_pid)
+        captions = {one.caption for one in bundle.attachments}
+        self._ours = Ownership(lambda: self._written.baseline, api.account, captions)
+        self._left: tuple[str, ...] = ()
         self._new = False
         self._doubtful = False
         self._broken = 0
@@ -83,16 +89,20 @@ class Update:
         refused: dict[str, Refused] = {}
         everything = self._new or self._policy.parts == "all"
         thumbnails = tuple(self._thumbnails.values()) if everything else ()
-        datablock = part("datablock", self._full_pid, lambda: self._bring_blocks(held.blocks), refused)
+        datablock = part("datablock", self._full_pid, lambda: self._bring_blocks(held), refused)
         attachment = part(
             "attachment", self._full_pid, lambda: self._bring_thumbnails(held.attachments, thumbnails), refused
         )
         if status is Status.UNCHANGED and {datablock, attachment} & {Status.CREATED, Status.UPDATED}:
             status = Status.UPDATED
         log.debug("published %s: %s, file list %s, thumbnail %s", self._full_pid, status, datablock, attachment)
+        for text in self._left:
+            log.warning("%s: %s", self._full_pid, text)
         if everything and not refused:
             self._written.agrees(self._contents())
-        return Published(self._full_pid, Status.CREATED if self._new else status, datablock, attachment, refused)
+        return Published(
+            self._full_pid, Status.CREATED if self._new else status, datablock, attachment, refused, self._left
+        )
 
     def _there(self) -> tuple[Status, Holding]:
         """Have the dataset as it shall be; what the catalogue has beside it."""
@@ -106,7 +116,7 @@ class Update:
                 refusal = refused  # It exists, or may exist although our account may create none.
         held = self._api.holding(self._pid)
         if held is not None:
-            return self._updated(held.dataset), held
+            return self._updated(held)
         if isinstance(refusal, AlreadyThere):
             raise Refused(f"dataset {self._full_pid} is said to exist, but cannot be found: {refusal}") from refusal
         if refusal is not None:
@@ -122,64 +132,129 @@ class Update:
             except Refused:
                 self._new = False
                 raise
+            self._written.baseline = written(self._dataset.fields)
         try:
             return (self._policy.verify and self._api.holding(self._pid)) or Holding({})
         except Refused:
             # Whoever may create a dataset for other groups may not read it; what is new has nothing yet.
             return Holding({})
 
-    def _updated(self, stored: Mapping[str, Any]) -> Status:
+    def _updated(self, held: Holding) -> tuple[Status, Holding]:
+        """Have a dataset that is there as it shall be; what there is."""
+        for _ in range(ROUNDS):
+            try:
+                return self._merged(held.dataset), held
+            except ChangedMeanwhile as changed:
+                log.debug("%s: %s; compared again", self._full_pid, changed)
+                held = self._api.holding(self._pid) or held
+        return self._merged(held.dataset), held
+
+    def _merged(self, stored: Mapping[str, Any]) -> Status:
+        """Write what is ours of the fields; `ChangedMeanwhile` if somebody was faster."""
         self._full_pid = str(stored.get("pid") or self._full_pid)
-        ours, policy = self._dataset.source_folder, self._policy
-        if folder(stored.get("sourceFolder")) not in {folder(ours), folder(policy.moved_from or ours)}:
+        ours, policy, base = self._dataset.source_folder, self._policy, self._written.baseline
+        if not is_of(stored, self._dataset, policy, base):
             raise Refused(
                 f"the catalogue holds another dataset as {self._full_pid}: its data is in "
                 f"{stored.get('sourceFolder')}, that of this scan in {ours}; nothing was changed. Give the scan "
                 "another name, or have the stored dataset removed or its sourceFolder corrected"
             )
-        changes = dataset_changes(stored, self._dataset.fields if policy.parts == "all" else {"sourceFolder": ours})
-        if not changes:
+        merged = merge(stored, self._dataset.fields if policy.parts == "all" else {"sourceFolder": ours}, policy, base)
+        self._left = said(merged.left, base is not None)
+        if not merged.patch:
+            self._written.note(merged.written)
             return Status.UNCHANGED
         with self._writing("dataset", self._content):
-            self._api.update_dataset(self._pid, changes)
-        log.info("updated %s: %s", self._full_pid, ", ".join(sorted(changes)))
+            self._api.update_dataset(self._pid, merged.patch, stored)
+            self._written.baseline = merged.written
+        log.info("updated %s: %s", self._full_pid, ", ".join(sorted(merged.patch)))
         return Status.UPDATED
 
-    def _bring_blocks(self, stored: Sequence[Mapping[str, Any]]) -> Status | None:
-        if not self._blocks:
-            return None
-        plan = plan_blocks(stored, tuple(self._blocks.values()))
+    def _bring_blocks(self, held: Holding) -> Status | None:
+        stored = held.blocks
+        if not self._blocks or (stored and self._policy.fields == "never"):
+            return Status.UNCHANGED if self._blocks else None
+        wanted = tuple(self._blocks.values())
+        plan = plan_blocks(stored, wanted, self._ours.of_block)
+        self._write_blocks(plan)
+        if plan.remove:
+            self._remove_blocks(plan, [block for block in stored if self._ours.of_block(block)], wanted)
+        righted = (stored or not self._new) and self._policy.verify and self._right_totals(held, bool(plan))
+        return _outcome(bool(plan) or righted, bool(stored))
+
+    def _write_blocks(self, plan: BlockPlan) -> None:
         digests = {id(block): known for known, block in self._blocks.items()}
         for block_id, block in plan.replace:
-            with self._writing("origdatablock", digests[id(block)]):
+            with self._writing("origdatablock", digests.get(id(block)) or digest(block.as_json())):
                 self._api.replace_datablock(self._pid, block_id, block)
+                self._written.made(block_id)
         for block in plan.add:
             self._add_block(digests[id(block)])
+
+    def _remove_blocks(
+        self, plan: BlockPlan, ours: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatablock]
+    ) -> None:
+        """Remove file lists of ours that are too many; without the right to, the files are spread over all of them."""
         for block_id in plan.remove:
-            with self._doubting():
-                self._api.remove_datablock(self._pid, block_id)
-        return _outcome(bool(plan), bool(stored))
+            try:
+                with self._doubting():
+                    self._api.remove_datablock(self._pid, block_id)
+            except Refused as refused:
+                spread_out = spread(wanted, len(ours)) if refused.status == 403 else None
+                if spread_out is None:
+                    raise
+                log.info("%s: our account may not remove a file list: the files are spread over all", self._full_pid)
+                there = self._api.holding(self._pid) or Holding({})
+                self._write_blocks(plan_blocks(there.blocks, spread_out, self._ours.of_block))
+                return
+
+    def _right_totals(self, held: Holding, changed: bool) -> bool:
+        """Have the dataset say the size and the number of the files that its file lists have; whether it did not."""
+        if changed:
+            held = self._api.holding(self._pid) or held
+        wrong = {name: sum_ for name, sum_ in totals(held.blocks).items() if held.dataset.get(name) != sum_}
+        if not wrong or not held.blocks or not held.dataset:
+            return False
+        with self._doubting():
+            self._api.update_dataset(self._pid, wrong, held.dataset)
+        log.info("%s: put right, as its file lists say: %s", self._full_pid, ", ".join(sorted(wrong)))
+        return True
 
     def _bring_thumbnails(self, stored: Sequence[Mapping[str, Any]], thumbnails: Sequence[Attachment]) -> Status | None:
-        if not thumbnails:
-            return None
-        plan = plan_attachments(stored, thumbnails)
+        if not thumbnails or (stored and self._policy.fields == "never"):
+            return Status.UNCHANGED if thumbnails else None
+        plan = plan_attachments(stored, thumbnails, self._ours.of_thumbnail)
         digests = {id(thumbnail): known for known, thumbnail in self._thumbnails.items()}
         if plan.clear:
             with self._doubting():
                 self._api.remove_attachments(self._pid)
         for one in plan.add:
             self._add_thumbnail(digests[id(one)])
-        return _outcome(bool(plan), bool(stored))
+        removed = [self._removed(attachment_id) for attachment_id in plan.remove]
+        return _outcome(plan.clear or bool(plan.add) or any(removed), bool(stored))
+
+    def _removed(self, attachment_id: str) -> bool:
+        """Remove an outdated thumbnail of ours beside those of others; where that cannot be, it stays."""
+        try:
+            with self._doubting():
+                self._api.remove_attachment(self._pid, attachment_id)
+        except Refused as refused:
+            note = f"an outdated thumbnail of ours stays beside those of others, as it cannot be removed: {refused}"
+            self._left = (*self._left, note)
+            return False
+        return True
 
     def _add_block(self, content: str) -> None:
         with self._writing("origdatablock", content):
-            self._api.add_datablock(self._pid, self._blocks[content], groups(self._dataset))
+            self._written.made(self._api.add_datablock(self._pid, self._blocks[content], groups(self._dataset)))
 
     def _add_thumbnail(self, content: str) -> None:
         access_groups = self._dataset.fields.get("accessGroups") or ()
         with self._writing("attachment", content):
-            self._api.add_attachment(self._pid, self._thumbnails[content], self._dataset.owner_group, access_groups)
+            made = self._api.add_attachment(
+                self._pid, self._thumbnails[content], self._dataset.owner_group, access_groups
+            )
+            self._written.made(made)
 
     def _unseen(self, unreadable: Unreadable) -> Published:
         """Do what was never sent, of a dataset that we wrote and may not read: as an account for other groups may not.

@@ -12,12 +12,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.patience import Patience, once
-from scicat_watch.catalogue.scicat.api import AlreadyThere, Holding, Unreadable
+from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, Unreadable
+from scicat_watch.catalogue.scicat.compare import TOTALS, part_id
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
 from scicat_watch.errors import CatalogueError, Refused, Unavailable
 
@@ -134,9 +136,24 @@ class ScicatV3:
             raise
         return self._made(answer) or str(fields.get("pid", ""))
 
-    def update_dataset(self, pid: str, fields: Mapping[str, Any]) -> None:
-        """Replace these fields of a dataset, each as a whole."""
-        self._http.request("PATCH", *self._at("datasets"), self._full(pid), json=dict(fields))
+    def account(self) -> str:
+        """The name of our account, as SciCat writes it into what we make; empty if it does not say."""
+        return self._http.account()
+
+    def update_dataset(self, pid: str, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+        """Replace these fields of a dataset, each as a whole; `ChangedMeanwhile` if it is not as `stored` any more."""
+        body = dict(fields)
+        if stored.get("type") not in ("raw", "derived"):
+            body = kept_totals(stored) | body
+        self._patch(pid, body, unmodified_since(stored))
+
+    def _patch(self, pid: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        try:
+            self._http.request("PATCH", *self._at("datasets"), self._full(pid), json=body, headers=headers)
+        except Refused as refused:
+            if refused.status == 412:
+                raise ChangedMeanwhile(f"dataset {self._full(pid)} was changed since it was read", 412) from refused
+            raise
 
     def datablocks(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored file lists of a dataset; `Refused` if the server does not show all of them."""
@@ -153,12 +170,14 @@ class ScicatV3:
             )
         return list(found.values())
 
-    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> None:
+    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> str:
         """Add a file list by the nested route, the only one that adds up the dataset's totals exactly.
 
         It belongs to the dataset's own groups, so `groups` are not sent.
         """
-        self._http.request("POST", *self._at("datasets"), self._full(pid), "origdatablocks", json=block.as_json())
+        return _id(
+            self._http.request("POST", *self._at("datasets"), self._full(pid), "origdatablocks", json=block.as_json())
+        )
 
     def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock) -> None:
         """Put a file list in the place of a stored one, which needs no right to delete.
@@ -188,15 +207,27 @@ class ScicatV3:
 
     def add_attachment(
         self, pid: str, attachment: Attachment, owner_group: str, access_groups: Sequence[str] = ()
-    ) -> None:
-        """Add a thumbnail to a dataset."""
+    ) -> str:
+        """Add a thumbnail to a dataset, and return its id."""
         body = {
             "caption": attachment.caption,
             "thumbnail": attachment.thumbnail,
             "ownerGroup": owner_group,
             "accessGroups": list(access_groups),
         }
-        self._http.request("POST", *self._at("datasets"), self._full(pid), "attachments", json=body)
+        return _id(self._http.request("POST", *self._at("datasets"), self._full(pid), "attachments", json=body))
+
+    def remove_attachment(self, pid: str, attachment_id: str) -> None:
+        """Remove one thumbnail by API v4, whose route hits the right one; `Refused` where there is none for us."""
+        v4 = self._http.sibling("v4")
+        if v4 is None:
+            raise Refused(f"a single thumbnail of dataset {self._full(pid)} can only be removed by API v4")
+        try:
+            v4.request("DELETE", "attachments", attachment_id)
+        except CatalogueError as error:
+            if error.status == 404:
+                raise Refused(f"thumbnail {attachment_id} cannot be removed: {error}", 404) from error
+            raise
 
     def remove_attachments(self, pid: str) -> None:
         """Remove all thumbnails of a dataset."""
@@ -260,6 +291,25 @@ def forms_of(value: Any) -> list[Any]:
 
 def _filter(wanted: Mapping[str, Any]) -> dict[str, str]:
     return {"filter": json.dumps(wanted)}
+
+
+def unmodified_since(stored: Mapping[str, Any]) -> dict[str, str]:
+    """The header that lets a change fail if somebody else was faster: just after the last change that we have seen."""
+    try:
+        last = datetime.fromisoformat(str(stored.get("updatedAt")))
+    except ValueError:
+        return {}
+    last = (last if last.tzinfo else last.replace(tzinfo=UTC)).astimezone(UTC) + timedelta(milliseconds=1)
+    return {"If-Unmodified-Since": f"{last:%Y-%m-%dT%H:%M:%S}.{last.microsecond // 1000:03d}Z"}
+
+
+def kept_totals(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The totals as they are, for changes that set to 0 what they do not name."""
+    return {name: stored[name] for name in TOTALS if stored.get(name) is not None}
+
+
+def _id(answer: Any) -> str:
+    return part_id(answer) if isinstance(answer, Mapping) else ""
 
 
 def _object(answer: Any, what: str) -> Mapping[str, Any]:

@@ -49,7 +49,7 @@ class EssScicat(ScicatV3):
         # Nobody starts the command again for the same file.
         super().__init__(http, options.pid_prefix, places, patience.few_tries(clock, stopping))
 
-    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> None:
+    def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> str:
         """Add a file list to a dataset that has none; one whose answer got lost is not posted twice."""
         body = {"datasetId": self._full(pid), **block.as_json(), **(groups or {})}
         posted = False
@@ -61,6 +61,7 @@ class EssScicat(ScicatV3):
                 self._http.request("POST", *self._at("origdatablocks"), json=body)
 
         self._patient(post)
+        return ""
 
     def look_up(self, path_or_url: str) -> Any:
         """The JSON at a whole address, or at one that begins with the name of a collection.

@@ -1,16 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan
-from scicat_watch.catalogue.scicat.compare import dataset_changes, plan_attachments, plan_blocks
+from scicat_watch.catalogue.publisher import UpdatePolicy
+from scicat_watch.catalogue.scicat.compare import plan_attachments, plan_blocks, spread, totals
+from scicat_watch.catalogue.scicat.merge import merge
 from scicat_watch.catalogue.scicat.parts import split
 from scicat_watch.documents import Attachment, DataFile, OrigDatablock
 from tests.catalogue.bundles import files
 
 RAW = {"type": "raw"}
+OURS_ALL = UpdatePolicy(fields="ours")
+
+
+def every(part: object) -> bool:
+    """All parts are ours."""
+    return True
+
+
+def dataset_changes(stored: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is written of a dataset that is all ours."""
+    return dict(merge(stored, wanted, OURS_ALL, None).patch)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +65,31 @@ def test_only_what_differs_is_written_and_metadata_as_a_whole() -> None:
     assert dataset_changes(RAW | {"keywords": ["a"]}, {"keywords": []}) == {"keywords": []}
 
 
-def test_the_totals_of_another_type_of_dataset_survive_a_change() -> None:
-    stored = {"type": "simulation", "size": 7, "numberOfFiles": 2, "packedSize": 0, "description": "a"}
-    assert dataset_changes(stored, {"description": "a"}) == {}
-    totals = {"size": 7, "numberOfFiles": 2, "packedSize": 0}
-    assert dataset_changes(stored, {"description": "b"}) == {"description": "b"} | totals
+def test_the_totals_are_the_sums_over_all_file_lists() -> None:
+    assert totals([OrigDatablock(files(2)).as_json(), {"size": 5, "dataFileList": [{}]}, {}]) == {
+        "size": 206,
+        "numberOfFiles": 3,
+    }
+
+
+def test_file_lists_of_others_are_neither_replaced_nor_removed() -> None:
+    one, two = OrigDatablock(files(1)), OrigDatablock(files(1, first=1))
+    ours, theirs = stored("b1", one.files), stored("b2", files(5), createdBy="archive")
+    nobody = plan_blocks([theirs], [one], lambda part: False)
+    assert nobody == BlockPlan(add=(one,))
+    mixed = plan_blocks([ours, theirs], [two], lambda part: part.get("createdBy") != "archive")
+    assert mixed == BlockPlan(replace=(("b1", two),))
+    assert not plan_blocks([stored("b2", files(1), createdBy="archive")], [one], lambda part: False), "the same files"
+
+
+def test_files_that_are_spread_over_more_lists_are_the_same_files() -> None:
+    whole = OrigDatablock(files(5), "sha256")
+    parts = spread([whole], 3)
+    assert parts is not None
+    assert [len(part.files) for part in parts] == [2, 1, 2] or sorted(len(part.files) for part in parts) == [1, 2, 2]
+    assert [file for part in parts for file in part.files] == list(whole.files)
+    assert not plan_blocks([stored(f"b{n}", part.files) for n, part in enumerate(parts)], [whole], every)
+    assert spread([OrigDatablock(files(1))], 2) is None
 
 
 def stored(block_id: str, files: tuple[DataFile, ...], **more: Any) -> dict[str, Any]:
@@ -66,8 +100,8 @@ def stored(block_id: str, files: tuple[DataFile, ...], **more: Any) -> dict[str,
 
 
 def test_file_lists_are_equal_whatever_their_order_and_ids() -> None:
-    assert not plan_blocks([stored("b1", files(3))], [OrigDatablock(files(3))])
-    assert not plan_blocks([stored("b1", files(3), chkAlg="sha256")], [OrigDatablock(files(3))])
+    assert not plan_blocks([stored("b1", files(3))], [OrigDatablock(files(3))], every)
+    assert not plan_blocks([stored("b1", files(3), chkAlg="sha256")], [OrigDatablock(files(3))], every)
 
 
 @pytest.mark.parametrize(
@@ -83,17 +117,17 @@ def test_file_lists_are_equal_whatever_their_order_and_ids() -> None:
 )
 def test_any_other_file_makes_another_list_which_takes_the_place_of_the_old_one(other: DataFile) -> None:
     wanted = OrigDatablock((other, *files(1, first=1)))
-    assert plan_blocks([stored("b1", files(2))], [wanted]) == BlockPlan(replace=(("b1", wanted),))
+    assert plan_blocks([stored("b1", files(2))], [wanted], every) == BlockPlan(replace=(("b1", wanted),))
 
 
 def test_what_is_missing_is_added_and_what_is_too_many_removed() -> None:
     one, two, three = (OrigDatablock(files(1, first=n)) for n in range(3))
     there = [stored("b1", one.files), stored("b2", two.files)]
-    assert plan_blocks([], [one, two]) == BlockPlan(add=(one, two))
-    assert plan_blocks(there, [one, two, three]) == BlockPlan(add=(three,))
-    assert plan_blocks(there, [one]) == BlockPlan(remove=("b2",))
-    assert plan_blocks(there, [one, three]) == BlockPlan(replace=(("b2", three),))
-    assert plan_blocks([stored("b1", one.files)] * 2, [one]) == BlockPlan(remove=("b1",))
+    assert plan_blocks([], [one, two], every) == BlockPlan(add=(one, two))
+    assert plan_blocks(there, [one, two, three], every) == BlockPlan(add=(three,))
+    assert plan_blocks(there, [one], every) == BlockPlan(remove=("b2",))
+    assert plan_blocks(there, [one, three], every) == BlockPlan(replace=(("b2", three),))
+    assert plan_blocks([stored("b1", one.files)] * 2, [one], every) == BlockPlan(remove=("b1",))
 
 
 def test_a_long_file_list_is_split_by_number_and_by_length() -> None:
@@ -115,11 +149,17 @@ def shown(*thumbnails: Attachment) -> list[dict[str, Any]]:
 
 def test_thumbnails_are_added_replaced_or_left() -> None:
     foreign = Attachment(b"3", "drawn by Ada")
-    assert not plan_attachments(shown(OURS), [OURS])
-    assert not plan_attachments(shown(foreign, OURS), [OURS])
-    assert plan_attachments([], [OURS]) == AttachmentPlan(add=(OURS,))
-    assert plan_attachments(shown(foreign), [OURS]) == AttachmentPlan(add=(OURS,))
-    assert plan_attachments(shown(OTHER), [OURS]) == AttachmentPlan(clear=True, add=(OURS,))
-    assert plan_attachments(shown(OURS, OURS), [OURS]) == AttachmentPlan(clear=True, add=(OURS,))
-    assert plan_attachments(shown(OTHER, foreign), [OURS]) == AttachmentPlan(add=(OURS,))
-    assert plan_attachments(shown(OURS), [OURS, OTHER]) == AttachmentPlan(add=(OTHER,))
+
+    def not_ada(part: Mapping[str, Any]) -> bool:
+        return "Ada" not in part["caption"]
+
+    assert not plan_attachments(shown(OURS), [OURS], every)
+    assert not plan_attachments(shown(foreign, OURS), [OURS], not_ada)
+    assert plan_attachments([], [OURS], every) == AttachmentPlan(add=(OURS,))
+    assert plan_attachments(shown(foreign), [OURS], not_ada) == AttachmentPlan(add=(OURS,))
+    assert plan_attachments(shown(OTHER), [OURS], every) == AttachmentPlan(clear=True, add=(OURS,))
+    assert plan_attachments(shown(OURS, OURS), [OURS], every) == AttachmentPlan(clear=True, add=(OURS,))
+    assert plan_attachments(shown(OTHER, foreign), [OURS], not_ada) == AttachmentPlan(add=(OURS,), remove=("a",))
+    assert plan_attachments(shown(foreign), [OURS], not_ada) == AttachmentPlan(add=(OURS,))
+    assert not plan_attachments(shown(Attachment(b"1", "")), [OURS], not_ada), "the same picture, whatever its caption"
+    assert plan_attachments(shown(OURS), [OURS, OTHER], every) == AttachmentPlan(add=(OTHER,))

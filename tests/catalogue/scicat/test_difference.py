@@ -24,9 +24,9 @@ def pid() -> str:
 
 def test_what_is_not_there_is_new_and_what_was_published_is_equal(site: Site, pid: str) -> None:
     publisher, wanted = site.publisher(), bundle(pid)
-    assert publisher.difference(wanted).state is State.NEW
+    assert publisher.difference(wanted, POLICY).state is State.NEW
     assert publisher.publish(wanted, POLICY).status is Status.CREATED
-    found = publisher.difference(wanted)
+    found = publisher.difference(wanted, POLICY)
     assert (found.state, found.changes, bool(found.blocks), bool(found.thumbnails)) == (State.EQUAL, (), False, False)
     assert found.pid.endswith(pid)
 
@@ -51,28 +51,28 @@ def test_the_fields_that_differ_are_named_and_would_be_updated(
     publisher, wanted = site.publisher(), bundle(pid)
     publisher.publish(wanted, POLICY)
     other = changed(wanted, **fields)
-    found = publisher.difference(other)
+    found = publisher.difference(other, POLICY)
     assert found.state is State.DIFFERENT
     assert {change.field.removeprefix("scientificMetadata.") for change in found.changes} == set(names)
     assert publisher.publish(other, POLICY).status is Status.UPDATED
-    assert publisher.difference(other).state is State.EQUAL
+    assert publisher.difference(other, POLICY).state is State.EQUAL
 
 
 def test_file_lists_and_thumbnails_that_differ_are_told(site: Site, pid: str) -> None:
     publisher, wanted = site.publisher(), bundle(pid)
     publisher.publish(wanted, POLICY)
     other = replace(wanted, datablocks=(OrigDatablock(files(3)),))
-    found = publisher.difference(other)
+    found = publisher.difference(other, POLICY)
     assert (found.state, len(found.blocks.replace), bool(found.thumbnails)) == (State.DIFFERENT, 1, False)
     (thumbnail,) = wanted.attachments
-    found = publisher.difference(replace(wanted, attachments=(Attachment(b"PNG2", thumbnail.caption),)))
+    found = publisher.difference(replace(wanted, attachments=(Attachment(b"PNG2", thumbnail.caption),)), POLICY)
     assert (found.state, bool(found.blocks), found.thumbnails.clear) == (State.DIFFERENT, False, True)
 
 
 def test_another_dataset_is_a_conflict_and_one_without_id_is_not_looked_for(site: Site, pid: str) -> None:
     publisher, wanted = site.publisher(), bundle(pid)
     publisher.publish(wanted, POLICY)
-    found = publisher.difference(changed(wanted, sourceFolder="/elsewhere"))
+    found = publisher.difference(changed(wanted, sourceFolder="/elsewhere"), POLICY)
     assert found.state is State.CONFLICT
     assert "/elsewhere" in found.reason
-    assert publisher.difference(changed(wanted, pid="")).state is State.UNKNOWN
+    assert publisher.difference(changed(wanted, pid=""), POLICY).state is State.UNKNOWN
