@@ -137,7 +137,8 @@ class Application:
         except (sqlite3.OperationalError, OSError) as error:
             # The disk is full or the file is locked: that can pass, so the client should retry.
             log.error("%s %s: the database cannot be used: %s", request.method, raw_path, error)
-            status, message = 507 if database.is_full(error) else 503, f"the catalogue's database cannot be used: {error}"
+            status = 507 if database.is_full(error) else 503
+            message = f"the catalogue's database cannot be used: {error}"
             return Answer({"message": message, "statusCode": status}, status)
         except Exception:
             log.exception("%s %s failed", request.method, raw_path)
