@@ -93,6 +93,14 @@ class FileState(NamedTuple):
         """Whether it is the same file, whatever became of its content."""
         return (self.inode, self.device) == (other.inode, other.device)
 
+    def changed_only(self, other: FileState) -> bool:
+        """Whether both are of one size and time, and differ in what says little of the content: number, owner, links.
+
+        Where a file system does not keep the inodes of its files, a mount changes them.
+        """
+        same = (self.size, self.modified) == (other.size, other.modified)
+        return same and (self.inode, self.changed) != (other.inode, other.changed)
+
     def agrees(self, other: FileState) -> bool:
         """Whether both may be states of the same content.
 

@@ -99,7 +99,7 @@ class BeamtimeState:
     title: str = ""
     generated: bool = False
     done: int = 0
-    """How many requests are done."""
+    """How many scans are done, each counted once."""
     waiting: int = 0
     """How many scans are found and neither done nor waiting for another try."""
     waiting_scans: tuple[WaitingScan, ...] = ()

@@ -8,8 +8,9 @@ name is the same one: a copy has another inode, a renamed file has not.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from scicat_watch.model import FileState
@@ -35,25 +36,39 @@ class ScanState:
     files: FilesState
     head: str = ""
     """Digest of the master file's beginning; empty if it was not read."""
+    access: str = ""
+    """Owner, group and mode of the master file; empty if they are not known."""
+    contents: str = ""
+    """Of a scan without a master file, what its files keep when they are renamed; empty if that is not known."""
+    names: Mapping[str, str] | None = field(default=None, compare=False)
+    """Names of all files, each with what it keeps when it is renamed, or nothing if it was not examined; None if they
+    were not gathered."""
 
     @property
     def identity(self) -> str:
-        """What the master file keeps when it is renamed, or its file system mounted anew; empty if not known."""
+        """What the files keep when they are renamed, or their file system mounted anew; empty if not known.
+
+        That of the master file, or of all files where there is none.
+        """
+        if self.master is None:
+            return f"files:{self.contents}" if self.contents else ""
         if self.file is None or not self.head:
             return ""
         return f"{self.file.inode}:{self.file.size}:{self.file.modified}:{self.head}"
 
     def as_json(self) -> str:
-        """The state as one line of text."""
+        """The state as one line of text, without the names."""
         master = None if self.master is None else str(self.master)
-        return json.dumps([master, self.file, self.files, self.head])
+        return json.dumps([master, self.file, self.files, self.head, self.access, self.contents])
 
     @classmethod
     def from_json(cls, text: str) -> ScanState:
         """The state of which `as_json` made the text; ValueError for any other text."""
         try:
-            master, file, files, head = json.loads(text)
-            return cls(Path(master) if master else None, FileState(*file) if file else None, FilesState(*files), head)
+            master, file, files, head, *more = json.loads(text)
+            made = cls(Path(master) if master else None, FileState(*file) if file else None, FilesState(*files), head)
+            access, contents = more or ("", "")  # Journals of before have neither.
+            return replace(made, access=access, contents=contents)
         except TypeError as error:
             raise ValueError(f"{text!r} is no state of a scan") from error
 
@@ -65,7 +80,7 @@ class Change:
     master: str = ""
     """What became of the master file's content, for people; empty if nothing did."""
     touched: bool = False
-    """Whether the master file has another owner, mode or number of links, and the same content by all signs."""
+    """Whether the master file has another owner or mode, and the same content by all signs."""
     files: str = ""
     """What became of the list of files, for people; empty if nothing did."""
     missing: str = ""
@@ -86,30 +101,59 @@ _OTHERWISE = "files have changed"
 def change(before: ScanState, now: ScanState) -> Change:
     """What has changed since `before`."""
     master, touched = _master(before, now)
-    count = now.files.number - before.files.number
     if before.files == now.files:
         return Change(master, touched)
-    if count < 0:
-        gone = "1 file is" if count == -1 else f"{-count} files are"
-        return Change(master, touched, missing=f"{gone} not there any more")
-    come = "1 file has come" if count == 1 else f"{count} files have come"
-    return Change(master, touched, come if count else _OTHERWISE)
+    come, gone = _come_and_gone(before, now)
+    missing = "" if not gone else f"{_count(gone)} not there any more"
+    files = f"{come} {'file has' if come == 1 else 'files have'} come" if come else "" if gone else _OTHERWISE
+    return Change(master, touched, files, missing)
 
 
-def _master(before: ScanState, now: ScanState) -> tuple[str, bool]:
-    if now.file is None:
-        return "", False
-    if before.file is None:
-        return f"{now.master.name if now.master else 'the master file'} has come", False
+def needs_more(before: ScanState, now: ScanState) -> bool:
+    """Whether what has changed can be said only with the head of the master file and the names of all files."""
     old, new = before.file, now.file
-    if (old.size, old.modified, old.inode) == (new.size, new.modified, new.inode):
-        return "", old.changed != new.changed
-    name = now.master.name if now.master else "the master file"
-    if old.inode != new.inode:
-        return f"{name} was replaced", False
-    return f"{name} was written to", False
+    doubtful = old is not None and new is not None and not now.head and old.changed_only(new)
+    return doubtful or (before.files != now.files and now.names is None)
 
 
 def files_only(before: ScanState, now: ScanState) -> ScanState:
     """What is known after only the list of files was brought up to date: of the master file what was published."""
-    return now if not _master(before, now)[0] else replace(now, file=before.file, head=before.head)
+    if not _master(before, now)[0]:
+        return now
+    return replace(now, file=before.file, head=before.head, contents=before.contents)
+
+
+def _come_and_gone(before: ScanState, now: ScanState) -> tuple[int, int]:
+    """How many files have come, and how many are gone.
+
+    One that was renamed within the scan is not gone. A hidden one is not missed: rsync copies under such names.
+    """
+    if before.names is None or now.names is None:
+        more = now.files.number - before.files.number  # The names of before are not known.
+        return max(more, 0), max(-more, 0)
+    come, gone = now.names.keys() - before.names.keys(), before.names.keys() - now.names.keys()
+    renamed = {now.names[name] for name in come} - {""}
+    missed = [name for name in gone if not PurePath(name).name.startswith(".")]
+    return len(come), sum(before.names[name] not in renamed for name in missed)
+
+
+def _count(gone: int) -> str:
+    return "1 file is" if gone == 1 else f"{gone} files are"
+
+
+def _master(before: ScanState, now: ScanState) -> tuple[str, bool]:
+    """What became of the master file, and whether only its owner or mode is another."""
+    if now.file is None:
+        return "", False
+    name = now.master.name if now.master else "the master file"
+    if before.file is None:
+        return f"{name} has come", False
+    old, new = before.file, now.file
+    if (old.size, old.modified) != (new.size, new.modified):
+        return f"{name} was {'written to' if old.inode == new.inode else 'replaced'}", False
+    # A file system may number its files anew when it is mounted, and a time of change is not one of content.
+    if now.head and before.head and now.head != before.head:
+        return f"{name} was {'written to' if old.inode == new.inode else 'replaced'}", False
+    if old.inode != new.inode and not (now.head and before.head):
+        return f"{name} was replaced", False
+    return "", bool(before.access and now.access) and before.access != now.access

@@ -88,6 +88,13 @@ class DatasetList:
         """The same for a beginning relative to the list's directory."""
         return self._lines.get(stem) == stem or stem in self._stems
 
+    def entry_of(self, stem: str) -> ListEntry | None:
+        """The first line that names the scan of a stem, if there is one."""
+        if not self.claims_stem(stem):
+            return None
+        line = stem if self._lines.get(stem) == stem else next(one for one, of in self._lines.items() if of == stem)
+        return next(entries(parse_list(line.encode(), self._longest)), None)
+
     def refresh(self, root: Path) -> bool:
         """Read the list if it changed; whether it did. It must be an ordinary file below `root`."""
         try:

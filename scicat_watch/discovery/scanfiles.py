@@ -12,6 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.discovery.pending import find_master
@@ -37,31 +38,35 @@ class ScanFiles:
         self._listed: tuple[str, FileState, list[str]] | None = None
 
     def state(self, scan: Scan, master: Path | None) -> ScanState | None:
-        """The files of `scan`, with the digest of the head of `master`, if it is known which file that is.
+        """The files of `scan` with all that is kept of them: their names, and the digest of the head of `master`.
 
         None if the master file is not there any more, which proves nothing. OSError if something cannot be examined.
         """
-        found = self.compared(scan, master)
+        found = self.compared(scan, master, kept=True)
         if found is None or found.master is None:
             return found
-        return ScanState(found.master, found.file, found.files, _head(found.master))
+        return replace(found, head=_head(found.master))
 
-    def compared(self, scan: Scan, master: Path | None) -> ScanState | None:
-        """The same without the digest, which takes longest and does not count in comparisons."""
-        gathered = _Gathered(self._skipped)
+    def compared(self, scan: Scan, master: Path | None, *, kept: bool = False) -> ScanState | None:
+        """The same without what takes longest, which comparisons seldom need (`scanstate.needs_more`)."""
+        gathered = _Gathered(self._skipped, kept=kept)
         for beginning in (scan.stem, *scan.extras):
             base = os.path.normpath(scan.directory / beginning)
             belongs = self._belonging(os.path.basename(base))  # noqa: PTH119 - fast
             for name in self._names_from(base):
                 if belongs(name):
-                    gathered.take(os.path.join(os.path.dirname(base), name))  # noqa: PTH118, PTH120 - fast
+                    gathered.take(os.path.dirname(base), name)  # noqa: PTH120 - fast
         if master is None and gathered.count:
             master = find_master(scan, self._extensions)
         try:
-            file = None if master is None else FileState.of(master.stat())
+            status = None if master is None else master.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return ScanState(master, file, FilesState(gathered.count, gathered.digest()))
+        state = FilesState(gathered.count, gathered.digest())
+        if status is None:
+            return ScanState(master, None, state, contents=gathered.contents(), names=gathered.names)
+        access = f"{status.st_uid} {status.st_gid} {status.st_mode:o}"
+        return ScanState(master, FileState.of(status), state, access=access, names=gathered.names)
 
     def forget(self) -> None:
         """List directories anew, unchanged or not: a name may have come within a tick of the clock."""
@@ -87,16 +92,28 @@ class ScanFiles:
 class _Gathered:
     """Files and folders of one scan."""
 
-    def __init__(self, skipped: Callable[[str], bool]) -> None:
+    def __init__(self, skipped: Callable[[str], bool], *, kept: bool) -> None:
+        """`kept`: gather their names as well, and what a rename leaves as it is."""
         self._skipped = skipped
         self._hash = hashlib.blake2b(digest_size=16)
+        self._beside = 0
+        self._lasting: list[str] = []
         self.count = 0
+        self.names: dict[str, str] | None = {} if kept else None
+        """All names, relative to the directory that the scan is in, as in `ScanState`."""
 
     def digest(self) -> str:
         return self._hash.hexdigest()
 
-    def take(self, path: str) -> None:
+    def contents(self) -> str:
+        """Digest of what the files keep when they are renamed; empty if it was not gathered, or there are none."""
+        lasting = "\0".join(sorted(self._lasting))
+        return hashlib.blake2b(lasting.encode(), digest_size=16).hexdigest() if lasting else ""
+
+    def take(self, directory: str, name: str) -> None:
         """Take in a file, or a folder with all that is in it."""
+        path = os.path.join(directory, name)  # noqa: PTH118 - fast
+        self._beside = len(path) - len(name)
         try:
             status = os.stat(path)  # noqa: PTH116 - fast
         except FileNotFoundError:
@@ -137,6 +154,11 @@ class _Gathered:
         what = "" if status is None else f"{status.st_size} {status.st_mtime_ns}"
         # Only the name: a scan whose directory is renamed has the same files.
         self._hash.update(f"{os.path.basename(path)}\0{what}\0".encode("utf-8", "surrogateescape"))  # noqa: PTH119
+        if self.names is None:
+            return
+        lasting = self.names[path[self._beside :]] = "" if status is None else f"{status.st_ino} {what}"
+        if status is not None and status.st_size:
+            self._lasting.append(lasting)
 
 
 def _head(path: Path) -> str:

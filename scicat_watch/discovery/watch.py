@@ -185,6 +185,15 @@ class BeamtimeWatch:
             for entry in known.scans():
                 yield path.parent, entry
 
+    def line_of(self, file: Path) -> tuple[Path, ListEntry] | None:
+        """The line of a list that speaks for a data file, after the directory of the list; None if there is none."""
+        directory = self.tree.scan_directory(file.parent)
+        if (known := self._lists.get(directory / self.list_name)) is None:
+            return None
+        stem = stem_of(file).relative_to(directory)
+        entry = known.entry_of(stem.as_posix()) or known.entry_of(stem.parent.as_posix())
+        return None if entry is None else (directory, entry)
+
     def found(self) -> Iterator[tuple[Path, Path]]:
         """The data files that are scans by themselves, each after the directory that names it now."""
         if self._rules.trigger == "lists":

@@ -33,18 +33,17 @@ class Identity:
         """`before`: id that the beamtime had before there was a metadata file; what was made under it is ours."""
         self._known, self._beamtime, self._before = known, beamtime, before
 
-    def of(self, request: Request, state: ScanState | None) -> Request:
-        """The same request, for the dataset that its scan has already, if it has one.
+    def of(self, request: Request, state: ScanState | None, *, done: bool = False) -> Request:
+        """The same request, for the dataset that its scan has already, if it has one. Changes nothing.
 
+        `done`: whether the ingested list of its directory says so of the scan's name.
         Raises `NameTaken` if another scan has the dataset of its name; OSError if that cannot be found out now.
         """
         place = request.scan.place
         here = self._known.at(place)
         if here is not None and not here.moved_to and self._is_same(here, state):
             return published_as(request, here.pid, here.source_folder)
-        if state is not None and (moved := self.before_it_moved(request, state)) is not None:
-            log.info("%s: its files were at %s and are at %s now", moved.pid, moved.place, place)
-            self._known.move(moved, place, state.master)
+        if (moved := self.before_it_moved(request, state, done=done)) is not None:
             # Also where the scan was before, and is noted as done.
             update = request.update if request.listed else Extent.ALL
             return replace(published_as(request, moved.pid, moved.source_folder), update=update)
@@ -61,14 +60,30 @@ class Identity:
         free = (pid for pid in self._names(request) if self._other(pid, place, state) is None)
         return published_as(request, next(free))
 
-    def before_it_moved(self, request: Request, state: ScanState | None) -> KnownScan | None:
-        """What is known of a scan from before its files were renamed; None if they were not."""
-        place = text(request.scan.place)
-        for known in self._known.like(state.identity if state else ""):
-            elsewhere = known.place != place and not known.moved_to and known.entry == request.scan.entry
-            if elsewhere and self._is_ours(known) and not _is_there(known):
+    def before_it_moved(self, request: Request, state: ScanState | None, *, done: bool) -> KnownScan | None:
+        """What is known of a scan from before its files were renamed; None if they were not. `done`: as for `of`."""
+        here = self._known.at(request.scan.place)
+        if state is None or (here is not None and not here.moved_to and self._is_same(here, state)):
+            return None
+        for known in self._known.like(state.identity):
+            if self._has_left(known, request):
                 return known
-        return None
+        if not done or here is not None:
+            return None
+        # The ingested list beside the files was renamed with their directory, and it says which dataset they have;
+        # so that is known although the files were changed since.
+        left = [known for known in self._known.named(request.pid) if self._has_left(known, request)]
+        return left[0] if len(left) == 1 else None
+
+    def take(self, request: Request, state: ScanState | None, *, done: bool) -> None:
+        """Remember where the files of a scan are now, if they were renamed: what comes to their place is another."""
+        if (moved := self.before_it_moved(request, state, done=done)) is not None:
+            log.info("%s: its files were at %s and are at %s now", moved.pid, moved.place, request.scan.place)
+            self._known.move(moved, request.scan.place, state.master if state else None)
+
+    def _has_left(self, known: KnownScan, request: Request) -> bool:
+        elsewhere = known.place != text(request.scan.place) and not known.moved_to
+        return elsewhere and known.entry == request.scan.entry and self._is_ours(known) and not _is_there(known)
 
     def _is_ours(self, known: KnownScan) -> bool:
         return known.beamtime == self._beamtime or (bool(self._before) and known.beamtime == self._before)
@@ -80,14 +95,14 @@ class Identity:
         if not self._is_ours(known):
             return False
         # Generated ids repeat: what another beamtime left in a directory of the same name is not ours.
-        now, then = state.file if state else None, known.state.file
-        return now.inode == then.inode if now and then else now is then
+        now, then = state.file if state else None, known.seen
+        return now.inode == then[0] if now and then else now is None and then is None
 
     def _other(self, pid: str, place: Path, state: ScanState | None) -> KnownScan | None:
         """Another scan that has the dataset of this id; not the same file under a path that leads there as well."""
         inode = state.file.inode if state and state.file else None
         for known in self._elsewhere(pid, place):
-            is_same = inode is not None and known.state.file is not None and known.state.file.inode == inode
+            is_same = inode is not None and known.seen is not None and known.seen[0] == inode
             if not is_same and _is_there(known):
                 return known
         return None
@@ -148,10 +163,13 @@ def published_as(request: Request, pid: str, source_folder: str = "") -> Request
 
 
 def _is_there(known: KnownScan) -> bool:
-    """Whether the files of a scan are still where they were; OSError if that cannot be said now."""
-    master = known.state.master
+    """Whether the files of a scan are still where they were; OSError if that cannot be said now.
+
+    A file of the same size and time is the same one also where the file system does not keep inodes.
+    """
     try:
-        status = os.stat(master or known.place)  # noqa: PTH116 - names that are no text
+        status = os.stat(known.state.master or known.place)  # noqa: PTH116 - names that are no text
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return known.state.file is None or status.st_ino == known.state.file.inode
+    seen = known.seen
+    return seen is None or status.st_ino == seen[0] or (status.st_size, status.st_mtime_ns) == seen[1:]

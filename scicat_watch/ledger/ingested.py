@@ -19,10 +19,10 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Container
+from collections.abc import Container, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, unquote
 
 from scicat_watch.files import append_line, read_ordinary
@@ -86,6 +86,19 @@ def parse_unfinished(text: str) -> Record | None:
     return record if all(stamp in (0, -1) or stamp > _FIRST_STAMP for stamp in stamps) else None
 
 
+class Contents(NamedTuple):
+    """The scans that an ingested list says are done."""
+
+    names: Set[str]
+    """Those that are files or folders, by their names in the directory of the list."""
+    entries: Set[str]
+    """Others, such as entries of a file."""
+    published: Mapping[str, str]
+    """Ids of datasets by the name of their scan, where they are not those of the names."""
+    revision: int
+    """Another one each time that something of it changes."""
+
+
 class IngestedList:
     """The ingested list of one scan directory; missing is the same as empty. Used by several threads."""
 
@@ -95,7 +108,10 @@ class IngestedList:
         self._older = older
         self._done: set[str] = set()
         self._names: set[str] = set()
+        self._entries: set[str] = set()
+        """Names of datasets that are not those of files: of entries of a file, and such as need quotes."""
         self._published: dict[str, str] = {}
+        self._revision = 0
         self._sound = False
         self._seen: FileState | None = None
         self._lock = threading.Lock()
@@ -128,10 +144,9 @@ class IngestedList:
         """Id of the dataset that the scan of this name has instead of its own; empty if it has its own."""
         return self._published.get(name, "")
 
-    @property
-    def count(self) -> int:
-        """How many lines are done."""
-        return len(self._done)
+    def contents(self) -> Contents:
+        """The scans that are done, as the list was last read; not copied, and not to be changed."""
+        return Contents(self._names, self._entries, self._published, self._revision)
 
     def note(self, line: str, stamps: Stamps) -> None:
         """Append an outcome; it is on the disk when this returns. OSError if it cannot be written."""
@@ -139,7 +154,7 @@ class IngestedList:
             if (record := Record(line, stamps)).done:
                 # True even if it cannot be written down: a restart would find it unchanged.
                 self._done.add(line)
-                self._names.add(_name(line))
+                self._take(line)
             self._append(record)
 
     def note_published(self, name: str, pid: str, when: float) -> None:
@@ -147,7 +162,14 @@ class IngestedList:
         words = (PUBLISHED_AS, *(quote(text, _PLAIN, errors="surrogateescape") for text in (name, pid)))
         with self._lock:
             self._published[name] = pid
+            self._revision += 1
             self._append(Record(" ".join(words), Stamps(when, when)))
+
+    def _take(self, line: str) -> None:
+        """Take in the name that a line which is done stands for."""
+        name = _name(line)
+        (self._names if name else self._entries).add(name or _entry(line))
+        self._revision += 1
 
     def _append(self, record: Record) -> None:
         if not self._sound:
@@ -168,7 +190,9 @@ class IngestedList:
         lines = {record.line for record in records if record.done and _published(record.line) is None}
         # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
         self._done, self._names, self._seen = lines, set(filter(None, map(_name, lines))), seen
+        self._entries = {_entry(line) for line in lines if not _name(line)}
         self._published = published
+        self._revision += 1
 
     def follow(self) -> None:
         """Read the list again if it is another file than it was, or a shorter one: somebody removed or edited it."""
@@ -255,7 +279,17 @@ class ListLock:
 def _name(line: str) -> str:
     """The name of the dataset that a line asks for; empty if it is one entry's, which is not that of the file."""
     first = line.split(None, 1)[0]
-    return "" if "::" in first else first.partition(":")[0]
+    return "" if "::" in first or line[0] in "'\"" else first.partition(":")[0]
+
+
+def _entry(line: str) -> str:
+    """What stands for the dataset of a line that `_name` has none for: its name, or all of a line in quotes."""
+    if line[0] in "'\"":
+        return line
+    first = line.split(None, 1)[0]
+    stem, _, rest = first.partition("::")
+    name = rest.partition(";")[2]
+    return (name or stem).partition(":")[0]
 
 
 def _published(line: str) -> tuple[str, str] | None:

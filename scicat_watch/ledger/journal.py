@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.ledger import known, written
+from scicat_watch.ledger import known, places, written
 from scicat_watch.ledger.known import KnownScans
+from scicat_watch.ledger.places import Places
 from scicat_watch.ledger.plan import Attempt
 from scicat_watch.ledger.storage import Storage
 from scicat_watch.ledger.written import WrittenDocuments
@@ -34,7 +35,7 @@ create table if not exists paused (
     directory text not null, id text not null, primary key (directory, id)
 ) without rowid;
 """
-_VERSION = 4
+_VERSION = 5
 _SCHEMA = (
     """
 create table if not exists scans (
@@ -56,10 +57,12 @@ create table if not exists daemon (
     + _PAUSED
     + known.SCHEMA
     + written.SCHEMA
+    + places.SCHEMA
 )
 _UPGRADES = {
     2: "alter table scans add column readers_lost integer not null default 0;" + _PAUSED + known.SCHEMA,
     3: written.SCHEMA,
+    4: known.SCHEMA + places.SCHEMA,
 }
 """What makes a journal one of the next version, by the version that it has."""
 _NOTE = """insert or replace into scans (directory, line, beamtime, pid, status, tries, reason, next_try, last_try,
@@ -106,6 +109,8 @@ class Journal:
         """Directories with the names of scans under them whose ingestion has begun and not come to a good end."""
         self.known = KnownScans(self._storage)
         """The scans that are published."""
+        self.places = Places(self._storage)
+        """The beamtime directories that were there."""
 
     def written(self, catalogue: str) -> WrittenDocuments:
         """What was written to a catalogue; `catalogue`: its address, empty for the embedded one."""

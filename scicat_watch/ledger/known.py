@@ -6,8 +6,11 @@ scan that is done and not known here is taken as it is from then on.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +24,9 @@ create table if not exists known (
 ) without rowid;
 create index if not exists known_by_identity on known (identity);
 create index if not exists known_by_pid on known (pid);
+create table if not exists known_files (place text primary key, names blob not null) without rowid;
 """
-_COLUMNS = "place, beamtime, pid, entry, folder, state, moved_to"
+_COLUMNS = "place, beamtime, pid, entry, folder, state, moved_to, identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,20 @@ class KnownScan:
     """Its files when it was published, or found to be done."""
     moved_to: str = ""
     """Where its files are now, if they were renamed since: what is at `place` now is another scan."""
+    identity: str = ""
+    """What its files kept when they were renamed after they were last seen; empty if not known.
+
+    That may be later than `state`: of a scan that was changed, and left so.
+    """
+
+    @property
+    def seen(self) -> tuple[int, int, int] | None:
+        """Inode, size and time of the master file when it was last seen; None if that is not known."""
+        words = self.identity.split(":")
+        if len(words) == 4:
+            return int(words[0]), int(words[1]), int(words[2])
+        file = self.state.file
+        return None if file is None else (file.inode, file.size, file.modified)
 
 
 class KnownScans:
@@ -72,30 +90,42 @@ class KnownScans:
         start = f"{text(directory)}/"
         return frozenset(place.removeprefix(start) for place in self._moved.copy() if place.startswith(start))
 
+    def names(self, place: Path | str) -> Mapping[str, str] | None:
+        """The names of a scan's files when it was published, as in `ScanState`; None if they are not known."""
+        for row in self._storage.all("select names from known_files where place=?", (text(place),)):
+            with contextlib.suppress(ValueError, zlib.error):
+                found: dict[str, str] = json.loads(zlib.decompress(row[0]))
+                return found
+        return None
+
     def note(self, known: KnownScan) -> None:
-        """Remember a scan as it is now."""
+        """Remember a scan as it is now; the names of its files stay as they were noted, if it has none."""
         known = replace(known, place=text(known.place))
+        identity = known.identity or known.state.identity
         row = (
-            known.place, known.beamtime, text(known.pid), known.entry, text(known.source_folder),
-            known.state.identity, known.state.as_json(), text(known.moved_to),
+            known.place, known.beamtime, text(known.pid), known.entry, text(known.source_folder), identity,
+            known.state.as_json(), text(known.moved_to),
         )  # fmt: skip
         (self._moved.add if known.moved_to else self._moved.discard)(known.place)
         self._storage.execute("insert or replace into known values (?,?,?,?,?,?,?,?)", row)
+        if known.state.names is not None:
+            names = zlib.compress(json.dumps(known.state.names).encode(), 1)
+            self._storage.execute("insert or replace into known_files values (?,?)", (known.place, names))
 
     def move(self, known: KnownScan, place: Path, master: Path | None) -> None:
         """Remember that the files of a scan are at `place` now, before its dataset says so.
 
         They count as changed until it does. What comes to the place that they left is another scan from now on.
         """
-        state = replace(known.state, master=master, files=FilesState())
+        state = replace(known.state, master=master, files=FilesState(), names={})
         self.note(replace(known, place=os.fspath(place), state=state))
         self.note(replace(known, moved_to=os.fspath(place)))
 
     def _where(self, column: str, value: str) -> Iterator[KnownScan]:
         for row in self._storage.all(f"select {_COLUMNS} from known where {column}=?", (value,)):  # noqa: S608
             try:
-                place, beamtime, pid, entry, folder, state, moved_to = row
-                yield KnownScan(place, beamtime, pid, entry, folder, ScanState.from_json(state), moved_to)
+                place, beamtime, pid, entry, folder, state, moved_to, identity = row
+                yield KnownScan(place, beamtime, pid, entry, folder, ScanState.from_json(state), moved_to, identity)
             except ValueError:
                 continue  # Written by another version; the scan is taken as it is now.
 

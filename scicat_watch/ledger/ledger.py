@@ -6,11 +6,12 @@ import errno
 import functools
 import logging
 import os
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.ledger import naming
+from scicat_watch.ledger.counting import Counting
 from scicat_watch.ledger.identity import Identity, MadeBefore
 from scicat_watch.ledger.ingested import IngestedList, ListLock
 from scicat_watch.ledger.journal import Journal
@@ -59,7 +60,10 @@ class DoneFiles:
         return self._ingested.has_name(name) and name not in self._left
 
     def agrees(self, name: str, path: str) -> bool:
-        """Whether one that is among them is at `path`, and as it was when it was ingested, if that is still known."""
+        """Whether one that is among them is at `path`, with the size and time of when it was ingested.
+
+        Its inode may be another one since the file system was mounted anew: what that means is left to comparing.
+        """
         known = self._states.get(line_of_found(name))
         if known is None:
             return True
@@ -67,7 +71,7 @@ class DoneFiles:
             state = FileState.of(os.stat(path))  # noqa: PTH116  # Asked for each file of a beamtime.
         except OSError:
             return False
-        return known.startswith(f"[{state.size}, {state.modified}, {state.changed}, {state.inode}, ")
+        return known.startswith(f"[{state.size}, {state.modified}, ")
 
     @functools.cached_property
     def _states(self) -> Mapping[str, str]:
@@ -90,6 +94,7 @@ class BeamtimeLedger:
         self._locks: dict[Path, ListLock] = {}
         self._unlocked: set[Path] = set()
         self._unwritten: dict[Path, str] = {}
+        self._counting = Counting(beamtime.id)
 
     def ingested(self, directory: Path) -> IngestedList:
         """The ingested list of a scan directory. OSError if it is there and cannot be read."""
@@ -99,6 +104,16 @@ class BeamtimeLedger:
             ingested.load()
             self._ingested[directory] = ingested
         return self._ingested[directory]
+
+    def count_done(self, directories: Iterable[Path]) -> tuple[int, list[str]]:
+        """How many scans are done by the lists of some scan directories, and which of these cannot be read."""
+        lists, unreadable = {}, []
+        for directory in directories:
+            try:
+                lists[directory] = self.ingested(directory).contents()
+            except OSError as error:
+                unreadable.append(f"{directory}: what was ingested cannot be read: {error}")
+        return self._counting.count(lists), unreadable
 
     def ours(self, directory: Path) -> bool:
         """Whether this process may ingest the scans of a directory; false if another scicat-watch does.
@@ -186,12 +201,19 @@ class BeamtimeLedger:
 
         Raises `NameTaken` if another scan has the dataset of its name; OSError if that cannot be found out now.
         """
-        found = self._identity.of(request, state)
+        found = self._identity.of(request, state, done=self._is_done(request))
         return found if found.was_in else self._made_before.of(found)
 
     def has_moved(self, request: Request, state: ScanState) -> bool:
         """Whether the files of a scan were renamed since it was published; OSError as `identified`."""
-        return self._identity.before_it_moved(request, state) is not None
+        return self._identity.before_it_moved(request, state, done=self._is_done(request)) is not None
+
+    def take_moved(self, request: Request, state: ScanState | None) -> None:
+        """Remember where the files of a scan are now, if they were renamed; OSError as `identified`."""
+        self._identity.take(request, state, done=self._is_done(request))
+
+    def _is_done(self, request: Request) -> bool:
+        return self.ingested(request.scan.directory).done_name(request.scan.name)
 
     def known(self, place: Path) -> KnownScan | None:
         """What is known of the published scan whose files begin with a path."""
@@ -199,9 +221,18 @@ class BeamtimeLedger:
         ours = found is not None and not found.moved_to and found.beamtime in (self._beamtime.id, self._before)
         return found if ours else None
 
+    def with_names(self, known: KnownScan) -> ScanState:
+        """The files of a published scan with their names, as far as these are known."""
+        return replace(known.state, names=self._journal.known.names(known.place))
+
     def accept(self, request: Request, state: ScanState) -> None:
         """Take a scan that is done, and of which nothing else is known, as it is now."""
         self._know(request, self._beamtime.source_folder(request.scan.directory), state)
+
+    def saw(self, known: KnownScan, state: ScanState, *, same: bool) -> None:
+        """Remember by what a scan is known again if it is renamed next; `same`: its content is the published one."""
+        kept = replace(known.state, file=state.file, access=known.state.access or state.access) if same else known.state
+        self._journal.known.note(replace(known, state=replace(kept, names=None), identity=state.identity))
 
     def is_adopted(self, known: KnownScan) -> bool:
         """Whether a scan was published under the id that the beamtime had before it had a metadata file."""
@@ -218,6 +249,11 @@ class BeamtimeLedger:
         """Whether a scan's master file looks different from when it was last tried, if that is still known."""
         known = self._journal.state(request.key)
         return known is not None and not known.agrees(state)
+
+    def rewritten(self, request: Request, state: FileState) -> bool:
+        """The same, as far as size and time say it: a file system that is mounted anew may number its files anew."""
+        known = self._journal.state(request.key)
+        return known is not None and not known.agrees(state) and not known.changed_only(state)
 
     def begin(self, request: Request, now: float) -> None:
         """Note that an ingestion begins: whatever lists come and go meanwhile, the scan stays the same dataset."""
@@ -307,14 +343,17 @@ class BeamtimeLedger:
     def _note_files(self, outcome: Outcome, files: ScanState) -> None:
         """Remember what the files of a scan were when it was published."""
         request, place = outcome.request, outcome.request.scan.place
+        newest = files.identity
         if request.update is Extent.FILES and (before := self.known(place)) is not None:
             files = files_only(before.state, files)
-        self._know(request, outcome.source_folder, files)
+        self._know(request, outcome.source_folder, files, newest)
 
-    def _know(self, request: Request, source_folder: str, state: ScanState) -> None:
+    def _know(self, request: Request, source_folder: str, state: ScanState, newest: str = "") -> None:
         scan = request.scan
         self._journal.known.note(
-            KnownScan(str(scan.place), self._beamtime.id, request.pid, scan.entry, source_folder, state)
+            KnownScan(
+                str(scan.place), self._beamtime.id, request.pid, scan.entry, source_folder, state, identity=newest
+            )
         )
 
     def _wants(self, key: RequestKey, place: Path) -> bool:

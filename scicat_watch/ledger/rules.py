@@ -51,3 +51,6 @@ class ChangeRules:
     listed: Literal["files", "update", "report"] = "files"
     """What becomes of listed scans: their file list is brought up to date and the rest reported, all of the dataset is
     brought up to date, or all is reported. Found scans are brought up to date in any case."""
+    vanished: Literal["keep", "drop"] = "keep"
+    """What becomes of files that the catalogue lists and that are gone: nothing is changed and they are reported, or
+    they count as any other change, and the file list loses them."""

@@ -14,18 +14,19 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.scanfiles import ScanFiles
 from scicat_watch.discovery.watch import BeamtimeWatch
+from scicat_watch.ledger.known import KnownScan
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.ledger.rules import ChangeRules
-from scicat_watch.model import Extent, Request, Scan
+from scicat_watch.model import Extent, ListEntry, Request, RequestKey, Scan
 from scicat_watch.progress import ChangedScan
-from scicat_watch.scanstate import Change, ScanState, change
+from scicat_watch.scanstate import Change, ScanState, change, needs_more
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,10 @@ class Rechecks:
         self._turn: Iterator[_Item] | None = None
         self._turn_at = self._step_at = clock.monotonic()
         self._left: dict[Path, ChangedScan] = {}
+        self._unseen: set[Path] = set()
+        """Places of `_left` to which this turn has not come yet."""
+        self._hinted: set[Path] = set()
+        """Places that are to be compared because a file there was closed."""
         self._unreadable: set[Path] = set()
 
     def changed(self) -> list[ChangedScan]:
@@ -103,6 +108,20 @@ class Rechecks:
         if request.update is not Extent.FILES:
             self._left.pop(request.scan.place, None)
         self._come_again(_Item(request.scan, request.listed, lambda: self._ledger.as_begun(request)), 0)
+
+    def closed(self, files: Iterable[Path], wait: float) -> None:
+        """Files were closed after writing: listed scans that have a dataset are compared in `wait` seconds.
+
+        Found ones are ingested again without a comparison in turn, see `BeamtimeWatch.step`.
+        """
+        for file in files:
+            line = self._watch.line_of(file)
+            if line is None or self._watch.is_under_way(RequestKey(line[0], line[1].line)):
+                continue
+            item = self._listed(*line)
+            if item.scan.place not in self._hinted and len(self._hinted) < _MOST_SOON:
+                self._hinted.add(item.scan.place)
+                self._soon_again(item, wait, len(self._rules.after))
 
     def next_due(self) -> float:
         """Monotonic time of the next step."""
@@ -130,34 +149,59 @@ class Rechecks:
         except OSError:
             return None  # It is taken as it is when it is compared for the first time.
 
+    def left_to_do(self, request: Request, state: ScanState | None) -> Request | None:
+        """What is to be done of a request that nobody asked for, now that its files are known; None if nothing is.
+
+        A scan that has a dataset comes again when an event says that its file was written, or after a comparison.
+        """
+        known = None if state is None else self._ledger.known(request.scan.place)
+        passes = known is None or self._ledger.is_adopted(known) or self._ledger.failed(request)
+        if state is None or known is None or passes or request.again or self._ledger.wanted(request):
+            return request
+        found = change(self._ledger.with_names(known), state)
+        self._keep_identity(known, state, found)
+        if request.update is not None and not found:
+            return None
+        extent = self._report(request.scan.place, request.listed, found, known.pid)
+        return None if extent is None else replace(request, update=extent)
+
     def _due(self, now: float) -> Iterator[_Item]:
         while self._soon and self._soon[0].due <= now:
             soon = heapq.heappop(self._soon)
+            self._hinted.discard(soon.item.scan.place)
             self._come_again(soon.item, soon.times + 1)
             yield soon.item
         if now < self._turn_at:
             return
         if self._turn is None:
             self._files.forget()
-            self._turn = self._all()
+            self._turn, self._unseen = self._all(), set(self._left)
         while (item := next(self._turn, None)) is not None:  # `yield from` would end the turn with the step.
+            self._unseen.discard(item.scan.place)
             yield item
         self._turn, self._turn_at = None, now + self._rules.interval
+        for place in self._unseen:  # They were renamed, or neither their files nor their lines are there any more.
+            self._left.pop(place, None)
 
     def _all(self) -> Iterator[_Item]:
         """All scans that are there now; what comes meanwhile comes in the next turn."""
         for directory, entry in self._watch.listed():
-            scan = Scan.listed(self._beamtime, directory, entry)
-            yield _Item(scan, True, functools.partial(self._ledger.of_line, entry, directory))
+            yield self._listed(directory, entry)
         for directory, file in self._watch.found():
             scan = Scan.found(self._beamtime, directory, file)
             yield _Item(scan, False, functools.partial(self._ledger.of_file, file, directory))
 
+    def _listed(self, directory: Path, entry: ListEntry) -> _Item:
+        scan = Scan.listed(self._beamtime, directory, entry)
+        return _Item(scan, True, functools.partial(self._ledger.of_line, entry, directory))
+
     def _come_again(self, item: _Item, times: int) -> None:
         if times < len(self._rules.after) and len(self._soon) < _MOST_SOON:
             wait = self._rules.after[times] - (self._rules.after[times - 1] if times else 0.0)
-            due = self._clock.monotonic() + max(0.0, wait)
-            heapq.heappush(self._soon, _Soon(due, next(self._numbers), item, times))
+            self._soon_again(item, max(0.0, wait), times)
+
+    def _soon_again(self, item: _Item, wait: float, times: int) -> None:
+        heapq.heappush(self._soon, _Soon(self._clock.monotonic() + wait, next(self._numbers), item, times))
 
     def _compare(self, item: _Item) -> None:
         """Compare one scan; what cannot be examined now is left for the next time, and costs the others nothing."""
@@ -175,16 +219,26 @@ class Rechecks:
         if known is None:
             self._first(item)
             return
-        now = self._files.compared(item.scan, known.state.master or item.scan.master)
+        before, master = known.state, known.state.master or item.scan.master
+        now = self._files.compared(item.scan, master)
+        if now is not None and needs_more(before, now):
+            before, now = self._ledger.with_names(known), self._files.state(item.scan, master)
         if now is None:
-            return  # The file is not there: it may be unreachable, and comes back.
-        found = change(known.state, now)
+            # The file is not there: it may be unreachable, and comes back. Nothing can differ meanwhile.
+            self._left.pop(item.scan.place, None)
+            return
+        found = change(before, now)
+        self._keep_identity(known, now, found)
         if self._ledger.is_adopted(known):
             self._update(item, Extent.ALL)
-        elif found:
-            self._settle(item, found, known.pid)
         else:
-            self._left.pop(item.scan.place, None)
+            self._settle(item, found, known.pid)
+
+    def _keep_identity(self, known: KnownScan, now: ScanState, found: Change) -> None:
+        """Remember by what the files are known again when they are renamed, also while the dataset says otherwise."""
+        anew = not found.master and now.head and now.file != known.state.file
+        if now.identity and (anew or now.identity != known.identity):
+            self._ledger.saw(known, now, same=not found.master)
 
     def _first(self, item: _Item) -> None:
         """A scan of which it is not known how it was published: either it was renamed, or it is taken as it is."""
@@ -198,20 +252,25 @@ class Rechecks:
             return
         if self._ledger.has_moved(request, now):
             self._settle(item, Change(files="its files were renamed"), request.pid)
-        elif now.file is not None and self._ledger.changed(request, now.file) and not item.listed:
+        elif now.file is not None and self._ledger.rewritten(request, now.file) and not item.listed:
             self._update(item, Extent.ALL)
         else:
             self._ledger.accept(request, now)
 
     def _settle(self, item: _Item, found: Change, pid: str) -> None:
         """Bring a scan that has changed up to date, as far as its origin and the policy allow; report the rest."""
-        extent, report = what_to_do(item.listed, found, self._rules.listed)
-        if report:
-            self._left[item.scan.place] = ChangedScan(pid, report)
-        else:
-            self._left.pop(item.scan.place, None)
+        extent = self._report(item.scan.place, item.listed, found, pid)
         if extent is not None:
             self._update(item, extent)
+
+    def _report(self, place: Path, listed: bool, found: Change, pid: str) -> Extent | None:
+        """Report what of a change is left to a person; what is to be brought up to date."""
+        extent, report = what_to_do(listed, found, self._rules)
+        if report:
+            self._left[place] = ChangedScan(pid, report)
+        else:
+            self._left.pop(place, None)
+        return extent
 
     def _update(self, item: _Item, extent: Extent) -> None:
         request = item.request()
@@ -219,13 +278,16 @@ class Rechecks:
             self._watch.update(replace(request, update=extent), self._clock.monotonic())
 
 
-def what_to_do(listed: bool, found: Change, policy: str) -> tuple[Extent | None, str]:
+def what_to_do(listed: bool, found: Change, rules: ChangeRules) -> tuple[Extent | None, str]:
     """What is to be brought up to date of a scan that has changed, and what is to be reported of it.
 
-    Where files are missing nothing is: they may be archived, or away for a moment, and the catalogue would lose them.
+    Where files are missing nothing is, whatever else has changed: they may be archived, or away for a moment, and the
+    catalogue would lose them. But a site may know better.
     """
-    if found.missing or (listed and policy == "report"):
+    if not found:
+        return None, ""
+    if (found.missing and rules.vanished == "keep") or (listed and rules.listed == "report"):
         return None, str(found)
-    if not listed or policy == "update":
-        return Extent.ALL, ""
-    return Extent.FILES if found.files or found.touched else None, found.master
+    if listed and rules.listed == "files":
+        return (Extent.FILES if found.files or found.touched or found.missing else None), found.master
+    return (Extent.ALL if found.master or found.files or found.missing else Extent.FILES), ""

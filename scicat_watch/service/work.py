@@ -85,6 +85,8 @@ class BeamtimeWork:
         findings = self.watch.step(self._site.clock.monotonic(), hints)
         for ready in findings.ready:
             self._dispatch(ready)
+        if hints is not None:
+            self._rechecks.closed(hints.files, self._site.settings.watching.ingestion_delay)
         return findings
 
     def next_due(self) -> float:
@@ -201,14 +203,8 @@ class BeamtimeWork:
         return self.settle(seconds)
 
     def _done(self) -> tuple[int, list[str]]:
-        """How many requests are done, and which ingested lists cannot be read."""
-        done, unreadable = 0, []
-        for path in self.watch.scan_directories():
-            try:
-                done += self.ledger.ingested(path).count
-            except OSError as error:
-                unreadable.append(f"{path}: what was ingested cannot be read: {error}")
-        return done, unreadable
+        """How many scans are done, and which ingested lists cannot be read."""
+        return self.ledger.count_done(self.watch.scan_directories())
 
     def _dispatch(self, ready: Ready) -> None:
         asked, settings = ready.request, self._site.settings
@@ -230,8 +226,12 @@ class BeamtimeWork:
             return
         now = self._site.clock.now().timestamp()
         decision = Decision(Action.INGEST) if self._once else self.ledger.decide(request, ready.state, now)
+        if decision.action is Action.INGEST and not self._once:
+            decided = self._rechecks.left_to_do(request, files)
+            request, decision = decided or request, decision if decided else Decision(Action.NOTHING)
         match decision.action:
             case Action.INGEST:
+                self.ledger.take_moved(request, files)
                 self.ledger.begin(request, now)
                 named = replace(ready, request=request)
                 suspect, finished = self.ledger.suspect(request), functools.partial(self._finished, ready, files)

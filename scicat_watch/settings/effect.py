@@ -18,7 +18,7 @@ AT_RELOAD = frozenset(
         "watching.blacklist", "watching.ignored_names", "watching.below_lists", "watching.detector_interval",
         "watching.ingestion_delay", "watching.rescan_interval", "watching.poll_interval",
         "watching.changed_after", "watching.recheck_after", "watching.recheck_interval", "watching.complete_when",
-        "watching.without_files_after", "watching.abandoned_after", "watching.abandoned",
+        "watching.vanished_files", "watching.without_files_after", "watching.abandoned_after", "watching.abandoned",
         "lists.dataset_list", "lists.ingested_list", "lists.ingested_directory", "lists.max_line",
         "schemas.directory", "schemas.keep_lookups", "catalogue.update", "catalogue.owned_fields",
         "reading.metadata_limit", "reading.thumbnails", "reading.thumbnail_extensions", "reading.file_list",

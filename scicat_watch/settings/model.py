@@ -129,6 +129,10 @@ class WatchingSection(Section):
     """What to do with a listed scan whose files change after its dataset was made: `files` updates the file list and
     reports other changes in `status`, `update` updates all of the dataset, `report` only reports. The dataset of a
     found scan is always updated."""
+    vanished_files: Literal["keep", "drop"] = _CHANGES.vanished
+    """What to do with a scan of which files have vanished since its dataset was made, whatever else has changed:
+    `keep` changes nothing and reports the scan in `status`, `drop` updates the dataset to the files that are there. A
+    scan that was renamed is updated in any case."""
     recheck_after: tuple[Seconds, ...] = _CHANGES.after
     """Seconds after a dataset was made at which the files of its scan are compared again: detector images that come
     late come then."""
@@ -363,7 +367,8 @@ class Settings(Section):
         """The parameters of `service.rechecks`, from `watching`."""
         watching = self.watching
         interval = watching.recheck_interval or watching.rescan_interval
-        return ChangeRules(tuple(sorted(watching.recheck_after)), interval, watching.changed_after)
+        after = tuple(sorted(watching.recheck_after))
+        return ChangeRules(after, interval, watching.changed_after, watching.vanished_files)
 
     def read_limits(self) -> ReadLimits:
         """The parameters of `pipeline.reading`, from `reading` and `watching`."""

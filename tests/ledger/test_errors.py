@@ -38,7 +38,7 @@ def test_a_full_disk_costs_notes_and_no_knowledge(fs: FakeFilesystem, free: int)
     assert known.done(f"b{'_' * 40}")
     known.note("d", GOOD)
     assert LIST.read_text() == _lines("a", "d")
-    assert _loaded(LIST).count == 2
+    assert len(_loaded(LIST).contents().names) == 2
 
 
 def test_a_note_that_does_not_reach_the_disk_is_an_error_and_is_made_whole_by_the_next(tmp_path: Path) -> None:

@@ -59,14 +59,17 @@ class Story:
 
     def asked(self, name: str) -> Request:
         """The request of a found file, for the dataset that it has already."""
-        request = self.ledger.of_file(self.root / f"{name}.nxs", self.root)
-        return self.ledger.identified(request, self.state(name))
+        return self._taken(self.ledger.of_file(self.root / f"{name}.nxs", self.root), self.state(name))
 
     def line(self, name: str, directory: str) -> Request:
         """The same of a line of a list."""
         entry = ListEntry(name, name, name)
-        request = self.ledger.of_line(entry, self.root / directory)
-        return self.ledger.identified(request, self.state(f"{directory}/{name}"))
+        return self._taken(self.ledger.of_line(entry, self.root / directory), self.state(f"{directory}/{name}"))
+
+    def _taken(self, request: Request, state: ScanState) -> Request:
+        identified = self.ledger.identified(request, state)
+        self.ledger.take_moved(identified, state)
+        return identified
 
     def done(self, request: Request, name: str) -> str:
         outcome = Outcome(request, Status.CREATED, stamps=DONE, source_folder=f"/core/{request.scan.directory.name}")

@@ -6,10 +6,12 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
 from scicat_watch.discovery.watch import Hints
+from scicat_watch.ledger.rules import ChangeRules
 from scicat_watch.model import Extent
 from scicat_watch.scanstate import Change
 from scicat_watch.service import rechecks
@@ -183,6 +185,140 @@ def test_a_dataset_loses_no_file_because_another_one_was_touched(
     scans.work.release(5)
 
 
+@pytest.mark.parametrize("change", ["come", "write", "close"])
+def test_files_that_vanish_are_kept_whatever_else_changes(
+    disk: Disk, rechecked: Callable[..., Rechecked], change: str
+) -> None:
+    disk.nexus("raw/x.nxs")
+    for number in range(5):
+        disk.text(f"raw/x/{number}.tif")
+    scans = rechecked(recheck_after=[], recheck_interval=5.0)
+    for number in range(3):
+        (disk.root / f"raw/x/{number}.tif").unlink()
+    if change == "come":
+        for number in range(5, 9):
+            disk.text(f"raw/x/{number}.tif")
+    else:
+        scans.write("raw/x.nxs")
+    if change == "close":
+        scans.work.step(Hints(files=frozenset({disk.root / "raw/x.nxs"})))
+    scans.run(60)
+    assert scans.tried == [f"{ID}/raw/x"]
+    (shown,) = scans.work.state().changed_scans
+    also = "4 files have come" if change == "come" else "x.nxs was written to"
+    assert shown.reason == f"{also}, 3 files are not there any more"
+    for number in range(3):
+        disk.text(f"raw/x/{number}.tif")
+    scans.run(60)
+    assert scans.tried == [f"{ID}/raw/x"] * 2
+    assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_a_site_may_have_vanished_files_dropped(disk: Disk, rechecked: Callable[..., Rechecked]) -> None:
+    disk.nexus("raw/x.nxs")
+    disk.text("raw/x/1.tif")
+    scans = rechecked(vanished_files="drop")
+    (disk.root / "raw/x/1.tif").unlink()
+    scans.run(20)
+    assert scans.tried == [f"{ID}/raw/x"] * 2
+    assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_a_file_that_is_renamed_within_its_scan_has_not_vanished(
+    disk: Disk, rechecked: Callable[..., Rechecked]
+) -> None:
+    disk.nexus("raw/x.nxs")
+    disk.text("raw/x/.1.tif.Xa3k")  # As rsync calls a file that it is copying.
+    scans = rechecked()
+    disk.changed((disk.root / "raw/x/.1.tif.Xa3k").rename(disk.root / "raw/x/1.tif"))
+    scans.run(20)
+    assert scans.tried == [f"{ID}/raw/x"] * 2
+    assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("listed", [True, False])
+def test_what_gets_another_inode_or_link_and_keeps_its_content_is_not_read_again(
+    disk: Disk, rechecked: Callable[..., Rechecked], listed: bool, closed: bool
+) -> None:
+    names = [f"x{number}" for number in range(4)]
+    for name in names:
+        disk.nexus(f"raw/{name}.nxs")
+        if listed:
+            disk.append(f"raw/{LIST}", name)
+    scans = rechecked(recheck_after=[], recheck_interval=5.0)
+    before = list(scans.tried)
+    assert len(before) == 4
+
+    def number_anew() -> None:
+        for name in names:
+            file = disk.root / f"raw/{name}.nxs"
+            shutil.copy2(file, copy := file.with_suffix(".copy"))
+            copy.rename(file)
+            os.link(file, disk.root / f"{name}.{next(_moments)}.link")
+
+    number_anew()
+    if closed:
+        scans.work.step(Hints(files=frozenset(disk.root / f"raw/{name}.nxs" for name in names)))
+    scans.run(30)
+    number_anew()
+    scans.restart()
+    scans.run(30)
+    assert scans.tried == before
+    assert scans.work.state().changed == 0
+    file = disk.root / "raw/x1.nxs"
+    moment = file.stat().st_mtime_ns
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(moment, moment))  # Only the content says it.
+    scans.run(30)
+    assert scans.tried == (before if listed else [*before, f"{ID}/raw/x1"])
+    assert scans.work.state().changed == (1 if listed else 0)
+    scans.work.release(5)
+
+
+def test_a_listed_file_that_is_closed_is_compared_at_once(disk: Disk, rechecked: Callable[..., Rechecked]) -> None:
+    disk.nexus("raw/x.nxs")
+    disk.nexus("raw/y.nxs")
+    disk.append(f"raw/{LIST}", "x", "y pilatus")
+    scans = rechecked(recheck_after=[], changed_after="update")
+    for name in ("x", "y"):
+        scans.write(f"raw/{name}.nxs")
+    scans.run(20)
+    assert len(scans.tried) == 2
+    scans.work.step(Hints(files=frozenset({disk.root / "raw/x.nxs"})))
+    scans.run(20)
+    assert scans.tried[2:] == [f"{ID}/x"]
+    scans.work.step(Hints(files=frozenset({disk.root / "raw/y.nxs"})))
+    scans.run(20)
+    assert scans.tried[2:] == [f"{ID}/x", f"{ID}/y"]
+    scans.work.release(5)
+
+
+def test_what_is_reported_ends_when_all_files_of_the_scan_are_gone(
+    disk: Disk, rechecked: Callable[..., Rechecked]
+) -> None:
+    for name in ("x", "y", "z"):
+        disk.nexus(f"raw/{name}.nxs")
+    disk.append(f"raw/{LIST}", "x", "y", "z")
+    scans = rechecked(recheck_after=[], recheck_interval=5.0)
+    for name in ("x", "y", "z"):
+        scans.write(f"raw/{name}.nxs")
+    scans.run(20)
+    assert scans.work.state().changed == 3
+    (disk.root / "raw/x.nxs").unlink()
+    (disk.root / f"raw/{LIST}").write_text("x\nz\n")
+    disk.changed(disk.root / f"raw/{LIST}")
+    (disk.root / "raw/y.nxs").unlink()
+    scans.run(100)
+    assert [one.pid for one in scans.work.state().changed_scans] == [f"{ID}/z"]
+    scans.work.release(5)
+
+
 def test_without_its_journal_it_takes_everything_as_it_is(disk: Disk, rechecked: Callable[..., Rechecked]) -> None:
     disk.nexus("raw/x.nxs")
     disk.nexus("free.nxs")
@@ -222,16 +358,30 @@ def test_the_time_for_comparing_is_shared_by_all_beamtimes() -> None:
 
 WRITTEN, TOUCHED = Change(master="written"), Change(touched=True)
 COME, GONE = Change(files="come"), Change(missing="gone")
+BOTH, ALL = Change(files="come", missing="gone"), Change(master="written", files="come", missing="gone")
+UP_TO_DATE = [(Extent.ALL, ""), (Extent.FILES, ""), (Extent.ALL, ""), (Extent.ALL, ""), (Extent.ALL, "")]
+KEPT = [(None, "gone"), (None, "come, gone"), (None, "written, come, gone")]
 
 
 @pytest.mark.parametrize(
-    ("listed", "policy", "expected"),
+    ("listed", "policy", "vanished", "expected"),
     [
-        (False, "report", [(Extent.ALL, ""), (Extent.ALL, ""), (Extent.ALL, ""), (None, "gone")]),
-        (True, "update", [(Extent.ALL, ""), (Extent.ALL, ""), (Extent.ALL, ""), (None, "gone")]),
-        (True, "files", [(None, "written"), (Extent.FILES, ""), (Extent.FILES, ""), (None, "gone")]),
-        (True, "report", [(None, "written"), (None, ""), (None, "come"), (None, "gone")]),
+        (False, "report", "drop", [*UP_TO_DATE, (Extent.ALL, "")]),
+        (True, "update", "drop", [*UP_TO_DATE, (Extent.ALL, "")]),
+        (True, "files", "drop", [(None, "written"), *[(Extent.FILES, "")] * 4, (Extent.FILES, "written")]),
+        (True, "report", "drop", [(None, "written"), (None, ""), (None, "come"), *KEPT]),
+        (False, "report", "keep", [*UP_TO_DATE[:3], *KEPT]),
+        (True, "update", "keep", [*UP_TO_DATE[:3], *KEPT]),
+        (True, "files", "keep", [(None, "written"), (Extent.FILES, ""), (Extent.FILES, ""), *KEPT]),
+        (True, "report", "keep", [(None, "written"), (None, ""), (None, "come"), *KEPT]),
     ],
 )
-def test_what_becomes_of_a_change(listed: bool, policy: str, expected: list[tuple[Extent | None, str]]) -> None:
-    assert [what_to_do(listed, found, policy) for found in (WRITTEN, TOUCHED, COME, GONE)] == expected
+def test_what_becomes_of_a_change(
+    listed: bool,
+    policy: Literal["files", "update", "report"],
+    vanished: Literal["keep", "drop"],
+    expected: list[tuple[Extent | None, str]],
+) -> None:
+    rules = ChangeRules(listed=policy, vanished=vanished)
+    assert [what_to_do(listed, found, rules) for found in (WRITTEN, TOUCHED, COME, GONE, BOTH, ALL)] == expected
+    assert what_to_do(listed, Change(), rules) == (None, "")
