@@ -16,7 +16,7 @@ from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.pending import Ready, find_master
 from scicat_watch.discovery.watch import BeamtimeWatch
 from scicat_watch.documents import Bundle
-from scicat_watch.errors import BeamtimeError, CatalogueError, Refused, ScicatWatchError, Unavailable
+from scicat_watch.errors import BeamtimeError, CatalogueError, NameTaken, Refused, ScicatWatchError, Unavailable
 from scicat_watch.model import Scan
 from scicat_watch.pipeline.assembly.assemble import NATIVE, Additions, Assembled, AssemblyOptions, assemble
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
@@ -31,6 +31,7 @@ from scicat_watch.service.site import (
     open_executor,
     read_job,
     read_ledger,
+    scan_files,
     this_host,
     update_policy,
 )
@@ -74,14 +75,16 @@ class Previewer:
         """Address of the catalogue that is asked; empty if there is none."""
         self._lookups = _Questions(self._publisher, self._clock, settings.schemas.keep_lookups)
         self._executor = open_executor(settings)
+        self._files = scan_files(settings)
 
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
         for target in targets((path,), self._settings):
             if isinstance(target, BrokenBeamtime):
                 raise BeamtimeError(target.reason)
-            for ready, waiting in self._scans(target):
-                yield replace(self._preview(ready, target), waiting=waiting)
+            for ready, waiting, problem in self._scans(target):
+                made = Preview(ready.request.scan, problem=problem) if problem else self._preview(ready, target)
+                yield replace(made, waiting=waiting)
 
     def close(self) -> None:
         """End the reading processes, close the connections."""
@@ -90,10 +93,20 @@ class Previewer:
             self._publisher.close()
         self._journal.close()
 
-    def _scans(self, target: Target) -> Iterator[tuple[Ready, str]]:
-        """The scans of a target, each with the reason why it is not complete yet, if it is not."""
+    def _scans(self, target: Target) -> Iterator[tuple[Ready, str, str]]:
+        """The scans of a target, each with why it is not complete yet, and with why it cannot be ingested."""
         with read_ledger(target.beamtime, self._settings) as ledger:
-            yield from self._found(target, Once(ledger, target.means))
+            once = Once(ledger, target.means)
+            for ready, waiting in self._found(target, once):
+                try:
+                    yield self._identified(ready, once), waiting, ""
+                except (NameTaken, OSError) as error:
+                    yield ready, waiting, str(error)
+
+    def _identified(self, ready: Ready, once: Once) -> Ready:
+        """The same for the dataset that the scan has already, as when it is ingested."""
+        state = self._files.state(ready.request.scan, ready.request.scan.master)
+        return replace(ready, request=once.ledger.identified(once.ledger.as_begun(ready.request), state))
 
     def _found(self, target: Target, ledger: Once) -> Iterator[tuple[Ready, str]]:
         watch = BeamtimeWatch(

@@ -100,9 +100,7 @@ class Site:
 
     def rechecks(self, beamtime: Beamtime, ledger: BeamtimeLedger, watch: BeamtimeWatch) -> Rechecks:
         """What compares the published scans of a beamtime with their files."""
-        limits, rules = self.settings.reading.limits(), self.settings.watch_rules()
-        belonging = functools.partial(belongs_to, rule=limits.file_list)
-        files = ScanFiles(rules.master_extensions, belonging, matcher(limits.skipped_files))
+        files = scan_files(self.settings)
         return Rechecks(beamtime.id, ledger, watch, files, self.settings.change_rules(), self._time, self.clock)
 
     def read_job(self, request: Request, beamtime: Beamtime) -> ReadJob:
@@ -203,6 +201,13 @@ def open_executor(settings: Settings) -> Executor:
 def read_job(scan: Scan, beamtime: Beamtime, library: Library, settings: Settings) -> ReadJob:
     """What a reading process is to do for a scan."""
     return ReadJob(scan, beamtime, library.schemas, settings.read_limits(), (beamtime.directory,))
+
+
+def scan_files(settings: Settings) -> ScanFiles:
+    """What says what the files of a scan look like."""
+    limits, rules = settings.reading.limits(), settings.watch_rules()
+    belonging = functools.partial(belongs_to, rule=limits.file_list)
+    return ScanFiles(rules.master_extensions, belonging, matcher(limits.skipped_files))
 
 
 def catalogue_process(settings: Settings) -> CatalogueProcess:

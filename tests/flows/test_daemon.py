@@ -259,7 +259,7 @@ def test_files_that_come_later_than_their_line_are_waited_for(site: Site, tmp_pa
             (beamtime / "raw" / "frames_2").mkdir()
             (beamtime / "raw" / "frames_2" / "a.tif").write_bytes(b"x")
         eventually(lambda: catalogue.pids() == ["11018765/frames_2", "11018765/late_1"], "the two that have files")
-        assert catalogue.files("11018765/frames_2") == ["frames_2/a.tif"]
+        eventually(lambda: catalogue.files("11018765/frames_2") == ["frames_2/a.tif"], "the file list of one of them")
         eventually(
             lambda: "no file or folder" in site.status()["beamtimes"][0]["waiting_scans"][0]["reason"], "why it waits"
         )
