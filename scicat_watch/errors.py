@@ -12,6 +12,7 @@
     ├── NameTaken          a person renames a scan: another one has the dataset of its name
     └── CatalogueError     a request to the catalogue did not succeed
         ├── Unavailable    time fixes it: no answer, 429, 5xx
+        │   └── NotLoggedIn  a person fixes our account or its password; until then all work waits
         └── Refused        a person fixes it: the document, the account's rights or the settings
 
 No caller reads a message to decide; the class says what to do, the message says what
@@ -81,6 +82,10 @@ class CatalogueError(ScicatWatchError):
 
 class Unavailable(CatalogueError):
     """The catalogue does not answer, or says that it cannot now (429, 5xx): worth asking again later."""
+
+
+class NotLoggedIn(Unavailable):
+    """The catalogue does not accept our account: no request would succeed, and all work can wait."""
 
 
 class Refused(CatalogueError):

@@ -1,21 +1,23 @@
 """Whether the catalogue answers, known by all who want to publish: while it does not, one asks and all wait.
 
-Whoever meets `Unavailable` reports it; that closes the way. Of those who wait, the first asks at
-growing intervals whether the catalogue is back; its yes opens the way for all. Nobody's thread is
-needed beside theirs.
+Whoever meets `Unavailable` says so (`met`), and the catalogue is asked at once whether it is well. If it is not, the
+way is closed: of those who wait, the first asks at growing intervals whether it is back, and its yes opens the way for
+all. If it is well, the scan is at fault, or it was bad luck, and the others go on; only when several in a row fail, the
+way is closed all the same. A success opens it, and makes the next wait shorter. A refused login closes it until the
+account is accepted again. Nobody's thread is needed beside theirs.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from typing import Protocol
 
 from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.clock import Clock
-from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.errors import NotLoggedIn, Refused, Unavailable
 from scicat_watch.progress import Outage
 
 log = logging.getLogger(__name__)
@@ -24,14 +26,25 @@ LONGEST_POSTPONEMENT = 600.0
 """Seconds that a server's wish to be asked later is followed at most."""
 CHECK = 0.5
 """Seconds after which those who wait check whether they are to stop."""
+IN_A_ROW = 5
+"""So many failures without a success between close the way although the catalogue says that it is well."""
+LONGEST_WHILE_WELL = 10.0
+"""Seconds for which the way is closed then at most: what fails may be the scans of one beamtime."""
+LOGIN_CHECK = 1.0
+"""Seconds between two checks whether we can log in again; it costs a request only if the credentials changed."""
+
+
+class Ping(Protocol):
+    """Asks the catalogue for nothing."""
+
+    def __call__(self, *, login: bool = False) -> None:
+        """Return if it answers; `login`: also if it accepts our account. Raises `Unavailable` otherwise."""
 
 
 class Availability:
-    """The state of one catalogue; `ping` raises `Unavailable` as long as it does not answer."""
+    """The state of one catalogue."""
 
-    def __init__(
-        self, ping: Callable[[], None], limits: PatienceLimits, clock: Clock, stopping: threading.Event
-    ) -> None:
+    def __init__(self, ping: Ping, limits: PatienceLimits, clock: Clock, stopping: threading.Event) -> None:
         self._ping, self._limits, self._clock, self._stopping = ping, limits, clock, stopping
         self._changed = threading.Condition()
         self._closed_at: float | None = None
@@ -41,6 +54,8 @@ class Availability:
         self._not_before = 0.0
         self._first_wait = limits.first_wait
         self._probing = False
+        self._failures = 0
+        """How many were met since the last success, while the catalogue was well."""
 
     @property
     def error(self) -> Unavailable | None:
@@ -54,8 +69,34 @@ class Availability:
         with self._changed:
             return None if self._error is None else Outage(self._since, str(self._error))
 
-    def report(self, error: Unavailable) -> None:
-        """Somebody met `error`: close the way."""
+    def met(self, error: Unavailable) -> bool:
+        """Somebody met `error`: whether all have to wait. Otherwise the catalogue is well, and others go on."""
+        if isinstance(error, NotLoggedIn | Postponed) or self.error is not None:
+            self.report(error)
+            return True
+        try:
+            self._ask()
+        except Unavailable as gone:
+            log.debug("the catalogue is not well: %s", gone)
+            self.report(error)
+            return True
+        with self._changed:
+            self._failures += 1
+            several = self._failures >= IN_A_ROW
+        if several:
+            self.report(error, min(LONGEST_WHILE_WELL, self._limits.longest_wait))
+        return several
+
+    def succeeded(self) -> None:
+        """Somebody got what they asked for: open the way, and wait less the next time."""
+        with self._changed:
+            self._failures = 0
+            self._first_wait = max(self._limits.first_wait, self._first_wait / 2)
+            if self._error is not None:
+                self._open()
+
+    def report(self, error: Unavailable, longest: float | None = None) -> None:
+        """Close the way because of `error`; `longest`: seconds that are waited at most before it is tried again."""
         now = self._clock.monotonic()
         with self._changed:
             if isinstance(error, Postponed):
@@ -63,9 +104,9 @@ class Availability:
             if self._error is not None:
                 return
             # A server that answers the ping but fails at the work would otherwise be asked without pause.
+            most = self._limits.longest_wait if longest is None else longest
             soon = self._opened_at is not None and now - self._opened_at < self._limits.longest_wait
-            longer = min(2 * self._first_wait, self._limits.longest_wait)
-            self._first_wait = longer if soon else self._limits.first_wait
+            self._first_wait = min(2 * self._first_wait, most) if soon else self._limits.first_wait
             self._closed_at, self._error = now, error
             self._since = self._clock.now().isoformat(timespec="seconds")
         log.warning("the catalogue is unavailable, publishing waits: %s", error)
@@ -94,12 +135,16 @@ class Availability:
         answered = False
 
         def over() -> bool:
-            return self._stopping.is_set() or (deadline is not None and self._clock.monotonic() >= deadline)
+            late = deadline is not None and self._clock.monotonic() >= deadline
+            return late or self._stopping.is_set() or self.error is None
 
         def sleep(seconds: float) -> None:
+            if isinstance(self.error, NotLoggedIn):
+                seconds = LOGIN_CHECK
             until = max(self._clock.monotonic() + seconds, self._not_before)
             until = until if deadline is None else min(until, deadline)
-            self._clock.wait(until - self._clock.monotonic(), self._stopping)
+            while not self._stopping.is_set() and self.error is not None and self._clock.monotonic() < until:
+                self._clock.wait(min(CHECK, until - self._clock.monotonic()), self._stopping)
 
         try:
             sleep(self._first_wait)
@@ -113,16 +158,20 @@ class Availability:
 
     def _ask(self) -> None:
         try:
-            self._ping()
+            self._ping(login=isinstance(self.error, NotLoggedIn))
         except Refused:
             log.debug("the catalogue refuses the ping, so it answers")
 
     def _let_go(self, answered: bool) -> None:
         with self._changed:
             self._probing = False
-            if answered:
-                now = self._clock.monotonic()
-                closed = now - (self._closed_at if self._closed_at is not None else now)
-                self._error, self._opened_at = None, now
-                log.info("the catalogue is available again after %.0f s", closed)
+            if answered and self._error is not None:
+                self._open()
             self._changed.notify_all()
+
+    def _open(self) -> None:
+        now = self._clock.monotonic()
+        closed = now - (self._closed_at if self._closed_at is not None else now)
+        self._error, self._opened_at = None, now
+        log.info("the catalogue is available again after %.0f s", closed)
+        self._changed.notify_all()

@@ -32,7 +32,7 @@ from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.catalogue.patience import ConnectionBroken, Postponed
 from scicat_watch.catalogue.reasons import why
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.errors import ConfigError, Refused, Unavailable
+from scicat_watch.errors import ConfigError, NotLoggedIn, Refused, Unavailable
 from scicat_watch.model import Secret
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class HttpClient:
         self._options = options
         self._headers = {name: value.reveal() for name, value in options.headers.items()}
         self._clock: Clock = clock or SystemClock()
-        self._patience = patience.over_broken_connections(self._clock, stopping or threading.Event())
+        self._patience = patience.for_questions(self._clock, stopping or threading.Event())
         self._verify = _verification(options)
         self._own = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
@@ -125,8 +125,26 @@ class HttpClient:
         url = f"{self._base}/{_path(segments)}"
         body = None if json is None else _encoded(json, what)
         patient = self._patience if method == "GET" else patience.once
-        answer = patient(lambda: self._exchange(method, url, what, body, params, token, limit, headers))
-        return self._judged(answer, what)
+        return patient(lambda: self._judged(self._exchange(method, url, what, body, params, token, limit, headers), what))
+
+    def whoami(self) -> Mapping[str, Any]:
+        """Who we are, as the catalogue says: `username`, `currentGroups` and more; empty if it cannot say.
+
+        Raises `NotLoggedIn` if it does not accept our account, `Unavailable` otherwise.
+        """
+        for _ in range(2):
+            token = self._login.token()
+            try:
+                answer = self.ask("GET", "auth", "whoami", token=token)
+            except Refused as refused:
+                if refused.status != 401:
+                    return {}  # A server without this route.
+                answer = None
+            if isinstance(answer, Mapping) and answer:
+                return answer
+            if not self._login.replaced(token, 401, self._login.moment()):
+                break
+        raise NotLoggedIn("the catalogue does not accept our token: it has expired or is not valid")
 
     def sibling(self, version: str) -> Self | None:
         """The way to another version of the same API, by the same login; None if the base names no version."""

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from scicat_watch.catalogue.options import LoginOptions
 from scicat_watch.clock import Clock
-from scicat_watch.errors import CatalogueError, ConfigError, Refused, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, Refused, Unavailable
 from scicat_watch.model import FileState, Secret
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ EARLY = 60.0
 """Seconds before its end that a token is renewed, at most a tenth of its life."""
 REFUSED_FOR = 60.0
 """Seconds for which a refused login is not repeated with the same file: directory servers lock accounts."""
+REFUSED_LONGEST = 3600.0
+"""The same after many refusals of the same password; each time it doubles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,17 @@ class Login:
         self._expires: float | None = None
         self._moments = itertools.count(1)
         self._alive_at = 0
-        self._refusal: tuple[float, str, int | None] | None = None
+        self._refusal: NotLoggedIn | None = None
+        self._refusals = 0
+        self._again_at = 0.0
+        """When what was refused is tried again, unless the credential file changes."""
         self._account: str | None = None
 
     def token(self) -> Secret:
         """A token that is alive as far as we know; logs in if there is none or it is about to expire."""
         with self._lock:
             self._reread()
+            self._wait_after_refusal()
             if self._token is None or (self._expires is not None and self._clock.monotonic() >= self._expires):
                 self._log_in()
             assert self._token is not None  # noqa: S101 - for the type checker
@@ -138,8 +144,8 @@ class Login:
 
         `answered` is the moment of the answer: a token that was alive after it was alive then, so that one
         question does for a stampede. False means that the token is alive, so the account lacks the right.
-        It is also False for a token that comes with the configuration. `Refused` if the token of a credential file is
-        dead, and there is no other.
+        It is also False for a token that comes with the configuration. `NotLoggedIn` if the token of a credential file
+        is dead, and there is no other.
         """
         with self._lock:
             if self._token is not used:
@@ -150,10 +156,8 @@ class Login:
                 return False
             credentials = self._reread()
             if credentials.password is None and self._token is used:
-                raise Refused(
-                    f"the token in {self._options.credential_file} has expired or is not valid; put a new one there",
-                    status,
-                )
+                file = self._options.credential_file
+                raise self._refused(f"the token in {file} has expired or is not valid: put a new one there", status)
             self._log_in()
             return True
 
@@ -178,12 +182,23 @@ class Login:
         try:
             credentials = read_credentials(self._options)
         except ConfigError as error:
-            raise Refused(str(error)) from None
+            raise NotLoggedIn(str(error)) from None
         self._credentials, self._state = credentials, state
         self._account = None
         self._token, self._expires = credentials.token, None
-        self._refusal = None
+        self._refusal, self._refusals = None, 0
         return credentials
+
+    def _wait_after_refusal(self) -> None:
+        if self._refusal is not None and self._clock.monotonic() < self._again_at:
+            raise NotLoggedIn(str(self._refusal), self._refusal.status)
+
+    def _refused(self, message: str, status: int | None, *, longest: float = REFUSED_LONGEST) -> NotLoggedIn:
+        """The error for a refusal, which holds for a while."""
+        wait = min(longest, REFUSED_FOR * 2.0 ** min(self._refusals, 30))
+        self._refusals += 1
+        self._refusal, self._again_at = NotLoggedIn(message, status), self._clock.monotonic() + wait
+        return NotLoggedIn(message, status)
 
     def _log_in(self) -> None:
         """Get a new token. Called with the lock held, so that one login serves all who wait."""
@@ -191,29 +206,30 @@ class Login:
         if credentials.token is not None:
             self._token = credentials.token
             return
+        self._wait_after_refusal()
         now, where = self._clock.monotonic(), self._options.login_path
-        if self._refusal is not None and now - self._refusal[0] < REFUSED_FOR:
-            raise Refused(*self._refusal[1:])
         self._token = None
         password = credentials.password.reveal() if credentials.password else ""
         body = {"username": credentials.username, "password": password}
         try:
             answer = self._ask("POST", *where.strip("/").split("/"), json=body)
+            self._token = _token_in(answer, where)
         except Unavailable as error:
             if _is_no_api(error):
                 raise Unavailable(self._no_api(error), error.status) from None
             raise
         except Refused as refused:
-            message = (
-                self._no_api(refused)
-                if _is_no_api(refused)
-                else f"the catalogue refused the login of {credentials.username!r} with the password from "
-                f"{self._options.credential_file} (status {refused.status} at {where!r}): check both"
-            )
-            self._refusal = (now, message, refused.status)
             # `from None`: what a server says about a login may repeat the password.
-            raise Refused(message, refused.status) from None
-        self._token = _token_in(answer, where)
+            if _is_no_api(refused):
+                raise self._refused(self._no_api(refused), refused.status, longest=REFUSED_FOR) from None
+            if refused.status is None:
+                raise self._refused(str(refused), None, longest=REFUSED_FOR) from None
+            raise self._refused(
+                f"the catalogue refused the login of {credentials.username!r} with the password from "
+                f"{self._options.credential_file} (status {refused.status} at {where!r}): check both",
+                refused.status,
+            ) from None
+        self._refusal, self._refusals = None, 0
         self._expires = _end(answer, now)
         log.info("logged in to the catalogue as %s", credentials.username)
 

@@ -22,7 +22,7 @@ from tenacity import (
 )
 
 from scicat_watch.clock import Clock
-from scicat_watch.errors import AssemblyError, ScicatWatchError, Unavailable
+from scicat_watch.errors import AssemblyError, NotLoggedIn, ScicatWatchError, Unavailable
 
 T = TypeVar("T")
 
@@ -55,15 +55,24 @@ def once(attempt: Callable[[], T]) -> T:
     return attempt()
 
 
-def over_broken_connections(clock: Clock, stopping: threading.Event) -> Patience:
-    """For questions: three tries within about a second, since a server may close a connection as we use it."""
+def for_questions(clock: Clock, stopping: threading.Event) -> Patience:
+    """For what changes nothing: four tries within about a second.
+
+    A server may close a connection as we use it, and what is before it may fail for a moment (502, 503, 504). A server
+    that says when to come back is not asked before, and one that does not answer at all is not asked again at once.
+    """
     return Retrying(
-        retry=retry_if_exception_type(ConnectionBroken),
-        stop=stop_after_attempt(3),
+        retry=retry_if_exception(_passing),
+        stop=stop_after_attempt(4),
         wait=wait_random_exponential(multiplier=0.1, max=1),
         sleep=_sleep(clock, stopping),
         reraise=True,
     )
+
+
+def _passing(error: BaseException) -> bool:
+    passing = isinstance(error, Unavailable) and error.status in (502, 503, 504)
+    return isinstance(error, ConnectionBroken) or (passing and not isinstance(error, Postponed))
 
 
 def few_tries(clock: Clock, stopping: threading.Event) -> Patience:
@@ -72,7 +81,9 @@ def few_tries(clock: Clock, stopping: threading.Event) -> Patience:
     A page instead of an answer with status 404 counts as a no, whatever is behind the address.
     """
     return Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, Unavailable) and error.status != 404),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, Unavailable) and not isinstance(error, NotLoggedIn) and error.status != 404
+        ),
         stop=stop_after_attempt(3),
         wait=wait_exponential(multiplier=0.5, max=10),
         sleep=_sleep(clock, stopping),

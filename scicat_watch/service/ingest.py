@@ -18,7 +18,7 @@ from scicat_watch.catalogue.publisher import Published, Publisher, UpdatePolicy
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.documents import Bundle
-from scicat_watch.errors import ReaderLost, ScicatWatchError, StorageHangs, Unavailable
+from scicat_watch.errors import NotLoggedIn, ReaderLost, ScicatWatchError, StorageHangs, Unavailable
 from scicat_watch.model import Beamtime, Extent, Fault, Outcome, Request, Stamps, Status
 from scicat_watch.pipeline.assembly.assemble import Additions, assemble
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _TRIES = 3
 """How often a catalogue that answers may fail one scan before that counts as the scan's failure."""
+_AGAIN = 0.5
+"""Seconds before a scan is tried again that failed while the catalogue was well; they double."""
 
 
 class _Unlucky(Exception):
@@ -118,20 +120,41 @@ class Ingestor:
     def _publish(self, read: Read) -> tuple[Published, Bundle]:
         site, tries = self._site, 0
         while True:
-            limit = None if self._give_up_after is None else site.clock.monotonic() + self._give_up_after
-            if not site.availability.wait(limit):
-                if site.stopping.is_set():
-                    raise Stopped
-                raise Unavailable(f"the catalogue at {site.catalogue_url} did not come back")
+            self._wait_for_catalogue()
             try:
-                context = Context(read.reading, read.under_way.beamtime, site.lookups, site.clock)
-                bundle = assemble(context, additions=Additions(read.under_way.ready.comment)).documents()
-                return site.publisher.publish(bundle, _policy(site.policy, read.under_way.ready.request)), bundle
+                done = self._publish_now(read)
             except Unavailable as error:
+                all_wait = site.availability.met(error)
+                if isinstance(error, NotLoggedIn):
+                    continue
                 tries += 1
-                if tries == _TRIES:
+                # What is answered 500 while all is well will be answered so again.
+                if tries == _TRIES or (error.status == 500 and not all_wait):
                     raise _Unlucky(str(error)) from error
-                site.availability.report(error)
+                if not all_wait:
+                    site.clock.wait(_AGAIN * 2 ** (tries - 1), site.stopping)
+            else:
+                site.availability.succeeded()
+                return done
+
+    def _wait_for_catalogue(self) -> None:
+        """Return when the catalogue is available; `Stopped`, or `Unavailable` if it is given up."""
+        site = self._site
+        error = site.availability.error
+        if self._give_up_after is not None and isinstance(error, NotLoggedIn):
+            raise error  # Somebody is there to fix it.
+        limit = None if self._give_up_after is None else site.clock.monotonic() + self._give_up_after
+        if site.availability.wait(limit):
+            return
+        if site.stopping.is_set():
+            raise Stopped
+        raise Unavailable(f"the catalogue at {site.catalogue_url} did not come back: {site.availability.error}")
+
+    def _publish_now(self, read: Read) -> tuple[Published, Bundle]:
+        site = self._site
+        context = Context(read.reading, read.under_way.beamtime, site.lookups, site.clock)
+        bundle = assemble(context, additions=Additions(read.under_way.ready.comment)).documents()
+        return site.publisher.publish(bundle, _policy(site.policy, read.under_way.ready.request)), bundle
 
     def _outcome(self, under_way: UnderWay, published: Published, bundle: Bundle) -> Outcome:
         now = self._site.clock.now().timestamp()

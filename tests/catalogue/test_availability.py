@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scicat_watch.catalogue.availability import Availability
+from scicat_watch.catalogue.availability import IN_A_ROW, Availability, Ping
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.clock import SystemClock
-from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.errors import NotLoggedIn, Refused, Unavailable
 from tests.fakes import FakeClock
 from tests.flows.program import free_port
 
@@ -28,14 +28,14 @@ class Pings:
     def __init__(self, clock: FakeClock, fails: int, error: Exception = GONE) -> None:
         self.clock, self.left, self.error, self.at = clock, fails, error, list[float]()
 
-    def __call__(self) -> None:
+    def __call__(self, *, login: bool = False) -> None:
         self.at.append(self.clock.seconds)
         self.left -= 1
         if self.left >= 0:
             raise self.error
 
 
-def made(ping: Callable[[], None], clock: FakeClock, **patience: float) -> Availability:
+def made(ping: Ping, clock: FakeClock, **patience: float) -> Availability:
     return Availability(ping, PatienceLimits(**patience), clock, threading.Event())
 
 
@@ -69,7 +69,7 @@ def test_a_deadline_ends_the_wait_and_the_way_stays_closed(clock: FakeClock) -> 
 def test_a_stop_ends_the_wait(clock: FakeClock) -> None:
     stopping = threading.Event()
 
-    def ping() -> None:
+    def ping(*, login: bool = False) -> None:
         stopping.set()
         raise GONE
 
@@ -107,6 +107,78 @@ def test_a_server_that_pings_but_fails_is_asked_ever_more_rarely(clock: FakeCloc
     assert clock.seconds - pings.at[-2] == 1001
 
 
+def test_one_failure_while_the_catalogue_is_well_stops_nobody(clock: FakeClock) -> None:
+    pings = Pings(clock, 0)
+    way = made(pings, clock)
+    for _ in range(3 * IN_A_ROW):
+        assert way.met(GONE) is False
+        assert way.error is None
+        way.succeeded()
+    assert clock.seconds == 1000
+
+
+def test_a_failure_closes_the_way_if_the_catalogue_is_not_well(clock: FakeClock) -> None:
+    way = made(Pings(clock, 1), clock)
+    assert way.met(GONE) is True
+    assert way.error is GONE
+    assert way.wait() is True
+
+
+def test_several_failures_in_a_row_close_the_way_for_a_few_seconds(clock: FakeClock) -> None:
+    way = made(Pings(clock, 0), clock, first_wait=1, longest_wait=60)
+    assert [way.met(GONE) for _ in range(IN_A_ROW)] == [*[False] * (IN_A_ROW - 1), True]
+    closed = []
+    for _ in range(7):
+        before = clock.seconds
+        assert way.wait() is True
+        closed.append(clock.seconds - before)
+        assert way.met(GONE) is True, "the next one that fails closes it again"
+    assert closed == [1, 2, 4, 8, 10, 10, 10]
+    assert way.wait() is True
+    way.succeeded()
+    assert way.met(GONE) is False
+
+
+def test_waits_shrink_with_success(clock: FakeClock) -> None:
+    pings = Pings(clock, 0)
+    way = made(pings, clock, first_wait=1, longest_wait=60)
+    for _ in range(5):
+        way.report(GONE)
+        way.wait()
+    assert pings.at[-1] - pings.at[-2] == 16
+    for _ in range(3):
+        way.succeeded()
+    way.report(GONE)
+    way.wait()
+    assert pings.at[-1] - pings.at[-2] == 4
+
+
+def test_a_success_opens_the_way(clock: FakeClock) -> None:
+    way = made(Pings(clock, 10**9), clock)
+    way.report(GONE)
+    way.succeeded()
+    assert way.error is None
+    assert way.wait() is True
+
+
+def test_a_refused_login_closes_the_way_until_the_account_is_accepted(clock: FakeClock) -> None:
+    refused = NotLoggedIn("the password is wrong", 401)
+    asked: list[tuple[float, bool]] = []
+
+    def ping(*, login: bool = False) -> None:
+        asked.append((clock.seconds, login))
+        if clock.seconds < 1100:
+            raise refused
+
+    way = made(ping, clock)
+    assert way.met(refused) is True
+    assert way.outage is not None
+    assert "the password is wrong" in way.outage.reason
+    assert way.wait() is True
+    assert clock.seconds <= 1102, "it is noticed within seconds, however long it took"
+    assert all(login for _, login in asked)
+
+
 def test_closing_and_opening_are_each_said_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     way = made(Pings(clock, 3), clock)
     with caplog.at_level(logging.INFO, logger="scicat_watch"):
@@ -121,7 +193,7 @@ def test_while_the_server_is_off_one_asks_and_all_go_on_when_it_is_back(http: Ca
     catalogue = ScicatV3(http(f"http://127.0.0.1:{port}/api/v3"))
     asking, most, asked, lock = 0, 0, threading.Event(), threading.Lock()
 
-    def ping() -> None:
+    def ping(*, login: bool = False) -> None:
         nonlocal asking, most
         with lock:
             asking += 1
@@ -152,7 +224,12 @@ def test_while_the_server_is_off_one_asks_and_all_go_on_when_it_is_back(http: Ca
 def test_a_server_without_a_health_route_is_alive(
     serve: Callable[..., Loopback], http: Callable[..., HttpClient], answer: Answer
 ) -> None:
-    ScicatV3(http(serve(lambda _: answer).base)).ping()
+    ScicatV3(http(serve(lambda asked: answer if asked.path.endswith("health") else Answer(200, b"")).base)).ping()
+
+
+def test_a_gate_with_nothing_behind_it_is_not(serve: Callable[..., Loopback], http: Callable[..., HttpClient]) -> None:
+    with pytest.raises(Unavailable):
+        ScicatV3(http(serve(lambda _: Answer(404, b"<html>default backend</html>")).base)).ping()
 
 
 def test_a_server_whose_database_is_down_is_not(

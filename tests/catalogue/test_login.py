@@ -13,7 +13,7 @@ import pytest
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.login import credentials_in, read_credentials
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
-from scicat_watch.errors import CatalogueError, ConfigError, Refused, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, Refused, Unavailable
 from scicat_watch.model import Secret
 from tests.fakes import FakeClock
 
@@ -184,7 +184,7 @@ def test_a_refused_login_names_account_and_file_and_is_not_hammered(
     here = client_of(server, password_file, clock)
     with caplog.at_level(logging.DEBUG):
         for _ in range(3):
-            with pytest.raises(Refused, match=r"'ingestor'.*password") as caught:
+            with pytest.raises(NotLoggedIn, match=r"'ingestor'.*password") as caught:
                 here.request("GET", "a")
             assert str(password_file) in str(caught.value)
     assert paths(server) == ["auth/login"]
@@ -193,17 +193,65 @@ def test_a_refused_login_names_account_and_file_and_is_not_hammered(
         chain.append(inner)  # type: ignore[arg-type]
     said = " ".join(map(str, chain)) + caplog.text + repr(here) + repr(vars(here)) + repr(vars(here._login))
     assert "open-sesame" not in said
-    clock.advance(61)
-    with pytest.raises(Refused):
-        here.request("GET", "a")
-    assert paths(server) == ["auth/login"] * 2
+    moments: list[int] = []
+    for second in range(3600):
+        clock.advance(1)
+        with pytest.raises(NotLoggedIn):
+            here.request("GET", "a")
+        if len(paths(server)) > len(moments) + 1:
+            moments.append(second + 1)
+    assert moments == [60, 180, 420, 900, 1860], "ever more rarely, as directory servers lock accounts"
+
+
+def test_a_dead_token_is_asked_about_rarely_until_the_file_changes(
+    serve: Serve, tmp_path: Path, clock: FakeClock
+) -> None:
+    accounts, file = Accounts(), tmp_path / "token"
+    file.write_text('{"jwt": "made-by-operator"}')
+    server = serve(accounts)
+    here = client_of(server, file, clock)
+    for _ in range(20):
+        with pytest.raises(NotLoggedIn, match="put a new one there"):
+            here.request("GET", "a")
+        clock.advance(1)
+    assert paths(server) == ["a", "auth/whoami"]
+    accounts.alive.add("a-newer-one")
+    file.write_text('{"jwt": "a-newer-one"}')
+    assert here.request("GET", "a") == [1]
+
+
+def test_who_we_are_is_said_by_the_catalogue(serve: Serve, password_file: Path, clock: FakeClock) -> None:
+    accounts = Accounts()
+    server = serve(accounts)
+    here = client_of(server, password_file, clock)
+    assert here.whoami()["username"]
+    accounts.alive.clear()
+    assert here.whoami()["username"]
+    assert paths(server) == ["auth/login", "auth/whoami", "auth/whoami", "auth/login", "auth/whoami"]
+
+
+@pytest.mark.parametrize("answer", [Answer(200, b""), Answer(401, b'{"message":"Unauthorized"}')])
+def test_a_token_of_the_configuration_that_is_dead_is_said_to_be_so(
+    serve: Serve, clock: FakeClock, answer: Answer
+) -> None:
+    server = serve(lambda _: answer)
+    here = HttpClient(HttpOptions(server.base), LoginOptions(token=Secret("given")), threading.Event(), clock)
+    with pytest.raises(NotLoggedIn, match="not valid"):
+        here.whoami()
+    here.close()
+
+
+def test_a_server_that_cannot_say_who_we_are_is_not_blamed(serve: Serve, password_file: Path, clock: FakeClock) -> None:
+    accounts = Accounts()
+    server = serve(lambda asked: Answer(404, b"{}") if asked.path.endswith("whoami") else accounts(asked))
+    assert client_of(server, password_file, clock).whoami() == {}
 
 
 def test_a_new_password_is_read_when_the_file_changes(serve: Serve, password_file: Path, clock: FakeClock) -> None:
     accounts = Accounts(password="rotated-secret")
     server = serve(accounts)
     here = client_of(server, password_file, clock)
-    with pytest.raises(Refused):
+    with pytest.raises(NotLoggedIn):
         here.request("GET", "a")
     password_file.write_text('{"username": "ingestor", "password": "rotated-secret"}')
     assert here.request("GET", "a") == [1]
@@ -219,7 +267,7 @@ def test_a_ready_token_needs_no_login_and_its_end_is_said(serve: Serve, tmp_path
     here = client_of(server, file, clock)
     assert here.request("GET", "a") == [1]
     accounts.alive.clear()
-    with pytest.raises(Refused, match="expired") as caught:
+    with pytest.raises(NotLoggedIn, match="expired") as caught:
         here.request("GET", "a")
     assert "made-by-operator" not in str(caught.value)
     assert str(file) in str(caught.value)
@@ -247,7 +295,9 @@ def test_a_strict_server_that_answers_401_is_understood(serve: Serve, password_f
     assert here.request("GET", "a") == [1]
 
 
-@pytest.mark.parametrize(("body", "error"), [(b"", Refused), (b"{}", Unavailable), (b'{"id": "a\\nb"}', Unavailable)])
+@pytest.mark.parametrize(
+    ("body", "error"), [(b"", NotLoggedIn), (b"{}", Unavailable), (b'{"id": "a\\nb"}', Unavailable)]
+)
 def test_a_login_without_a_token_is_an_error(
     serve: Serve, password_file: Path, clock: FakeClock, body: bytes, error: type[CatalogueError]
 ) -> None:
@@ -259,8 +309,8 @@ def test_a_login_without_a_token_is_an_error(
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(404, b'{"message":"Cannot POST /auth/login"}'), Refused),
-        (Answer(405, b"<html>not allowed</html>"), Refused),
+        (Answer(404, b'{"message":"Cannot POST /auth/login"}'), NotLoggedIn),
+        (Answer(405, b"<html>not allowed</html>"), NotLoggedIn),
         (Answer(404, b"<html>default backend</html>"), Unavailable),
         (Answer(200, b"<html>a front end</html>"), Unavailable),
     ],
@@ -293,7 +343,7 @@ def test_a_token_of_the_configuration_is_used_as_it_is(serve: Serve, clock: Fake
 
 def test_without_a_credential_file_the_message_says_what_to_set(serve: Serve, clock: FakeClock) -> None:
     here = HttpClient(HttpOptions(serve(lambda _: Answer()).base), LoginOptions(), threading.Event(), clock)
-    with pytest.raises(Refused, match="credential_file"):
+    with pytest.raises(NotLoggedIn, match="credential_file"):
         here.request("GET", "a")
 
 

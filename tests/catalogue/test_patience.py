@@ -11,9 +11,9 @@ import pytest
 
 import scicat_watch
 from scicat_watch.catalogue import patience
-from scicat_watch.catalogue.patience import ConnectionBroken, Patience
+from scicat_watch.catalogue.patience import ConnectionBroken, Patience, Postponed
 from scicat_watch.clock import Clock
-from scicat_watch.errors import AssemblyError, ReadingError, Refused, Unavailable
+from scicat_watch.errors import AssemblyError, NotLoggedIn, ReadingError, Refused, Unavailable
 from tests.fakes import FakeClock
 
 Make = Callable[[Clock, threading.Event], Patience]
@@ -42,9 +42,14 @@ AWAY, BROKEN = Unavailable("busy", 503), ConnectionBroken("reset")
 @pytest.mark.parametrize(
     ("make", "error", "tries"),
     [
-        (patience.over_broken_connections, BROKEN, 3),
-        (patience.over_broken_connections, AWAY, 1),
-        (patience.over_broken_connections, Refused("no"), 1),
+        (patience.for_questions, BROKEN, 4),
+        (patience.for_questions, AWAY, 4),
+        (patience.for_questions, Unavailable("a bad gateway", 502), 4),
+        (patience.for_questions, Unavailable("no answer in time"), 1),
+        (patience.for_questions, Unavailable("broken", 500), 1),
+        (patience.for_questions, Postponed("later", 503, 9.0), 1),
+        (patience.for_questions, Refused("no"), 1),
+        (patience.few_tries, NotLoggedIn("no such account", 401), 1),
         (patience.few_tries, AWAY, 3),
         (patience.few_tries, BROKEN, 3),
         (patience.few_tries, Unavailable("a page", 404), 1),
@@ -71,7 +76,7 @@ def test_the_waits_are_those_of_the_policy(clock: FakeClock) -> None:
     opening(clock, threading.Event())(Failing(ReadingError("not yet")))
     assert clock.waits == [4.0, 7.0], "there is a wait before each further try"
     clock.waits.clear()
-    patience.over_broken_connections(clock, threading.Event())(Failing(BROKEN, BROKEN))
+    patience.for_questions(clock, threading.Event())(Failing(BROKEN, BROKEN))
     assert len(clock.waits) == 2
     assert all(0 <= wait <= 1 for wait in clock.waits)
 

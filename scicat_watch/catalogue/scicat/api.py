@@ -32,6 +32,9 @@ class ScicatApi(Protocol):
     def ping(self) -> None:
         """Ask for nothing, cheaply: returns if SciCat answers, `Unavailable` if not."""
 
+    def whoami(self) -> Mapping[str, Any]:
+        """Who we are: `username`, `currentGroups`; empty if SciCat cannot say, `NotLoggedIn` if we are nobody."""
+
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none."""
 

@@ -32,7 +32,7 @@ class ScicatPublisher:
     def ping(self, *, login: bool = False) -> None:
         """Return if SciCat answers; `login`: also if it knows our account."""
         self._api.ping()
-        if login:
+        if login and not self._api.whoami():
             self._api.dataset(NOBODY)
 
     def find(self, dataset: Dataset, policy: UpdatePolicy) -> Mapping[str, Any] | None:

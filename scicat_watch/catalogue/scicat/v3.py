@@ -72,6 +72,12 @@ class ScicatV3:
         except Unavailable as error:
             if error.status != 404:
                 raise
+            # A page instead of an answer: what is before SciCat may hide this route alone, or have nothing behind it.
+            self._http.ask("GET", "auth", "whoami")
+
+    def whoami(self) -> Mapping[str, Any]:
+        """Who we are; empty if SciCat cannot say, `NotLoggedIn` if we are nobody."""
+        return self._http.whoami()
 
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none. `Refused` if it is there but not for our account."""

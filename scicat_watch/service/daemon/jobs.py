@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from scicat_watch.errors import ConfigError
+from scicat_watch.errors import ConfigError, NotLoggedIn
 from scicat_watch.model import Outcome, Status
 from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.control.server import Reply
@@ -138,7 +138,10 @@ class Wish:
                 self._unreachable_since = None
             elif self._unreachable_since is None:
                 self._unreachable_since = now
-            elif now - self._unreachable_since > self._site.settings.catalogue.patience.give_up_after:
+            elif (
+                isinstance(error, NotLoggedIn)
+                or now - self._unreachable_since > self._site.settings.catalogue.patience.give_up_after
+            ):
                 self._end(f"{error}; the daemon goes on when it answers")
 
     def _end(self, unavailable: str = "") -> None:

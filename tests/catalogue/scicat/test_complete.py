@@ -15,7 +15,7 @@ from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.documents import Bundle, Dataset, OrigDatablock
-from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.errors import NotLoggedIn, Refused, Unavailable
 from scicat_watch.model import Status
 from tests.catalogue.bundles import bundle, files
 from tests.catalogue.conftest import Site
@@ -164,6 +164,6 @@ def test_ping_with_login_says_whether_our_account_is_known(site: Site, clock: Fa
     publisher(site.api(), clock).ping(login=True)
     unknown = HttpClient(site.api()._http._options, clock=clock)
     publisher(ScicatV3(unknown), clock).ping()
-    with pytest.raises(Refused, match="credential_file"):
+    with pytest.raises(NotLoggedIn, match="credential_file"):
         publisher(ScicatV3(unknown), clock).ping(login=True)
     unknown.close()
