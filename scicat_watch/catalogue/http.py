@@ -125,7 +125,9 @@ class HttpClient:
         url = f"{self._base}/{_path(segments)}"
         body = None if json is None else _encoded(json, what)
         patient = self._patience if method == "GET" else patience.once
-        return patient(lambda: self._judged(self._exchange(method, url, what, body, params, token, limit, headers), what))
+        return patient(
+            lambda: self._judged(self._exchange(method, url, what, body, params, token, limit, headers), what)
+        )
 
     def whoami(self) -> Mapping[str, Any]:
         """Who we are, as the catalogue says: `username`, `currentGroups` and more; empty if it cannot say.
@@ -157,7 +159,10 @@ class HttpClient:
 
     def account(self) -> str:
         """The name of our account, as the catalogue writes it into what we make; empty if it does not say."""
-        return self._login.account()
+        name = self._login.account
+        if name is None:
+            name = self._login.account = str(self.whoami().get("username") or "")
+        return name
 
     def parts(self, path_or_url: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
         """Segments and parameters of a path below the base, or of a whole address if it lies there.

@@ -110,7 +110,8 @@ class Login:
         self._refusals = 0
         self._again_at = 0.0
         """When what was refused is tried again, unless the credential file changes."""
-        self._account: str | None = None
+        self.account: str | None = None
+        """Name of our account as the catalogue has it, once somebody asked; None again when the credentials change."""
 
     def token(self) -> Secret:
         """A token that is alive as far as we know; logs in if there is none or it is about to expire."""
@@ -121,19 +122,6 @@ class Login:
                 self._log_in()
             assert self._token is not None  # noqa: S101 - for the type checker
             return self._token
-
-    def account(self) -> str:
-        """The name of our account as the catalogue has it; empty if it does not say. Asked once."""
-        token = self.token()
-        if self._account is None:
-            try:
-                answer = self._ask("GET", "auth", "whoami", token=token)
-            except Refused as refused:
-                log.debug("whoami was refused: %s", refused)
-                answer = None
-            name = answer.get("username") if isinstance(answer, Mapping) else None
-            self._account = str(name) if name else ""
-        return self._account
 
     def moment(self) -> int:
         """This moment among the others: a later one is a larger number."""
@@ -184,7 +172,7 @@ class Login:
         except ConfigError as error:
             raise NotLoggedIn(str(error)) from None
         self._credentials, self._state = credentials, state
-        self._account = None
+        self.account = None
         self._token, self._expires = credentials.token, None
         self._refusal, self._refusals = None, 0
         return credentials
