@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from scicat_watch.embedded import attachments_v4 as attachments
 from scicat_watch.embedded import blocks_v4 as blocks
+from scicat_watch.embedded import datasets as any_version
 from scicat_watch.embedded import datasets_v4 as datasets
+from scicat_watch.embedded import works
+from scicat_watch.embedded.api_v3 import records_routes
 from scicat_watch.embedded.routing import Route, Router
 
 ROUTER = Router(
@@ -14,6 +17,10 @@ ROUTER = Router(
         Route("GET", "datasets", datasets.find),
         Route("GET", "datasets/count", datasets.count),
         Route("GET", "datasets/findOne", datasets.find_one),
+        Route("GET", "datasets/fullquery", datasets.full_query),
+        Route("GET", "datasets/fullfacet", any_version.full_facet),
+        Route("GET", "datasets/metadataKeys", any_version.metadata_keys),
+        Route("PATCH", "datasets/{pid}/datasetlifecycle", any_version.patch_lifecycle),
         Route("GET", "datasets/public", datasets.find_public),
         Route("GET", "datasets/public/count", datasets.count_public),
         Route("GET", "datasets/public/findOne", datasets.find_one_public),
@@ -40,5 +47,7 @@ ROUTER = Router(
         Route("PATCH", "attachments/{aid}", attachments.patch),
         Route("PUT", "attachments/{aid}", attachments.put),
         Route("DELETE", "attachments/{aid}", attachments.delete),
+        *records_routes("jobs", works.jobs_v4),
+        *records_routes("publisheddata", works.publications_v4),
     ]
 )

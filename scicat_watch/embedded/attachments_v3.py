@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scicat_watch.embedded import attachments, datasets, validation
+from scicat_watch.embedded import attachments, datasets, rules_parts, validation
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.store import Session
 from scicat_watch.embedded.tables import ATTACHMENTS, DATASETS, PROPOSALS, SAMPLES, Document, Kind
@@ -102,9 +102,9 @@ class Nested:
             raise forbidden("Unauthorized access")
 
 
-OF_DATASETS = Nested(DATASETS, "dataset", validation.ATTACHMENT)
-OF_PROPOSALS = Nested(PROPOSALS, "proposal", validation.ATTACHMENT)
-OF_SAMPLES = Nested(SAMPLES, "sample", validation.SAMPLE_ATTACHMENT)
+OF_DATASETS = Nested(DATASETS, "dataset", rules_parts.ATTACHMENT)
+OF_PROPOSALS = Nested(PROPOSALS, "proposal", rules_parts.ATTACHMENT)
+OF_SAMPLES = Nested(SAMPLES, "sample", rules_parts.SAMPLE_ATTACHMENT)
 
 
 def thumbnail(catalogue: Served, call: Call, pid: str) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scicat_watch.embedded import attachments, filters, validation
+from scicat_watch.embedded import attachments, filters, rules_parts, validation
 from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import Query, projected
 from scicat_watch.embedded.store import DuplicateError
@@ -10,14 +10,14 @@ from scicat_watch.embedded.tables import ATTACHMENTS, Document
 from scicat_watch.embedded.web import Answer, Call, Served, asked, conflict, forbidden, not_found, posted
 
 _STAMPS = ("_id", "createdAt", "createdBy", "updatedAt", "updatedBy")
-_DIALECT = filters.v4(frozenset({*validation.ATTACHMENT_V4.names, *_STAMPS}))
-_CHANGES = validation.ATTACHMENT_V4.for_changes("aid")
+_DIALECT = filters.v4(frozenset({*rules_parts.ATTACHMENT_V4.names, *_STAMPS}))
+_CHANGES = rules_parts.ATTACHMENT_V4.for_changes("aid")
 
 
 def add(catalogue: Served, call: Call) -> Answer:
     """`POST /attachments`."""
     _admin(call)
-    made = attachments.made_v4(posted(call, validation.ATTACHMENT_V4), call.caller.username, catalogue.now())
+    made = attachments.made_v4(posted(call, rules_parts.ATTACHMENT_V4), call.caller.username, catalogue.now())
     try:
         with catalogue.store.writing() as session:
             session.insert(ATTACHMENTS, made)
@@ -29,7 +29,7 @@ def add(catalogue: Served, call: Call) -> Answer:
 def is_valid(catalogue: Served, call: Call) -> Answer:
     """`POST /attachments/isValid`."""
     _admin(call)
-    return Answer({"valid": not validation.check(call.document(), validation.ATTACHMENT_V4, unknown=False)})
+    return Answer({"valid": not validation.check(call.document(), rules_parts.ATTACHMENT_V4, unknown=False)})
 
 
 def find(catalogue: Served, call: Call) -> Answer:
@@ -72,7 +72,7 @@ def patch(catalogue: Served, call: Call, key: str) -> Answer:
 def put(catalogue: Served, call: Call, key: str) -> Answer:
     """`PUT /attachments/{aid}`: fields that are not named are gone."""
     _admin(call)
-    body = posted(call, validation.ATTACHMENT_V4.without("aid"))
+    body = posted(call, rules_parts.ATTACHMENT_V4.without("aid"))
     return _stored(catalogue, call, key, attachments.changes_v4(body), whole=True)
 
 

@@ -6,7 +6,7 @@ import secrets
 import uuid
 from typing import Any
 
-from scicat_watch.embedded import forms, times, validation
+from scicat_watch.embedded import forms, rules_parts, times
 from scicat_watch.embedded.store import Session
 from scicat_watch.embedded.tables import BLOCKS, DATASETS, Document
 from scicat_watch.embedded.web import Call, Served, bad_request, forbidden, not_found, nothing_to_change
@@ -53,7 +53,7 @@ def changes(body: Document) -> Document:
     return body | ({"dataFileList": _files(body["dataFileList"])} if "dataFileList" in body else {})
 
 
-PATCHABLE = validation.BLOCK.for_changes("datasetId", "ownerGroup", "accessGroups", "instrumentGroup")
+PATCHABLE = rules_parts.BLOCK.for_changes("datasetId", "ownerGroup", "accessGroups", "instrumentGroup")
 """What a PATCH may name: the groups are always those of the dataset."""
 
 

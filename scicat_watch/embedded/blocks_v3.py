@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scicat_watch.embedded import blocks, datasets, validation
+from scicat_watch.embedded import blocks, datasets, rules_parts
 from scicat_watch.embedded.query import Query, projected
 from scicat_watch.embedded.tables import BLOCKS, DATASETS
 from scicat_watch.embedded.web import Answer, Call, Served, asked, forbidden, not_found, posted
@@ -12,7 +12,7 @@ _MOST = 100
 
 def add_nested(catalogue: Served, call: Call, pid: str) -> Answer:
     """`POST /datasets/{pid}/origdatablocks`: adds to the dataset's totals."""
-    body = posted(call, validation.NESTED_BLOCK)
+    body = posted(call, rules_parts.NESTED_BLOCK)
     with catalogue.store.writing() as session:
         dataset = datasets.to_add_to(session, call, pid)
         block = blocks.made(body, dataset, call, catalogue.now())
@@ -23,7 +23,7 @@ def add_nested(catalogue: Served, call: Call, pid: str) -> Answer:
 
 def add(catalogue: Served, call: Call) -> Answer:
     """`POST /origdatablocks`: makes the dataset's totals the sums over all its blocks."""
-    body = posted(call, validation.BLOCK)
+    body = posted(call, rules_parts.BLOCK)
     with catalogue.store.writing() as session:
         dataset = blocks.dataset_of(session, body["datasetId"])
         if not call.caller.may_add(dataset):
@@ -78,7 +78,7 @@ def patch(catalogue: Served, call: Call, key: str) -> Answer:
 
 def patch_nested(catalogue: Served, call: Call, pid: str, key: str) -> Answer:
     """`PATCH /datasets/{pid}/origdatablocks/{id}`: size and list in full."""
-    return Answer(blocks.shown(blocks.changed(catalogue, call, key, posted(call, validation.NESTED_BLOCK), pid)))
+    return Answer(blocks.shown(blocks.changed(catalogue, call, key, posted(call, rules_parts.NESTED_BLOCK), pid)))
 
 
 def delete(catalogue: Served, call: Call, key: str) -> Answer:

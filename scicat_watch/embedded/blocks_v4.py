@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scicat_watch.embedded import blocks, filters, validation
+from scicat_watch.embedded import blocks, filters, rules_parts, validation
 from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import projected
 from scicat_watch.embedded.tables import BLOCKS, Document
 from scicat_watch.embedded.web import Answer, Call, Served, asked, forbidden, not_found, posted
 
 _STAMPS = ("_id", "createdAt", "createdBy", "updatedAt", "updatedBy")
-_DIALECT = filters.v4(frozenset({*validation.BLOCK.names, *_STAMPS}))
+_DIALECT = filters.v4(frozenset({*rules_parts.BLOCK.names, *_STAMPS}))
 
 
 def add(catalogue: Served, call: Call) -> Answer:
     """`POST /origdatablocks`: makes the dataset's totals the sums over all its blocks."""
-    body = posted(call, validation.BLOCK)
+    body = posted(call, rules_parts.BLOCK)
     with catalogue.store.writing() as session:
         dataset = blocks.dataset_of(session, body["datasetId"])
         if not call.caller.may_change(dataset):
@@ -30,7 +30,7 @@ def is_valid(catalogue: Served, call: Call) -> Answer:
     """`POST /origdatablocks/isValid`."""
     if call.caller.anonymous:
         raise forbidden()
-    return Answer({"valid": not validation.check(call.document(), validation.BLOCK, unknown=False)})
+    return Answer({"valid": not validation.check(call.document(), rules_parts.BLOCK, unknown=False)})
 
 
 def find(catalogue: Served, call: Call) -> Answer:

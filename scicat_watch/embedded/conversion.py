@@ -21,6 +21,8 @@ def convert(connection: sqlite3.Connection) -> None:
         for seq, text in connection.execute(f"SELECT seq, doc FROM {kind.table}"):  # noqa: S608
             added = rows.links(kind, json.loads(text), seq)
             connection.executemany(f"INSERT OR IGNORE INTO {kind.table}_links VALUES (?, ?, ?)", added)  # noqa: S608
+            for statement, index in rows.indexes(kind, json.loads(text), seq):
+                connection.execute(statement, index)
 
 
 def related(attachment: Document) -> Document:

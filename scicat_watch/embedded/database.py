@@ -107,6 +107,8 @@ def _create_tables(connection: sqlite3.Connection) -> None:
                 f"CREATE TRIGGER IF NOT EXISTS {links}_gone AFTER DELETE ON {kind.table}"  # noqa: S608
                 f" BEGIN DELETE FROM {links} WHERE seq = OLD.seq; END"
             )
+        if kind.searched:
+            _create_indexes(connection, kind)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -122,6 +124,17 @@ def _create_table(connection: sqlite3.Connection, kind: Kind) -> None:
             unique = "UNIQUE " if (kind, column.name) == (INSTRUMENTS, "uniqueName") else ""
             name = f"{kind.table}_{column.name}"
             connection.execute(f'CREATE {unique}INDEX IF NOT EXISTS {name} ON {kind.table} ("{column.name}")')
+
+
+def _create_indexes(connection: sqlite3.Connection, kind: Kind) -> None:
+    kinds = {"names": "trigram", "texts": "unicode61 remove_diacritics 2 tokenchars ''_''"}
+    for name, tokenizer in kinds.items():
+        table = f"{kind.table}_{name}"
+        connection.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS {table} USING fts5({name}, tokenize = '{tokenizer}')")
+        connection.execute(
+            f"CREATE TRIGGER IF NOT EXISTS {table}_gone AFTER DELETE ON {kind.table}"  # noqa: S608
+            f" BEGIN DELETE FROM {table} WHERE rowid = OLD.seq; END"
+        )
 
 
 def _moved_aside(path: Path) -> Path:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from scicat_watch.embedded import times
+from scicat_watch.embedded import forms, search, times
 from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import Query, projected
 from scicat_watch.embedded.store import DuplicateError, Session
 from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS, INSTRUMENTS, PROPOSALS, SAMPLES, Document, Kind
 from scicat_watch.embedded.web import (
+    Answer,
     Call,
     Served,
     bad_request,
@@ -156,3 +158,58 @@ def _count_in_proposals(session: Session, document: Document, difference: int) -
         if proposal is not None:
             proposal["numberOfDatasets"] = max(0, proposal.get("numberOfDatasets", 0) + difference)
             session.update(PROPOSALS, proposal)
+
+
+def lifecycle(catalogue: Served, call: Call, pid: str) -> Answer:
+    """`GET /datasets/{pid}/datasetlifecycle`: whether the dataset may be archived, and such."""
+    with catalogue.store.reading() as session:
+        return Answer(readable(session, call, pid).get("datasetlifecycle") or {})
+
+
+def patch_lifecycle(catalogue: Served, call: Call, pid: str) -> Answer:
+    """`PATCH /datasets/{pid}/datasetlifecycle`: adds the fields that are named, and leaves all else."""
+    if call.caller.anonymous:
+        raise forbidden()
+    body = call.document()
+    if not body:
+        raise bad_request("the body names no field")
+    change = {"datasetlifecycle": body}
+    stored = changed(catalogue, call, pid, lambda document: _within(document, change))
+    return Answer(stored["datasetlifecycle"])
+
+
+def append(catalogue: Served, call: Call, pid: str) -> Answer:
+    """`POST /datasets/{pid}/appendToArrayField`: adds texts to a list of them."""
+    name = call.parameter("fieldName") or ""
+    if name not in forms.TEXT_LISTS:
+        raise bad_request(f"fieldName is not one of {', '.join(forms.TEXT_LISTS)}")
+    try:
+        texts = json.loads(call.parameter("data") or "[]")
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"data is not JSON: {error}") from error
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise bad_request("data is not a list of texts")
+    if call.caller.anonymous:
+        raise forbidden()
+
+    def change(document: Document) -> Document:
+        before = [text for text in document.get(name) or () if text is not None]
+        return {name: before + [text for text in dict.fromkeys(texts) if text not in before]}
+
+    return Answer(changed(catalogue, call, pid, change))
+
+
+def full_facet(catalogue: Served, call: Call) -> Answer:
+    """`GET /datasets/fullfacet`: how often each value of some fields occurs."""
+    with catalogue.store.reading() as session:
+        return Answer(search.facets(session, DATASETS, call))
+
+
+def metadata_keys(catalogue: Served, call: Call) -> Answer:
+    """`GET /datasets/metadataKeys`: the keys at the top of the scientific metadata."""
+    with catalogue.store.reading() as session:
+        return Answer(search.metadata_keys(session, DATASETS, "scientificMetadata", call))
+
+
+def _within(document: Document, change: Document) -> Document:
+    return {name: {**(document.get(name) or {}), **members} for name, members in change.items()}

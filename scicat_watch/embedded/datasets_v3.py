@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import replace
-from typing import Any
 
-from scicat_watch.embedded import attachments, datasets, filters, forms, validation
+from scicat_watch.embedded import attachments, datasets, filters, forms, rules_datasets, search, validation
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.tables import DATASETS, Document
 from scicat_watch.embedded.web import (
@@ -16,10 +14,8 @@ from scicat_watch.embedded.web import (
     Call,
     Served,
     asked,
-    bad_request,
     faulty_dataset,
     forbidden,
-    understood,
 )
 
 _VIEW = datasets.View(forms.shown, attachments.shown_v3)
@@ -30,7 +26,7 @@ def create(catalogue: Served, call: Call) -> Answer:
     if call.caller.anonymous:
         raise forbidden()
     body = call.document()
-    faults = validation.check_dataset(body, validation.dataset_rules(body.get("type")))
+    faults = rules_datasets.check_dataset(body, rules_datasets.dataset_rules(body.get("type")))
     if faults:
         raise faulty_dataset(faults)
     pid = body.get("pid") or f"{catalogue.pid_prefix.rstrip('/')}/{uuid.uuid4()}"
@@ -44,7 +40,7 @@ def is_valid(catalogue: Served, call: Call) -> Answer:
     if call.caller.anonymous:
         raise forbidden()
     body = call.document()
-    faults = validation.check_dataset(body, validation.dataset_rules(body.get("type")), unknown=False)
+    faults = rules_datasets.check_dataset(body, rules_datasets.dataset_rules(body.get("type")), unknown=False)
     return Answer({"valid": False, "error": validation.as_tree(faults)} if faults else {"valid": True})
 
 
@@ -77,28 +73,20 @@ def count(catalogue: Served, call: Call) -> Answer:
 
 
 def full_query(catalogue: Served, call: Call) -> Answer:
-    """`GET /datasets/fullquery`: by values of fields, and by `text` in names and keywords."""
-    try:
-        fields = json.loads(call.parameter("fields") or "{}")
-        limits = json.loads(call.parameter("limits") or "{}")
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"Invalid JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise bad_request("fields is not an object")
-    where: dict[str, Any] = {}
-    for name, value in fields.items():
-        if name == "text" and isinstance(value, str):
-            where["$or"] = [{field: {"$in": [value]}} for field in ("keywords", "pid")]
-            where["$or"] += [{field: {"$regex": _literal(value), "$options": "i"}} for field in _TEXTS]
-        elif isinstance(value, list):
-            where[name] = {"$in": value}
-        elif isinstance(value, dict) and {"begin", "end"} & value.keys():
-            where[name] = {"$gte": value.get("begin", ""), "$lte": value.get("end", "9999")}
-        elif name != "mode":
-            where[name] = value
-    with catalogue.store.reading() as session:
-        query = filters.renamed(understood(json.dumps({"where": where, "limits": limits})), forms.PLURALS)
-        return Answer([forms.shown(document) for document in session.find(DATASETS, query, call.caller)])
+    """`GET /datasets/fullquery`: by values of fields, and by `text` in all texts."""
+    return Answer(datasets.listed(catalogue, call, search.asked(call).query, _VIEW))
+
+
+def of_proposal(catalogue: Served, call: Call, key: str) -> Answer:
+    """`GET /proposals/{id}/datasets`."""
+    query = replace(_asked(call), where={"proposalIds": key})
+    return Answer(datasets.listed(catalogue, call, query, _VIEW))
+
+
+def of_sample(catalogue: Served, call: Call, key: str) -> Answer:
+    """`GET /samples/{id}/datasets`."""
+    query = replace(_asked(call), where={"sampleIds": key})
+    return Answer(datasets.listed(catalogue, call, query, _VIEW))
 
 
 def patch(catalogue: Served, call: Call, pid: str) -> Answer:
@@ -108,11 +96,12 @@ def patch(catalogue: Served, call: Call, pid: str) -> Answer:
     body = call.document()
 
     def change(document: Document) -> Document:
-        rules = validation.dataset_rules(document.get("type")).for_changes("pid", "type", "version")
+        rules = rules_datasets.dataset_rules(document.get("type")).for_changes("pid", "type", "version")
         faults = validation.check(body, rules)
         if faults:
             raise faulty_dataset(faults)
-        return forms.changes(body)
+        ignored = ("investigator",) if document.get("type") == "raw" else ()
+        return forms.changes({name: value for name, value in body.items() if name not in ignored})
 
     return Answer(forms.shown(datasets.changed(catalogue, call, pid, change)))
 
@@ -124,10 +113,3 @@ def delete(catalogue: Served, call: Call, pid: str) -> Answer:
 
 def _asked(call: Call) -> Query:
     return filters.renamed(asked(call), forms.PLURALS)
-
-
-_TEXTS = ("datasetName", "pid", "description", "keywords", "sourceFolder")
-
-
-def _literal(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in r"\.^$*+?{}[]|()#-&~ " else letter for letter in text)

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from scicat_watch.embedded import attachments, datasets, filters, forms, validation
+from scicat_watch.embedded import attachments, datasets, filters, forms, rules_datasets, search, validation
 from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.tables import DATASETS, Document
 from scicat_watch.embedded.web import NOTHING, Answer, Call, Served, asked, faulty, forbidden, posted
 
 _STAMPS = ("_id", "createdAt", "createdBy", "updatedAt", "updatedBy", "version", "scientificMetadataValid")
-_DIALECT = filters.v4(frozenset({*validation.DATASET_V4.names, *_STAMPS}))
-_CHANGES = validation.DATASET_V4.for_changes("pid", "type")
+_DIALECT = filters.v4(frozenset({*rules_datasets.DATASET_V4.names, *_STAMPS}))
+_CHANGES = rules_datasets.DATASET_V4.for_changes("pid", "type")
 _MERGES = _CHANGES.with_checks({"scientificMetadata": validation.mapping})
 """A null in the metadata of a merge patch removes a member; what comes of it is checked by `_CHANGES`."""
 _VIEW = datasets.View(forms.shown_v4, attachments.shown_v4)
@@ -27,7 +27,7 @@ _MERGE = "application/merge-patch+json"
 
 def create(catalogue: Served, call: Call) -> Answer:
     """`POST /datasets`."""
-    body = posted(call, validation.DATASET_V4)
+    body = posted(call, rules_datasets.DATASET_V4)
     pid = body.get("pid") or f"{catalogue.pid_prefix.rstrip('/')}/{uuid.uuid4()}"
     document = forms.new_dataset(body, pid, call.caller.username, catalogue.now(), version="4")
     datasets.added(catalogue, call, document, "pid" in body)
@@ -38,7 +38,7 @@ def is_valid(catalogue: Served, call: Call) -> Answer:
     """`POST /datasets/isValid`: like a real backend it accepts fields that do not exist."""
     if call.caller.anonymous:
         raise forbidden()
-    return Answer({"valid": not validation.check(call.document(), validation.DATASET_V4, unknown=False)})
+    return Answer({"valid": not validation.check(call.document(), rules_datasets.DATASET_V4, unknown=False)})
 
 
 def read(catalogue: Served, call: Call, pid: str) -> Answer:
@@ -81,6 +81,11 @@ def count_public(catalogue: Served, call: Call) -> Answer:
     return _counted(catalogue, replace(call, caller=Caller()))
 
 
+def full_query(catalogue: Served, call: Call) -> Answer:
+    """`GET /datasets/fullquery`: by values of fields, and by `text` in all texts."""
+    return Answer(datasets.listed(catalogue, _logged_in(call), search.asked(call).query, _VIEW))
+
+
 def patch(catalogue: Served, call: Call, pid: str) -> Answer:
     """`PATCH /datasets/{pid}`: named fields are replaced whole, or merged if the content type says merge-patch."""
     merging = call.headers.get("content-type", "") == _MERGE
@@ -89,7 +94,7 @@ def patch(catalogue: Served, call: Call, pid: str) -> Answer:
     def change(document: Document) -> Document:
         given = _merged(document, body) if merging else body
         faults = validation.check(given, _CHANGES)
-        faults += validation.halves(document.get("scientificMetadata"), given.get("scientificMetadata"))
+        faults += rules_datasets.halves(document.get("scientificMetadata"), given.get("scientificMetadata"))
         if faults:
             raise faulty(faults)
         return forms.changes(given)
@@ -99,7 +104,7 @@ def patch(catalogue: Served, call: Call, pid: str) -> Answer:
 
 def put(catalogue: Served, call: Call, pid: str) -> Answer:
     """`PUT /datasets/{pid}`: fields that are not named get their defaults; type, version and totals stay."""
-    body = posted(call, validation.DATASET_V4.without("pid", "type"))
+    body = posted(call, rules_datasets.DATASET_V4.without("pid", "type"))
 
     def change(document: Document) -> Document:
         kept = ("pid", "type", "version", "classification", "size", "numberOfFiles", "packedSize")

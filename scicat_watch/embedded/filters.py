@@ -85,7 +85,7 @@ def renamed(query: Query, names: Mapping[str, str]) -> Query:
 
 def _renamed(where: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {
-        names.get(name, name): [_renamed(part, names) for part in condition] if name.startswith("$") else condition
+        names.get(name, name): [_renamed(part, names) for part in condition] if name in GROUPS else condition
         for name, condition in where.items()
     }
 
@@ -119,6 +119,8 @@ def _words(where: Any, dialect: Dialect, depth: int = 0) -> dict[str, Any]:
             if not isinstance(condition, list):
                 raise BadQueryError(f"{key} needs a list")
             found[word] = [_words(part, dialect, depth + 1) for part in condition]
+        elif word == "$text" and depth == 0 and not dialect.strict:
+            found[word] = _searched(condition)
         elif word.startswith("$"):
             raise BadQueryError(f"unknown operator: {key}")
         else:
@@ -153,6 +155,13 @@ def _condition(name: str, condition: Any, dialect: Dialect, depth: int) -> Any:
         elif operator != "$options":
             raise BadQueryError(f"{name}: unknown operator: {key}")
     return found
+
+
+def _searched(condition: Any) -> str:
+    text = condition.get("$search") if isinstance(condition, dict) else None
+    if not isinstance(text, str):
+        raise BadQueryError('$text is an object such as {"$search": "some words"}')
+    return text
 
 
 def _pattern(name: str, operator: str, value: Any, options: Any) -> Pattern:

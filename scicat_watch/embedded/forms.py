@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from scicat_watch.embedded import times
+from scicat_watch.embedded.rules_datasets import later_name
 from scicat_watch.embedded.tables import Document
 from scicat_watch.embedded.units import with_si
-from scicat_watch.embedded.validation import later_name
 
 PLURALS = {
     "principalInvestigator": "principalInvestigators",
@@ -48,6 +48,8 @@ def changes(body: Mapping[str, Any]) -> Document:
     for name, value in body.items():
         if name == "version":
             continue  # API v3 accepts and ignores it.
+        if name == "investigator" and "principalInvestigator" in body:
+            continue  # Of a raw dataset it is ignored.
         if name in PLURALS:
             found[PLURALS[name]] = [value]
         else:

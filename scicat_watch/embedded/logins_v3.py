@@ -52,6 +52,43 @@ def health(catalogue: Served, call: Call) -> Answer:
     return Answer({"status": "ok", "info": up, "error": {}, "details": up})
 
 
+def my_settings(catalogue: Served, call: Call) -> Answer:
+    """`GET /users/my/settings`: the front end's; this catalogue keeps none."""
+    if call.caller.anonymous:
+        raise ProblemError(401, {"message": "Unauthenticated", "error": "Unauthorized", "statusCode": 401})
+    settings: dict[str, Any] = {"columns": [], "filters": [], "conditions": []}
+    return Answer({"userId": call.caller.user_id, "datasetCount": 25, "jobCount": 25, "externalSettings": settings})
+
+
+def my_identity(catalogue: Served, call: Call) -> Answer:
+    """`GET /users/my/identity`: account, address and groups as a directory service would say them."""
+    if call.caller.anonymous:
+        raise ProblemError(401, {"message": "Unauthenticated", "error": "Unauthorized", "statusCode": 401})
+    profile: dict[str, Any] = {
+        "displayName": call.caller.username,
+        "username": call.caller.username,
+        "email": call.caller.email,
+    }
+    profile |= {"accessGroups": sorted(call.caller.groups)}
+    return Answer({"userId": call.caller.user_id, "authStrategy": "local", "profile": profile})
+
+
+_ABSENT = (
+    "archiveWorkflowEnabled", "datasetReduceEnabled", "editPublishedData", "fileserverEnabled", "jobsEnabled",
+    "logbookEnabled", "policiesEnabled", "multipleDownloadEnabled",
+)  # fmt: skip
+_PRESENT = (
+    "addDatasetEnabled", "editDatasetEnabled", "searchSamples", "metadataPreviewEnabled", "fileColorEnabled",
+    "jsonMetadataEnabled", "tableSciDataEnabled", "localLoginEnabled",
+)  # fmt: skip
+
+
+def config(catalogue: Served, call: Call) -> Answer:
+    """`GET /admin/config`: how SciCat's front end shows itself: what this catalogue has not is switched off."""
+    shown = dict.fromkeys(_ABSENT, False) | dict.fromkeys(_PRESENT, True)
+    return Answer({**shown, "facility": "scicat-watch", "lbBaseURL": "", "accessTokenPrefix": "Bearer "})
+
+
 def _user(caller: Caller) -> dict[str, Any]:
     return {
         "_id": caller.user_id,

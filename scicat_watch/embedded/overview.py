@@ -11,6 +11,7 @@ from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.store import Session
 from scicat_watch.embedded.tables import ATTACHMENTS, HAS_THUMBNAIL
 from scicat_watch.embedded.thumbnails import Thumbnail, thumbnail
+from scicat_watch.embedded.words import any_part
 
 _NO_LIMIT = 1 << 31
 _LINE = (
@@ -46,12 +47,19 @@ def lines(session: Session, words: str, published: bool, limit: int, skip: int) 
     Every one of the space-separated `words` must be in the name, the id, a keyword or a proposal id;
     `published` leaves the others out.
     """
-    patterns = [f"%{_plain(word)}%" for word in words.lower().split()[:16]]
-    where = " AND ".join(["1", *(["isPublished"] if published else []), *["search LIKE ? ESCAPE '\\'"] * len(patterns)])
-    chosen = f"FROM datasets WHERE {where}"
-    (total,) = session.connection.execute(f"SELECT count(*) {chosen}", patterns).fetchone()
-    page = f"{_LINE} {chosen} ORDER BY seq DESC LIMIT ? OFFSET ?"
-    rows = session.connection.execute(page, (*patterns, limit, skip))
+    shown = ' AND "isPublished"' if published else ""
+    part, values = any_part(words)
+    chosen = "FROM datasets WHERE 1"
+    if values:
+        chosen = f"FROM datasets_names JOIN datasets ON seq = datasets_names.rowid WHERE {part}"
+    chosen += shown
+    if values or published:
+        (total,) = session.connection.execute(f"SELECT count(*) {chosen}", values).fetchone()
+    else:
+        (total,) = session.connection.execute("SELECT count(*) FROM datasets").fetchone()
+    order = "datasets_names.rowid" if values else "seq"
+    page = f"{_LINE} {chosen} ORDER BY {order} DESC LIMIT ? OFFSET ?"
+    rows = session.connection.execute(page, (*values, limit, skip))
     return [_line(row) for row in rows], int(total)
 
 
@@ -81,7 +89,3 @@ def _line(row: tuple[Any, ...]) -> Line:
     pid, name, time, group, size, count, published, description, shown = row
     name, time, title = str(name or pid), str(time or ""), str(description or "")
     return Line(pid, name, time, str(group), size or 0, count or 0, bool(published), title, shown)
-
-
-def _plain(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

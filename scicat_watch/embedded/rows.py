@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from scicat_watch.embedded import words
 from scicat_watch.embedded.tables import Document, Kind
 
 
@@ -39,3 +40,10 @@ def row(kind: Kind, document: Document) -> list[Any]:
 def links(kind: Kind, document: Document, seq: int) -> list[tuple[str, str, int]]:
     """The rows of the table of links."""
     return sorted({(link.name, value, seq) for link in kind.links for value in link.values(document)})
+
+
+def indexes(kind: Kind, document: Document, seq: int) -> Iterator[tuple[str, tuple[int, str]]]:
+    """The statements, with values, that add a record to the indexes of words."""
+    if kind.searched:
+        for name, text in (("names", words.names(document)), ("texts", words.texts(document))):
+            yield f"INSERT INTO {kind.table}_{name} (rowid, {name}) VALUES (?, ?)", (seq, text)  # noqa: S608

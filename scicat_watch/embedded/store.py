@@ -68,17 +68,21 @@ class Session:
             f'UPDATE {kind.table} SET {assigned} WHERE "{kind.key}" = ?',  # noqa: S608
             (*rows.row(kind, document), document[kind.key]),
         )
-        if kind.links:
+        if kind.links:  # All that are found by words have links as well.
             which = f'SELECT seq FROM {kind.table} WHERE "{kind.key}" = ?'  # noqa: S608
             row = self.connection.execute(which, (document[kind.key],)).fetchone()
             if row is not None:
                 self.connection.execute(f"DELETE FROM {kind.table}_links WHERE seq = ?", row)  # noqa: S608
+                for name in ("names", "texts") if kind.searched else ():
+                    self.connection.execute(f"DELETE FROM {kind.table}_{name} WHERE rowid = ?", row)  # noqa: S608
                 self._link(kind, document, row[0])
 
     def _link(self, kind: Kind, document: Document, seq: int) -> None:
         links = rows.links(kind, document, seq)
         if links:
             self.connection.executemany(f"INSERT INTO {kind.table}_links VALUES (?, ?, ?)", links)  # noqa: S608
+        for statement, values in rows.indexes(kind, document, seq):
+            self.connection.execute(statement, values)
 
     def delete(self, kind: Kind, key: str) -> None:
         """Remove a record."""

@@ -35,10 +35,8 @@ def _readers(document: Document) -> str:
     return json.dumps(groups + people)
 
 
-def _search(document: Document) -> str:
-    words = [document.get("datasetName"), document["pid"], *(document.get("keywords") or ())]
-    words += document.get("proposalIds") or ()
-    return "\n".join(str(word) for word in words if word).lower()
+def _own(document: Document) -> str:
+    return json.dumps([f"user:{document['createdBy']}"])
 
 
 _RIGHTS = (
@@ -51,7 +49,7 @@ _STAMPS = (_field("createdAt", indexed=True), _field("updatedAt", live=True), _f
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A field with several texts that filters often name: a table of its own has them, so that no document is read."""
+    """A field, mostly with several texts, that filters often name: a table of its own has them."""
 
     name: str
     values: Callable[[Document], Iterable[str]]
@@ -59,6 +57,10 @@ class Link:
 
 def _members(name: str) -> Link:
     return Link(name, lambda document: [text for text in document.get(name) or () if isinstance(text, str)])
+
+
+def _single(name: str) -> Link:
+    return Link(name, lambda document: [document[name]] if isinstance(document.get(name), str) else [])
 
 
 def targets(document: Document, kind: str) -> list[str]:
@@ -78,6 +80,8 @@ class Kind:
     key: str
     columns: tuple[Column, ...]
     links: tuple[Link, ...] = ()
+    searched: bool = False
+    """Whether its records are found by words, see `words`."""
 
     @property
     def plain(self) -> frozenset[str]:
@@ -99,11 +103,14 @@ DATASETS = Kind(
         _field("type"),
         _field("size", live=True),
         _field("numberOfFiles", live=True),
-        Column("search", _search, plain=False),
         *_RIGHTS,
         *_STAMPS,
     ),
-    tuple(map(_members, ("proposalIds", "sampleIds", "instrumentIds", "keywords", "principalInvestigators"))),
+    (
+        *map(_members, ("proposalIds", "sampleIds", "instrumentIds", "keywords", "principalInvestigators")),
+        *map(_single, ("creationLocation", "sourceFolder")),
+    ),
+    searched=True,
 )
 BLOCKS = Kind(
     "origdatablocks",
@@ -138,4 +145,13 @@ ATTACHMENTS = Kind(
 PROPOSALS = Kind("proposals", "proposalId", (*_RIGHTS, *_STAMPS))
 SAMPLES = Kind("samples", "sampleId", (_field("proposalId"), *_RIGHTS, *_STAMPS))
 INSTRUMENTS = Kind("instruments", "pid", (_field("uniqueName", indexed=True), *_STAMPS))
-KINDS = (DATASETS, BLOCKS, ATTACHMENTS, PROPOSALS, SAMPLES, INSTRUMENTS)
+_OF_A_PERSON = (
+    Column("ownerGroup", lambda document: document.get("ownerGroup"), indexed=True),
+    Column("isPublished", lambda document: int(document.get("status") in ("public", "registered")), plain=False),
+    Column("readers", _own, plain=False),
+)
+"""Rights on records that belong to who made them."""
+PUBLICATIONS = Kind("publisheddata", "doi", (*_OF_A_PERSON, *_STAMPS))
+JOBS = Kind("jobs", "id", (*_OF_A_PERSON, *_STAMPS))
+POLICIES = Kind("policies", "_id", (*_RIGHTS, *_STAMPS))
+KINDS = (DATASETS, BLOCKS, ATTACHMENTS, PROPOSALS, SAMPLES, INSTRUMENTS, PUBLICATIONS, JOBS, POLICIES)

@@ -187,10 +187,24 @@ def metadata(name: str, value: Any) -> dict[str, str]:
         return mapping(name, value)
     members = value.items() if isinstance(value, dict) else enumerate(value)
     for key, member in members:
+        what = ""
         if member is None or key == "":
             what = f"{name}.{key} is null" if key != "" else f"{name} has an empty key"
+        elif isinstance(member, dict) and isinstance(member.get("human_name"), (dict, list)):
+            what = f"{name}.{key}.human_name is no text"
+        elif key == "human_name" and isinstance(member, (dict, list)):
+            what = f"{name}.{key} is no text"
+        if what:
             return {"isSafe": f"{what}: a SciCat backend's process ends on this at the top; leave it out"}
+    if _has_key(value, "constructor"):
+        return {"isSafe": f"{name} has a key 'constructor': a SciCat backend cannot store that; give it another name"}
     return {}
+
+
+def _has_key(tree: Any, key: str) -> bool:
+    if isinstance(tree, dict):
+        return key in tree or any(_has_key(member, key) for member in tree.values())
+    return isinstance(tree, list) and any(_has_key(member, key) for member in tree)
 
 
 def anything(name: str, value: Any) -> dict[str, str]:
@@ -239,175 +253,3 @@ def host(name: str, value: Any) -> dict[str, str]:
 def _is_address(value: str) -> bool:
     parts = value.split(".")
     return len(parts) == 4 and all(re.fullmatch(r"\d{1,3}", part, re.ASCII) and int(part) < 256 for part in parts)
-
-
-def later_name(folder: object) -> str:
-    """What a v3 dataset without a name is called: the last two components of its folder."""
-    return "/".join(str(folder).rstrip("/").split("/")[-2:]).strip("/")
-
-
-_REQUIRED = ("ownerGroup", "owner", "contactEmail", "sourceFolder", "creationTime", "type")
-_NEVER_NULL = frozenset(
-    {
-        "pid", "size", "packedSize", "numberOfFiles", "numberOfFilesArchived", "isPublished", "ownerGroup",
-        "sourceFolder", "contactEmail", "creationTime", "datasetlifecycle",
-    }
-)  # fmt: skip
-"""Fields that have a value in every stored dataset; the others may be null."""
-
-_COMMON: dict[str, Check] = {
-    "pid": word, "type": word, "ownerGroup": text, "owner": text, "contactEmail": mails,
-    "ownerEmail": mail, "sourceFolder": filled_text, "sourceFolderHost": host, "creationTime": moment,
-    "datasetName": filled_text, "size": whole, "packedSize": whole, "numberOfFiles": whole,
-    "numberOfFilesArchived": whole, "accessGroups": texts, "keywords": texts, "sharedWith": texts,
-    "scientificMetadata": metadata, "scientificMetadataSchema": text, "isPublished": truth,
-    "dataQualityMetrics": number, "classification": text, "datasetlifecycle": mapping, "description": text,
-    "comment": text, "license": text, "validationStatus": text, "orcidOfOwner": text, "runNumber": text,
-    "instrumentGroup": text,
-}  # fmt: skip
-_PLACE: dict[str, Check] = {"creationLocation": text, "startTime": text, "endTime": text, "dataFormat": text}
-_PROVENANCE: dict[str, Check] = {
-    "inputDatasets": texts, "usedSoftware": texts, "jobParameters": mapping, "jobLogData": text,
-}  # fmt: skip
-_LISTS = {
-    "techniques": Rules({"pid": text, "name": text}, frozenset({"pid", "name"})),
-    "relationships": Rules({"pid": text, "relationship": text}, frozenset({"pid", "relationship"})),
-}
-
-RAW = Rules(
-    _COMMON
-    | _PLACE
-    | {"principalInvestigator": text, "proposalId": text, "sampleId": text, "instrumentId": text, "version": anything}
-    | dict.fromkeys(_PROVENANCE, anything),
-    frozenset({*_REQUIRED, "principalInvestigator", "creationLocation"}),
-    _NEVER_NULL,
-    _LISTS,
-)
-DERIVED = Rules(
-    _COMMON | _PROVENANCE | {"investigator": text, "proposalId": text, "version": anything},
-    frozenset({*_REQUIRED, "investigator", "inputDatasets", "usedSoftware"}),
-    _NEVER_NULL,
-    _LISTS,
-)
-DATASET_V4 = Rules(
-    _COMMON
-    | _PLACE
-    | _PROVENANCE
-    | dict.fromkeys(("principalInvestigators", "proposalIds", "sampleIds", "instrumentIds"), texts),
-    frozenset({*_REQUIRED, "datasetName"}),
-    _NEVER_NULL,
-    _LISTS,
-)
-"""The fields of API v4, which v3 uses for types that are neither raw nor derived."""
-
-
-def dataset_rules(kind: object) -> Rules:
-    """The rules of API v3 for a dataset of this type."""
-    return {"raw": RAW, "derived": DERIVED}.get(str(kind), DATASET_V4)
-
-
-def check_dataset(document: Mapping[str, Any], rules: Rules, *, unknown: bool = True) -> list[Fault]:
-    """`check`, and that there is a name if none is given."""
-    found = check(document, rules, unknown=unknown)
-    folder = document.get("sourceFolder")
-    if "datasetName" not in document and isinstance(folder, str) and folder and not later_name(folder):
-        found.append(Fault("datasetName", {"isNotEmpty": "datasetName should not be empty"}))
-    return found
-
-
-def halves(stored: Any, given: Any, where: str = "scientificMetadata") -> list[Fault]:
-    """API v4 keeps value and unit together: which stored quantities would lose one of them and keep the other."""
-    found: list[Fault] = []
-    if not isinstance(stored, dict) or not isinstance(given, dict):
-        return found
-    for name, before in stored.items():
-        after = given.get(name)
-        if not isinstance(before, dict) or not isinstance(after, dict):
-            continue
-        if {"value", "unit"} <= before.keys() and len({"value", "unit"} & after.keys()) == 1:
-            found.append(Fault(name, {"isQuantity": f"{where}.{name}: value and unit must stay together"}))
-        found += halves(before, after, f"{where}.{name}")
-    return found
-
-
-_FILE: dict[str, Check] = {"path": text, "size": number, "time": moment}
-_FILE |= dict.fromkeys(("chk", "uid", "gid", "perm", "type"), text)
-_FILES = {"dataFileList": Rules(_FILE, frozenset({"path", "size", "time"}))}
-NESTED_BLOCK = Rules(
-    {"size": whole, "chkAlg": filled_text, "isPublished": truth},
-    frozenset({"size", "dataFileList"}),
-    frozenset({"isPublished"}),
-    _FILES,
-)
-"""A file list that is posted below its dataset."""
-BLOCK = Rules(
-    {**NESTED_BLOCK.fields, "datasetId": filled_text}
-    | {"ownerGroup": text, "accessGroups": texts, "instrumentGroup": text},
-    frozenset({"size", "dataFileList", "datasetId"}),
-    NESTED_BLOCK.never_null,
-    _FILES,
-)
-"""A file list that names its dataset; its groups are always those of the dataset."""
-
-_ATTACHMENT: dict[str, Check] = {"caption": text, "thumbnail": text, "accessGroups": texts, "instrumentGroup": text}
-ATTACHMENT = Rules(
-    {**_ATTACHMENT, "ownerGroup": text} | dict.fromkeys(("id", "datasetId", "proposalId", "sampleId"), text),
-    frozenset({"caption", "ownerGroup"}),
-)
-"""An attachment that is posted below what it belongs to."""
-SAMPLE_ATTACHMENT = replace(ATTACHMENT.without("ownerGroup", "sampleId"))
-"""Below a sample the group is refused."""
-
-
-def target_type(name: str, value: Any) -> dict[str, str]:
-    """What an attachment of API v4 may belong to."""
-    known = ("dataset", "proposal", "sample", "published_data")
-    good = isinstance(value, str) and value in known
-    return {} if good else {"isIn": f"{name} must be one of the following values: {', '.join(known)}"}
-
-
-ATTACHMENT_V4 = Rules(
-    {**_ATTACHMENT, "ownerGroup": text, "isPublished": truth, "aid": filled_text},
-    frozenset({"caption", "ownerGroup", "isPublished"}),
-    frozenset({"caption", "ownerGroup", "isPublished", "aid"}),
-    {
-        "relationships": Rules(
-            {"targetId": filled_text, "targetType": target_type, "relationType": text},
-            frozenset({"targetId", "targetType"}),
-            frozenset({"relationType"}),
-        )
-    },
-)
-
-_PERIOD: dict[str, Check] = {"instrument": text, "start": moment, "end": moment, "comment": text}
-_PROPOSAL_TEXTS = ("firstname", "lastname", "pi_firstname", "pi_lastname", "abstract", "instrumentGroup")
-PROPOSAL_TYPES = frozenset({"Default Proposal"})
-
-
-def proposal_type(name: str, value: Any) -> dict[str, str]:
-    """One of the configured types of proposals."""
-    known = ", ".join(sorted(PROPOSAL_TYPES))
-    return {} if value in PROPOSAL_TYPES else {"isIn": f"{name} must be one of the following values: {known}"}
-
-
-PROPOSAL = Rules(
-    {"proposalId": filled_text, "title": text, "email": mail, "ownerGroup": text, "pi_email": mail}
-    | dict.fromkeys(_PROPOSAL_TEXTS, text)
-    | {"startTime": moment, "endTime": moment, "accessGroups": texts, "instrumentIds": texts, "metadata": mapping}
-    | {"parentProposalId": text, "type": proposal_type, "isPublished": truth},
-    frozenset({"proposalId", "title", "email", "ownerGroup"}),
-    frozenset({"isPublished", "type"}),
-    {"MeasurementPeriodList": Rules(_PERIOD, frozenset({"instrument", "start", "end"}))},
-)
-SAMPLE = Rules(
-    dict.fromkeys(("owner", "description", "type", "proposalId", "parentSampleId", "instrumentGroup"), text)
-    | {"sampleId": filled_text, "ownerGroup": text, "accessGroups": texts, "isPublished": truth}
-    | {"sampleCharacteristics": metadata},
-    frozenset({"ownerGroup"}),
-    frozenset({"sampleId", "isPublished"}),
-)
-INSTRUMENT = Rules(
-    {"uniqueName": filled_text, "name": text, "customMetadata": mapping},
-    frozenset({"uniqueName", "name"}),
-    frozenset({"uniqueName"}),
-)

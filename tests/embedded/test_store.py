@@ -135,12 +135,15 @@ def test_the_tables_are_those_of_catalogues_that_exist(store: Store) -> None:
     rights = ["ownerGroup", "isPublished", "readers"]
     stamps = ["createdAt", "updatedAt", "updatedBy", "doc"]
     columns = {
-        "datasets": ["pid", "datasetName", "creationTime", "type", "size", "numberOfFiles", "search", *rights],
+        "datasets": ["pid", "datasetName", "creationTime", "type", "size", "numberOfFiles", *rights],
         "origdatablocks": ["_id", "datasetId", "size", "files", *rights],
         "attachments": ["_id", "datasetId", "picture", *rights],
         "proposals": ["proposalId", *rights],
         "samples": ["sampleId", "proposalId", *rights],
         "instruments": ["pid", "uniqueName"],
+        "publisheddata": ["doi", *rights],
+        "jobs": ["id", *rights],
+        "policies": ["_id", *rights],
     }
     with store.reading() as session:
         for table, names in columns.items():

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from scicat_watch.embedded import rules_datasets, rules_parts
 from scicat_watch.embedded import validation as v
 from tests.embedded.conftest import block, raw_dataset
 
 
 def names(document: dict[str, Any]) -> list[str]:
-    return [fault.name for fault in v.check_dataset(document, v.dataset_rules(document.get("type")))]
+    return [
+        fault.name
+        for fault in rules_datasets.check_dataset(document, rules_datasets.dataset_rules(document.get("type")))
+    ]
 
 
 def derived(**fields: Any) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def test_a_dataset_has_a_type() -> None:
 
 def test_a_folder_without_a_name_needs_one() -> None:
     assert names(raw_dataset(sourceFolder="/", datasetName=...)) == ["datasetName"]
-    assert v.later_name("/data/bt/scan_1/") == "bt/scan_1"
+    assert rules_datasets.later_name("/data/bt/scan_1/") == "bt/scan_1"
 
 
 @pytest.mark.parametrize("tree", [{"a": None}, {"": 1}, [None], "text", 5])
@@ -147,7 +151,7 @@ def test_metadata_may_be_null_below_the_top() -> None:
 
 
 def test_a_change_needs_nothing_and_cannot_move_the_dataset() -> None:
-    rules = v.RAW.for_changes("pid", "type", "version")
+    rules = rules_datasets.RAW.for_changes("pid", "type", "version")
     assert v.check({"description": None, "size": 5}, rules) == []
     assert [fault.name for fault in v.check({"pid": "x", "type": "raw", "version": "3"}, rules)] == [
         "pid",
@@ -167,7 +171,7 @@ def test_a_change_needs_nothing_and_cannot_move_the_dataset() -> None:
 ])  # fmt: skip
 def test_file_lists(body: dict[str, Any], sentence: str) -> None:
     document = {key: value for key, value in (block(1) | body).items() if value is not ...}
-    assert v.as_sentences(v.check(document, v.NESTED_BLOCK)) == [sentence]
+    assert v.as_sentences(v.check(document, rules_parts.NESTED_BLOCK)) == [sentence]
 
 
 @pytest.mark.parametrize(("file", "sentence"), [
@@ -179,19 +183,19 @@ def test_file_lists(body: dict[str, Any], sentence: str) -> None:
 def test_files(file: dict[str, Any], sentence: str) -> None:
     document = block(1)
     document["dataFileList"][0] |= file
-    assert v.as_sentences(v.check(document, v.NESTED_BLOCK)) == [sentence]
+    assert v.as_sentences(v.check(document, rules_parts.NESTED_BLOCK)) == [sentence]
 
 
 def test_attachments() -> None:
-    assert v.check({"caption": "", "ownerGroup": "x"}, v.ATTACHMENT) == []
-    assert v.as_sentences(v.check({"ownerGroup": "x", "caption": 5, "relationships": []}, v.ATTACHMENT)) == [
+    assert v.check({"caption": "", "ownerGroup": "x"}, rules_parts.ATTACHMENT) == []
+    assert v.as_sentences(v.check({"ownerGroup": "x", "caption": 5, "relationships": []}, rules_parts.ATTACHMENT)) == [
         "property relationships should not exist",
         "caption must be a string",
     ]
 
 
 def test_the_two_ways_to_show_faults() -> None:
-    faults = v.check(raw_dataset(bogus=1, techniques=[{"pid": "T"}]), v.RAW)
+    faults = v.check(raw_dataset(bogus=1, techniques=[{"pid": "T"}]), rules_datasets.RAW)
     assert v.as_sentences(faults) == ["property bogus should not exist", "techniques.0.name must be a string"]
     unknown, techniques = json.loads(v.as_tree(faults))
     assert unknown == {"property": "bogus", "constraints": {"whitelistValidation": "property bogus should not exist"}}
