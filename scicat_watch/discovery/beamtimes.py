@@ -14,7 +14,7 @@ from typing import Any
 
 from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.errors import BeamtimeError
-from scicat_watch.files import plain, read_ordinary
+from scicat_watch.files import Roots, plain, read_ordinary
 from scicat_watch.model import Beamtime
 
 _LARGEST = 4 << 20  # A metadata file has some kilobytes; more than this is another file.
@@ -79,10 +79,11 @@ def find(directory: Path, rules: BeamtimeRules) -> list[Beamtime | BrokenBeamtim
 def read(file: Path) -> Beamtime:
     """The beamtime of one metadata file; its id is the `beamtimeId` inside, whatever the file is called.
 
-    Raises `BeamtimeError` if the file cannot be read, is not a JSON object, or has no usable id.
+    Raises `BeamtimeError` if the file cannot be read, is a link that leads out of its directory, is not a JSON object,
+    or has no usable id.
     """
     try:
-        data: Any = json.loads(read_ordinary(file, _LARGEST).decode("utf-8-sig"))
+        data: Any = json.loads(read_ordinary(file, _LARGEST, roots=Roots([file.parent])).decode("utf-8-sig"))
     except OSError as error:
         raise BeamtimeError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

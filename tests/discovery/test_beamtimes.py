@@ -74,6 +74,22 @@ def test_a_pipe_in_the_place_of_a_metadata_file_holds_nobody_up(tmp_path: Path) 
     assert "regular file" in found.reason
 
 
+def test_a_link_that_leads_out_of_the_beamtime_is_not_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"beamtimeId": "1", "title": "nobody\'s business"}')
+    directory = tmp_path / "bt"
+    (directory / "meta").mkdir(parents=True)
+    file = directory / "beamtime-metadata-1.json"
+    file.symlink_to(secret)
+    (broken,) = beamtimes.find(directory, BeamtimeRules())
+    assert isinstance(broken, BrokenBeamtime)
+    assert "leads out of the beamtime" in broken.reason
+    file.unlink()
+    file.symlink_to("../bt/meta/one.json")
+    (directory / "meta" / "one.json").write_text('{"beamtimeId": "1"}')
+    assert beamtimes.read(file).id == "1"  # One that stays there is.
+
+
 def test_a_file_of_gigabytes_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "beamtime-metadata-1.json").open("wb") as file:
         file.truncate(8 << 30)
