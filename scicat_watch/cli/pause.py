@@ -18,11 +18,15 @@ def command(beamtime: str, config: Path | None, var_dir: Path | None, log_level:
 
     BEAMTIME is its id or its directory. Scans that are being published come to their end. The pause lasts until
     `scicat-watch resume`, also over a restart of the daemon; `scicat-watch status` shows it. What comes meanwhile is
-    found and ingested then. Other commands still ingest: `scicat-watch ingest` does if the daemon does not run.
+    found and ingested then, and its file system can be unmounted. Other commands still ingest: `scicat-watch ingest`
+    does if the daemon does not run.
     Exit status: 0 done, 1 no daemon runs, 2 it watches no such beamtime.
     """
     from scicat_watch.service.control.client import switch
 
     settings = settings_from(config, var_dir)
-    for id_, directory in switch(settings.var_dir, "pause", beamtime):
+    done, kept = switch(settings.var_dir, "pause", beamtime)
+    for id_, directory in done:
         click.echo(printable(f"paused beamtime {id_} in {directory}"))
+    if not kept:
+        click.echo(f"{settings.var_dir} cannot be written to: that lasts only until the daemon ends", err=True)

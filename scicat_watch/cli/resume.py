@@ -22,5 +22,8 @@ def command(beamtime: str, config: Path | None, var_dir: Path | None, log_level:
     from scicat_watch.service.control.client import switch
 
     settings = settings_from(config, var_dir)
-    for id_, directory in switch(settings.var_dir, "resume", beamtime):
+    done, kept = switch(settings.var_dir, "resume", beamtime)
+    for id_, directory in done:
         click.echo(printable(f"resumed beamtime {id_} in {directory}"))
+    if not kept:
+        click.echo(f"{settings.var_dir} cannot be written to: that lasts only until the daemon ends", err=True)

@@ -30,11 +30,6 @@ log = logging.getLogger(__name__)
 BEGUN = "begun"
 """Status of a request whose first ingestion is under way, or was when its process ended."""
 
-_PAUSED = """
-create table if not exists paused (
-    directory text not null, id text not null, primary key (directory, id)
-) without rowid;
-"""
 _VERSION = 5
 _SCHEMA = (
     """
@@ -54,13 +49,12 @@ create table if not exists daemon (
     started real not null, pulse real not null, catalogue text not null
 );
 """
-    + _PAUSED
     + known.SCHEMA
     + written.SCHEMA
     + places.SCHEMA
 )
 _UPGRADES = {
-    2: "alter table scans add column readers_lost integer not null default 0;" + _PAUSED + known.SCHEMA,
+    2: "alter table scans add column readers_lost integer not null default 0;" + known.SCHEMA,
     3: written.SCHEMA,
     4: known.SCHEMA + places.SCHEMA,
 }
@@ -102,7 +96,7 @@ class Journal:
         aside.
         """
         self.path = path
-        self._storage = Storage(path, _opened, renewed=("beamtimes", "paused"))
+        self._storage = Storage(path, _opened, renewed=("beamtimes",))
         columns = "directory, line, beamtime, pid, found"
         rows = self._all(f"select {columns} from scans where status in ('begun', 'failed', 'gone')")  # noqa: S608
         self._begun = {(row[0], name) for row in rows if (name := _name(*row[1:])) is not None}
@@ -193,19 +187,6 @@ class Journal:
         rows = self._all("select directory, id, state from beamtimes order by directory, id")
         states = (_state({"directory": row[0], "id": row[1], **json.loads(row[2])}) for row in rows)
         return [state for state in states if state is not None]
-
-    def pause(self, directory: Path, beamtime: str, paused: bool) -> None:
-        """Remember that a beamtime is paused, or that it is not any more."""
-        values = (_text(os.fspath(directory)), _text(beamtime))
-        if paused:
-            self._storage.execute("insert or replace into paused values (?,?)", values)
-        else:
-            self._storage.execute("delete from paused where directory=? and id=?", values)
-
-    def paused(self, directory: Path, beamtime: str) -> bool:
-        """Whether a beamtime is paused."""
-        values = (_text(os.fspath(directory)), _text(beamtime))
-        return self._one("select 1 from paused where directory=? and id=?", values) is not None
 
     def beat(self, started: float, now: float, host: str, catalogue: str) -> None:
         """Say that the daemon of this process lives. A disk that failed and is well again is used again."""

@@ -111,7 +111,7 @@ class Storage:
             return
         try:
             disk.execute("begin immediate")
-            for table in _tables(disk):
+            for table in _tables(self._connection):
                 _copy(self._connection, disk, table, renewed=table in self._renewed)
             disk.execute("commit")
         except sqlite3.Error:

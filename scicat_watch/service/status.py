@@ -10,6 +10,7 @@ from typing import Any
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.ledger.journal import Entry, Journal
 from scicat_watch.service.control.client import connect
+from scicat_watch.service.room import shortage
 from scicat_watch.service.site import open_journal, this_host
 from scicat_watch.settings.model import Settings
 
@@ -35,7 +36,8 @@ def of(journal: Journal, now: float, *, running: bool = False) -> dict[str, Any]
     `running`: whether the daemon is known to run, whenever it last wrote so.
     """
     pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
-    problems = [journal.problem] if journal.problem else []
+    short = shortage(journal.path.parent) if journal.path is not None else ""
+    problems = [problem for problem in (journal.problem, short) if problem]
     return {
         "daemon": None if pulse is None else _daemon(pulse, now) | ({"running": True} if running else {}),
         "problems": problems,

@@ -30,6 +30,7 @@ from scicat_watch.service.targets import Once
 
 log = logging.getLogger(__name__)
 
+_NOT_COUNTED = "it was paused before the daemon's start; what is done is counted when it is resumed"
 _SHOWN = 50  # Waiting scans and bad lines that a state names, besides their number.
 
 
@@ -174,6 +175,11 @@ class BeamtimeWork:
         """Report that the beamtime is paused; all else stays as it was last reported."""
         self._reported = replace(self._reported, paused=True)
         self.report_again()
+
+    def remember(self, state: BeamtimeState | None) -> None:
+        """Take a state that was reported before the start for the last one, as nothing is rescanned now."""
+        unknown = replace(self._reported, notes=(_NOT_COUNTED,))
+        self._reported = unknown if state is None else replace(state, outage=None, watch=None)
 
     def report_again(self) -> None:
         """Report the last state, with whether the file system answers by now; called by any thread."""

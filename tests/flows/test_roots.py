@@ -78,6 +78,28 @@ def test_a_beamtime_that_is_unmounted_is_away_and_goes_on_when_it_is_back(tmpfs:
         assert daemon.stop() == 0
 
 
+def test_a_paused_beamtime_can_be_unmounted_and_goes_on_after_it(site: Site, tmpfs: Tmpfs, tmp_path: Path) -> None:
+    beamtime, copy = beamtime_directory(tmpfs.place / "bt", "1"), tmp_path / "copy"
+    nexus(beamtime / "raw" / "run_1.nxs")
+    with site.daemon(beamtime) as daemon:
+        catalogue = daemon.catalogue()
+        eventually(lambda: site.status()["totals"]["done"] == 1, "the scan that was there")
+        assert site.run("pause", "1").returncode == 0
+        shutil.copytree(beamtime, copy)
+
+        def unmounted() -> bool:
+            return subprocess.run(["umount", tmpfs.place], capture_output=True, check=False).returncode == 0
+
+        eventually(unmounted, "nothing keeps it busy")
+        assert [(one["paused"], one["done"]) for one in site.status()["beamtimes"]] == [(True, 1)]
+        tmpfs.mount()
+        shutil.copytree(copy, beamtime)
+        nexus(beamtime / "raw" / "run_2.nxs")
+        assert site.run("resume", "1").returncode == 0
+        eventually(lambda: catalogue.pids() == ["1/raw/run_1", "1/raw/run_2"], "the next scan")
+        assert daemon.stop() == 0
+
+
 @pytest.fixture
 def hanging(tmp_path: Path) -> Iterator[Hanging]:
     hanging = Hanging(tmp_path)

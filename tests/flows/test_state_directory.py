@@ -152,3 +152,41 @@ def test_the_embedded_catalogue_waits_for_room_on_a_full_disk(tmp_path: Path) ->
         eventually(lambda: _status(daemon)["totals"]["done"] == 60, "all scans, now that there is room")
         assert daemon.stop() == 0
         assert f"failed {ID}" not in site.log.read_text()
+
+
+@pytest.mark.parametrize("option", ["full", "ro"])
+def test_a_pause_lasts_over_a_restart_and_everybody_says_what_is_wrong(
+    tmp_path: Path, catalogue: tuple[Catalogue, dict[str, Any]], option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    stored, section = catalogue
+    site = Site(tmp_path, catalogue=section)
+    site.var.mkdir()
+    mount = f"mount -t tmpfs -o size=4m none '{site.var}' && exec \"$@\""
+    site.wrapper = (*_SPACE, "sh", "-c", mount, "sh")
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "scan_1.nxs")
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: _status(daemon)["totals"]["done"] == 1, "the scan")
+        assert _in(daemon, PROGRAM, "config", "check", "-c", site.config).returncode == 0
+        if option == "ro":
+            assert _in(daemon, "mount", "--bind", site.var, site.var).returncode == 0
+            assert _in(daemon, "mount", "-o", "remount,bind,ro", site.var).returncode == 0
+        else:
+            assert _in(daemon, "sh", "-c", f"cat /dev/zero > '{site.var}/filler'").returncode != 0
+        eventually(lambda: str(site.var) in "".join(_status(daemon)["problems"]), "status says it")
+        checked = _in(daemon, PROGRAM, "config", "check", "-c", site.config)
+        assert (checked.returncode, f"var_dir {site.var}" in checked.stderr + checked.stdout) == (2, True), checked
+        paused = _in(daemon, PROGRAM, "pause", ID, "-c", site.config)
+        assert (paused.returncode, paused.stderr) == (0, "")
+        eventually(lambda: [one["paused"] for one in _status(daemon)["beamtimes"]] == [True], "it is paused")
+        with Path(f"/proc/{daemon.pid}/ns/mnt").open() as kept:
+            site.wrapper = ("nsenter", f"--mount=/proc/{os.getpid()}/fd/{kept.fileno()}")
+            assert daemon.stop() == 0
+            with site.daemon(beamtime) as again:
+                nexus(beamtime / "scan_2.nxs")
+                (shown,) = eventually(lambda: _status(again)["beamtimes"], "the beamtime")
+                assert (shown["paused"], shown["done"]) == (True, 1)
+                assert _in(again, PROGRAM, "resume", ID, "-c", site.config).stderr == ""
+                eventually(lambda: len(stored.pids()) == 2, "the scan that came meanwhile")
+                assert again.stop() == 0

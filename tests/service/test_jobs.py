@@ -11,6 +11,7 @@ import pytest
 from scicat_watch.errors import ConfigError, Unavailable
 from scicat_watch.service.control.protocol import Asked, Named
 from scicat_watch.service.daemon.commands import Commands
+from scicat_watch.service.daemon.pauses import Pauses
 from tests.makers import ID, LIST
 from tests.service.conftest import Disk
 from tests.service.fakes import FakeSite
@@ -52,7 +53,9 @@ class Daemon(Watched):
     def __init__(self, disk: Disk, site: FakeSite) -> None:
         super().__init__(disk, site)
         self.loops = [self.loop]
-        self.commands = Commands(site, lambda: self.loops, self.loop._dispatcher, lambda reply: None)
+        self.commands = Commands(
+            site, lambda: self.loops, self.loop._dispatcher, lambda reply: None, Pauses(site.settings.var_dir)
+        )
 
     def ask(
         self, command: Any, *paths: Path, retry: bool = False, folder: bool | None = None, beamtime: str = ""
@@ -229,12 +232,12 @@ def test_of_a_paused_beamtime_nothing_new_is_read_or_published_until_it_is_resum
 def test_a_beamtime_stays_paused_over_a_restart(daemon: Daemon) -> None:
     daemon.asked_at(1, "pause", beamtime=ID)
     daemon.run(5)
-    assert daemon.site.journal.paused(daemon.disk.root, ID)
+    assert Pauses(daemon.site.settings.var_dir).has(daemon.disk.root, ID)
     daemon.ask("resume", beamtime=ID)
-    assert not daemon.site.journal.paused(daemon.disk.root, ID)
+    assert not Pauses(daemon.site.settings.var_dir).has(daemon.disk.root, ID)
 
 
 def test_to_pause_what_is_not_watched_is_a_mistake_that_names_what_is(daemon: Daemon) -> None:
     with pytest.raises(ConfigError, match=ID):
         daemon.ask("pause", beamtime=f"{ID}0")
-    assert not daemon.site.journal.paused(daemon.disk.root, f"{ID}0")
+    assert not Pauses(daemon.site.settings.var_dir).has(daemon.disk.root, f"{ID}0")

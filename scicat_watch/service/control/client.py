@@ -87,12 +87,15 @@ def named(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
     return found
 
 
-def switch(var_dir: Path, command: str, beamtime: str) -> list[tuple[str, str]]:
-    """Have the daemon `pause` or `resume` a beamtime, by its id or its directory; each that it did, with both."""
+def switch(var_dir: Path, command: str, beamtime: str) -> tuple[list[tuple[str, str]], bool]:
+    """Have the daemon `pause` or `resume` a beamtime, by its id or its directory.
+
+    Each that it did, with both; and whether that lasts when the daemon ends.
+    """
     paths = named((Path(beamtime),)) if Path(beamtime).is_dir() else []
     with reached(var_dir) as control:
         done = control.ask(command, beamtime=beamtime, paths=paths)
-    return [(id_, directory) for id_, directory in done["beamtimes"]]
+    return [(id_, directory) for id_, directory in done["beamtimes"]], bool(done["kept"])
 
 
 def _message(text: bytes) -> Message:

@@ -45,7 +45,7 @@ class Listening:
 def listen(var_dir: Path) -> Listening | None:
     """A socket that listens; None, and a warning, if there is no place for one."""
     faults = []
-    for place in _places(var_dir, make=True):
+    for place in places(var_dir, make=True):
         try:
             return _listening(place)
         except OSError as error:
@@ -59,7 +59,7 @@ def listen(var_dir: Path) -> Listening | None:
 
 def connect(var_dir: Path) -> socket.socket | None:
     """A connection to the daemon of a state directory; None if none runs that can be reached."""
-    for place in _places(var_dir, make=False):
+    for place in places(var_dir, make=False):
         try:
             connection = _connected(place)
         except OSError:
@@ -127,8 +127,8 @@ def _through_descriptor(place: Path) -> Iterator[str]:
         os.close(directory)
 
 
-def _places(var_dir: Path, *, make: bool) -> Iterator[Path]:
-    """Where the socket may be, in this order. `make`: directories that are missing."""
+def places(var_dir: Path, *, make: bool) -> Iterator[Path]:
+    """Where the socket may be, first in the state directory. `make`: runtime directories that are missing."""
     yield var_dir.absolute() / _NAME
     name = f"{hashlib.sha256(os.fsencode(var_dir.absolute())).hexdigest()[:16]}.sock"
     # Root may send commands to the daemon of another account.

@@ -119,8 +119,11 @@ class BeamtimeLoop:
         self._take_asked()
         while self._jobs:
             self._jobs.pop().abandon(f"the beamtime is paused; scicat-watch resume {self.beamtime.id} ends that")
+        ends = self.work.under_way
+        if not ends:
+            self.work.release(0.0)  # So that the file system can be unmounted, or another scicat-watch take over.
         self.work.report_paused()
-        return self._clock.monotonic() + self._site.settings.watching.rescan_interval
+        return self._clock.monotonic() + (_REPORT_AGAIN if ends else self._site.settings.watching.rescan_interval)
 
     def _is_there(self) -> bool:
         """Whether the beamtime directory is there. While it is not, everything known of it stays as it is."""

@@ -15,6 +15,7 @@ from scicat_watch.service.control.protocol import Asked, Named
 from scicat_watch.service.control.server import Reply
 from scicat_watch.service.daemon.beamtime import BeamtimeLoop
 from scicat_watch.service.daemon.jobs import Ingest, Parts, Rescan, Wish
+from scicat_watch.service.daemon.pauses import Pauses
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import names_list_of
@@ -29,9 +30,13 @@ Loops = Callable[[], list[BeamtimeLoop]]
 class Commands:
     """Carries out the requests of commands."""
 
-    def __init__(self, site: Site, loops: Loops, dispatcher: Dispatcher, reload: Callable[[Reply], None]) -> None:
+    def __init__(
+        self, site: Site, loops: Loops, dispatcher: Dispatcher, reload: Callable[[Reply], None],
+        pauses: Pauses
+    ) -> None:  # fmt: skip
         """`reload` has the configuration read again, and answers."""
         self._site, self._loops, self._dispatcher, self._reload = site, loops, dispatcher, reload
+        self._pauses = pauses
 
     def __call__(self, asked: Asked, reply: Reply) -> None:
         """See `control.server.Handler`."""
@@ -72,12 +77,15 @@ class Commands:
         if not (found := found or [loop for loop in loops if loop.beamtime.directory in places]):
             ids = [loop.beamtime.id for loop in loops]
             raise ConfigError(f"the daemon watches no beamtime {asked.beamtime!r}{nearest(asked.beamtime, ids)}")
+        kept = True
         for loop in found:
             beamtime = loop.beamtime
             log.warning("%s: a command has beamtime %s %sd", beamtime.directory, beamtime.id, asked.command)
-            self._site.journal.pause(beamtime.directory, beamtime.id, paused)
+            kept = self._pauses.note(beamtime.directory, beamtime.id, paused) and kept
             loop.pause(paused)
-        reply.end(beamtimes=[[loop.beamtime.id, str(loop.beamtime.directory)] for loop in found])
+        if not kept:
+            log.warning("that can be noted nowhere: it lasts until the daemon ends")
+        reply.end(beamtimes=[[loop.beamtime.id, str(loop.beamtime.directory)] for loop in found], kept=kept)
 
     def _chosen(self, paths: tuple[Named, ...]) -> tuple[dict[BeamtimeLoop, tuple[Path, ...]], list[str]]:
         """The beamtimes that are concerned, each with its paths, and the paths that are in none."""

@@ -21,6 +21,7 @@ from scicat_watch.service.calls import Silence
 from scicat_watch.service.control.server import ControlServer, Reply
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
 from scicat_watch.service.daemon.commands import Commands
+from scicat_watch.service.daemon.pauses import Pauses
 from scicat_watch.service.daemon.search import Search, Searched
 from scicat_watch.service.reload import Configuration, reload
 from scicat_watch.service.site import Site
@@ -50,6 +51,9 @@ class Daemon:
         self._reloading = site.serial("reload")
         self._hung_up = threading.Event()
         self._taken: queue.SimpleQueue[Taken] = queue.SimpleQueue()
+        self._pauses = Pauses(site.settings.var_dir)
+        self._shown = {(Path(state.directory), state.id): state for state in site.journal.shown()}
+        """What the daemon before reported last."""
         self._started = site.clock.now().timestamp()
         self._dispatcher = site.dispatcher()
         self._threads: dict[tuple[Path, str], BeamtimeThread] = {}
@@ -80,7 +84,7 @@ class Daemon:
 
     def commands(self) -> Commands:
         """What commands may ask for over the control channel."""
-        return Commands(self._site, self.loops, self._dispatcher, self.reload)
+        return Commands(self._site, self.loops, self._dispatcher, self.reload, self._pauses)
 
     def reload(self, reply: Reply | None = None) -> None:
         """Have the configuration read again, in a thread of its own: it may be on a file system that hangs."""
@@ -258,8 +262,9 @@ class Daemon:
         else:
             log.info("%s: watching beamtime %s", beamtime.directory, beamtime.id)
         loop = BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events)
-        if self._site.journal.paused(beamtime.directory, beamtime.id):
+        if self._pauses.has(beamtime.directory, beamtime.id):
             log.warning("%s: beamtime %s is paused; scicat-watch resume ends that", beamtime.directory, beamtime.id)
+            loop.work.remember(self._shown.get((beamtime.directory, beamtime.id)))
             loop.pause(True)
         thread = self._thread(loop, self._dispatcher)
         self._threads[beamtime.directory, beamtime.id] = thread
