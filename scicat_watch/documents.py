@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
@@ -247,37 +248,71 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-def scientific_metadata(tree: Mapping[str, Any]) -> dict[str, Any]:
+def scientific_metadata(tree: Mapping[str, Any], renamed: dict[str, str] | None = None) -> dict[str, Any]:
     """`tree` in the form that a real backend survives (measured on SciCat backend 4.5).
 
     - A null or an empty key at the top ends its process: both are left out, empty keys at any depth.
-    - So does a top-level entry whose `human_name` is an object: that member becomes `human_name_`.
+    - So does a top-level entry whose `human_name` is an object or a list: that member becomes `human_name_`.
+    - `constructor` is answered 500 for ever, and other names of JavaScript's own are dropped: they get a `_` at the
+      end, as does a name that would be taken for one of these.
+    - `.` and `$` in a key, which not all backends can store, are sent percent-encoded; 4.5 gives them back decoded.
     - Any member that begins with "v" or "u" is taken for value and unit when SI values are computed,
       the last one winning: `value` and `unit` are put last.
+
+    `renamed` gets the names that were changed, each with the new one.
     """
-    metadata = {key: member for key, member in _kept(cleaned(strict(tree))) if member is not None}
-    for member in metadata.values():
-        if isinstance(member, dict) and isinstance(member.get("human_name"), dict):
-            member["human_name_"] = member.pop("human_name")
-    return metadata
+    names: dict[str, str] = {} if renamed is None else renamed
+    metadata = {key: member for key, member in _kept(cleaned(strict(tree)), names) if member is not None}
+    return {key: _with_plain_human_name(member, names) for key, member in metadata.items()}
 
 
-def _kept(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+_OF_JAVASCRIPT = re.compile("(constructor|prototype|toString|valueOf|hasOwnProperty|__proto__)_*")
+
+
+def safe_name(name: str) -> str:
+    """A key of the scientific metadata that no backend chokes on or drops; other names stay as they are."""
+    if _OF_JAVASCRIPT.fullmatch(name):
+        return f"{name}_"
+    return name.replace(".", "%2E").replace("$", "%24")
+
+
+def original_name(name: str) -> str:
+    """The name that `safe_name` made `name` of."""
+    if _OF_JAVASCRIPT.fullmatch(name):
+        return name.removesuffix("_")
+    return name.replace("%2E", ".").replace("%24", "$")
+
+
+def _kept(tree: Mapping[str, Any], renamed: dict[str, str]) -> Iterator[tuple[str, Any]]:
     for key, member in tree.items():
         if key:
-            yield key, _ordered(member)
+            name = safe_name(key)
+            if name != key:
+                renamed[key] = name
+            yield name, _ordered(member, renamed)
 
 
-def _ordered(value: Any) -> Any:
+def _ordered(value: Any, renamed: dict[str, str]) -> Any:
     if isinstance(value, list):
-        return [_ordered(member) for member in value]
+        return [_ordered(member, renamed) for member in value]
     if not isinstance(value, dict):
         return value
-    members = dict(_kept(value))
+    members = dict(_kept(value, renamed))
     for last in ("value", "unit"):
         if last in members:
             members[last] = members.pop(last)
     return members
+
+
+def _with_plain_human_name(member: Any, renamed: dict[str, str]) -> Any:
+    """The same; a `human_name` that is no text has a `_` at its end, and so have those that it would be taken for."""
+    if not isinstance(member, dict) or not isinstance(member.get("human_name"), dict | list):
+        return member
+    others = {key: value for key, value in member.items() if key.rstrip("_") != "human_name"}
+    names = {key: f"{key}_" for key in member if key not in others}
+    renamed |= names
+    kept = {key: others.pop(key) for key in ("value", "unit") if key in others}
+    return others | {name: member[key] for key, name in names.items()} | kept
 
 
 def _text(text: str) -> str:

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_watch.documents import Attachment, Bundle, DataFile, Dataset, OrigDatablock, scientific_metadata, strict
+from scicat_watch.documents import (
+    Attachment,
+    Bundle,
+    DataFile,
+    Dataset,
+    OrigDatablock,
+    original_name,
+    safe_name,
+    scientific_metadata,
+    strict,
+)
 from scicat_watch.errors import AssemblyError
 
 _leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -49,9 +59,9 @@ def test_metadata_has_nothing_that_ends_a_backend(tree: dict[str, Any]) -> None:
     for member in metadata.values():
         assert member is not None
         if isinstance(member, dict):
-            assert not isinstance(member.get("human_name"), dict)
+            assert not isinstance(member.get("human_name"), dict | list)
             keys = [key for key in member if key in ("value", "unit")]
-            assert [key for key in member if key != "human_name_"][-len(keys) :] == keys if keys else True
+            assert [key for key in member if key.rstrip("_") != "human_name"][-len(keys) :] == keys if keys else True
 
 
 def test_value_and_unit_come_last_at_every_depth() -> None:
@@ -59,6 +69,42 @@ def test_value_and_unit_come_last_at_every_depth() -> None:
     metadata = scientific_metadata(tree)
     assert list(metadata["a"]) == ["valid", "deep", "value", "unit"]
     assert list(metadata["a"]["deep"][0]) == ["user", "value", "unit"]
+
+
+_OURS = st.text(st.sampled_from("ab._$"), min_size=1, max_size=6)
+_JAVASCRIPT = ["constructor", "prototype", "toString", "valueOf", "hasOwnProperty", "__proto__"]
+
+
+@given(
+    _OURS | st.sampled_from(_JAVASCRIPT).flatmap(lambda name: st.builds(name.ljust, st.integers(0, 20), st.just("_")))
+)
+def test_names_that_backends_choke_on_are_renamed_reversibly(name: str) -> None:
+    assert original_name(safe_name(name)) == name
+    assert safe_name(name) not in _JAVASCRIPT
+    assert not set(".$") & set(safe_name(name))
+
+
+def test_all_other_names_stay() -> None:
+    names = ["energy", "value", "_id", "x_", "Constructor", "constructors", "a%2Eb", "100%", "µ", "a/b", "human_name"]
+    assert [safe_name(name) for name in names] == names
+
+
+def test_names_are_changed_at_every_depth_and_it_is_said_which() -> None:
+    tree = {
+        "constructor": 1, "constructor_": 2, "a.b": {"$c": 3, "list": [{"prototype": 4}]},
+        "d": {"value": 5, "human_name": ["x"], "human_name_": "y"},
+    }  # fmt: skip
+    renamed: dict[str, str] = {}
+    metadata = scientific_metadata(tree, renamed)
+    assert metadata == {
+        "constructor_": 1, "constructor__": 2, "a%2Eb": {"%24c": 3, "list": [{"prototype_": 4}]},
+        "d": {"human_name_": ["x"], "human_name__": "y", "value": 5},
+    }  # fmt: skip
+    assert list(metadata["d"])[-1] == "value"
+    assert renamed == {
+        "constructor": "constructor_", "constructor_": "constructor__", "a.b": "a%2Eb", "$c": "%24c",
+        "prototype": "prototype_", "human_name": "human_name_", "human_name_": "human_name__",
+    }  # fmt: skip
 
 
 def test_file_lists_add_up_and_leave_out_what_is_not_known() -> None:

@@ -10,7 +10,7 @@ only if there is a value, but one that cannot be used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,7 @@ MANDATORY_AT_ESS = (
 """What ESS's ingestor demands of a schema; groups have defaults there."""
 
 _NOT_OF_DERIVED = {"principalInvestigator", "creationLocation"}
+_MOST_RENAMED = 5  # Names that a note says.
 _OF_DERIVED = ("investigator", "inputDatasets", "usedSoftware")
 
 
@@ -111,7 +112,17 @@ def make(
     if missing:
         raise AssemblyError(f"the schema {schema.id!r} gives the dataset no value for {', '.join(missing)}")
     kept = {name: value for name, value in present.items() if value is not None}
-    return DatasetDraft(kept | {"scientificMetadata": scientific_metadata(taking.metadata)}, tuple(taking.notes))
+    renamed: dict[str, str] = {}
+    metadata = scientific_metadata(taking.metadata, renamed)
+    return DatasetDraft(kept | {"scientificMetadata": metadata}, (*taking.notes, *_said(renamed)))
+
+
+def _said(renamed: Mapping[str, str]) -> Iterator[str]:
+    """Which names of the metadata are others in the catalogue."""
+    if renamed:
+        names = [f"{name!r} as {new!r}" for name, new in sorted(renamed.items())[:_MOST_RENAMED]]
+        more = f" and {len(renamed) - _MOST_RENAMED} more" if len(renamed) > _MOST_RENAMED else ""
+        yield f"metadata names that catalogues cannot store are sent changed: {', '.join(names)}{more}"
 
 
 class _Taking:

@@ -378,6 +378,17 @@ def test_any_metadata_is_recognised_when_it_comes_back(site: Site, tree: dict[st
     assert publisher.publish(made, POLICY).status is Status.UNCHANGED
 
 
+def test_names_that_backends_choke_on_come_back_and_are_recognised(site: Site, pid: str) -> None:
+    publisher = site.publisher()
+    tree = {"constructor": {"value": 1, "unit": "mm"}, "a.b": {"$c": 2, "valueOf": 3}, "__proto__": 4}
+    made = bundle(pid, (), b"", scientificMetadata=scientific_metadata(tree))
+    publisher.publish(made, POLICY)
+    stored = publisher.look_up(f"datasets/{pid.replace('/', '%2F').replace(' ', '%20')}")["scientificMetadata"]
+    assert stored.keys() == {"constructor_", "a.b", "__proto___"}
+    assert stored["a.b"] == {"$c": 2, "valueOf_": 3}
+    assert publisher.publish(made, POLICY).status is Status.UNCHANGED
+
+
 def test_the_catalogue_is_asked_for_variables(site: Site, pid: str) -> None:
     publisher = site.publisher()
     publisher.publish(bundle(pid), POLICY)
