@@ -87,6 +87,8 @@ class Unavailable(CatalogueError):
 class NotLoggedIn(Unavailable):
     """The catalogue does not accept our account: no request would succeed, and all work can wait."""
 
+    sent = False
+
 
 class Refused(CatalogueError):
     """The catalogue answered no (any other 4xx): asking again with the same words has no effect."""

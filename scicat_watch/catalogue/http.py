@@ -98,7 +98,7 @@ class HttpClient:
         except Refused as refused:
             answered = self._login.moment()
             if refused.status not in (401, 403) or not self._login.replaced(token, refused.status, answered):
-                raise
+                raise self._named(refused) from refused.__cause__
         else:
             if not sure or answer or not self._login.replaced(token, None, self._login.moment()):
                 return answer
@@ -108,7 +108,12 @@ class HttpClient:
         except Refused as refused:
             if refused.status in (401, 403) and self._login.replaced(renewed, refused.status, self._login.moment()):
                 raise Unavailable(f"the catalogue forgets our logins: {refused}") from None
-            raise
+            raise self._named(refused) from refused.__cause__
+
+    def _named(self, refused: Refused) -> Refused:
+        """A refusal for lack of a right says whose."""
+        said = self._login.said if refused.status == 403 else ""
+        return Refused(f"{refused} ({said})", refused.status) if said else refused
 
     def ask(
         self,

@@ -106,6 +106,8 @@ class Login:
         self._expires: float | None = None
         self._moments = itertools.count(1)
         self._alive_at = 0
+        self._known: Any = None
+        """The last answer to the question who we are."""
         self._refusal: NotLoggedIn | None = None
         self._refusals = 0
         self._again_at = 0.0
@@ -159,8 +161,15 @@ class Login:
             return False
         if not answer:
             return False
-        self._alive_at = asked
+        self._alive_at, self._known = asked, answer
         return True
+
+    @property
+    def said(self) -> str:
+        """Our account for people, as far as the catalogue has said who we are."""
+        known = self._known if isinstance(self._known, Mapping) else {}
+        groups = ", ".join(map(str, known.get("currentGroups") or ())) or "no groups"
+        return f"our account {known['username']!r}, in {groups}, may not do this" if known.get("username") else ""
 
     def _reread(self) -> Credentials:
         """The credentials, read again if the file changed; what was known is kept while the file is being replaced."""

@@ -64,6 +64,8 @@ ACCOUNTS: dict[str, Any] = {
         {"username": "ingestor", "password": "i", "groups": ["bt-7", "bl07"], "roles": ["create_privileged"]},
         {"username": "keeper", "password": "k", "groups": ["bt-7"], "roles": ["create_privileged", "delete"]},
         {"username": "stranger", "password": "s", "groups": ["others"], "roles": ["create_privileged"]},
+        {"username": "plain", "password": "p", "groups": ["bt-7"], "roles": []},
+        {"username": "bl07", "password": "b", "groups": ["bl07"], "roles": ["create_privileged"]},
         {"username": "admin", "password": "a", "groups": [], "roles": ["admin"]},
     ],
 }

@@ -20,6 +20,7 @@ from scicat_watch.catalogue.difference import BlockPlan
 from scicat_watch.catalogue.memory import Memory, Part, Written, digest
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
+from scicat_watch.catalogue.scicat import rights
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, ScicatApi, Unreadable
 from scicat_watch.catalogue.scicat.compare import plan_attachments, plan_blocks, spread, totals
 from scicat_watch.catalogue.scicat.merge import is_of, merge, said, written
@@ -128,7 +129,8 @@ class Update:
         with self._writing("dataset", self._content):
             self._new = True
             try:
-                self._full_pid = self._api.create_dataset(self._dataset) or self._full_pid
+                with rights.needing(rights.to_create(self._dataset.owner_group)):
+                    self._full_pid = self._api.create_dataset(self._dataset) or self._full_pid
             except Refused:
                 self._new = False
                 raise
@@ -165,7 +167,8 @@ class Update:
             self._written.note(merged.written)
             return Status.UNCHANGED
         with self._writing("dataset", self._content):
-            self._api.update_dataset(self._pid, merged.patch, stored)
+            with rights.needing(rights.to_change(str(stored.get("ownerGroup") or ""))):
+                self._api.update_dataset(self._pid, merged.patch, stored)
             self._written.baseline = merged.written
         log.info("updated %s: %s", self._full_pid, ", ".join(sorted(merged.patch)))
         return Status.UPDATED
@@ -197,7 +200,7 @@ class Update:
         """Remove file lists of ours that are too many; without the right to, the files are spread over all of them."""
         for block_id in plan.remove:
             try:
-                with self._doubting():
+                with self._doubting(), rights.needing(rights.TO_REMOVE):
                     self._api.remove_datablock(self._pid, block_id)
             except Refused as refused:
                 spread_out = spread(wanted, len(ours)) if refused.status == 403 else None
@@ -245,12 +248,12 @@ class Update:
         return True
 
     def _add_block(self, content: str) -> None:
-        with self._writing("origdatablock", content):
+        with self._writing("origdatablock", content), rights.needing(rights.to_add(self._dataset.owner_group)):
             self._written.made(self._api.add_datablock(self._pid, self._blocks[content], groups(self._dataset)))
 
     def _add_thumbnail(self, content: str) -> None:
         access_groups = self._dataset.fields.get("accessGroups") or ()
-        with self._writing("attachment", content):
+        with self._writing("attachment", content), rights.needing(rights.to_add(self._dataset.owner_group)):
             made = self._api.add_attachment(
                 self._pid, self._thumbnails[content], self._dataset.owner_group, access_groups
             )

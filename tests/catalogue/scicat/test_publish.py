@@ -415,3 +415,14 @@ def test_tokens_that_die_again_and_again_are_a_matter_of_time(site: Site, spoile
         proxy = spoiled(*[Fault.EXPIRED] * deaths)
         until_done(bundle(pid), site, proxy)
     assert state(site, pid) == complete(bundle(pid))
+
+
+def test_a_refusal_for_lack_of_a_right_names_the_account_and_the_right(site: Site, pid: str) -> None:
+    with pytest.raises(Refused, match=r"'plain', in bt-7, .*CREATE_DATASET_WITH_PID_GROUPS"):
+        site.publisher("plain").publish(bundle(pid), POLICY)
+    keeper = site.publisher("keeper")
+    keeper.publish(bundle(pid), POLICY)
+    with pytest.raises(Refused, match=r"'bl07', in bl07, .*must be in its ownerGroup, 'bt-7'"):
+        site.publisher("bl07").publish(bundle(pid, endTime="2030-01-01T00:00:00Z"), POLICY)
+    with pytest.raises(Refused, match=r"ownerGroup or accessGroups.*'stranger', in others"):
+        site.publisher("stranger").difference(bundle(pid), POLICY)
