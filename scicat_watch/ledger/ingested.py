@@ -19,6 +19,7 @@ import errno
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Container, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,8 @@ class IngestedList:
         self._revision = 0
         self._sound = False
         self._seen: FileState | None = None
+        self._unwritten: deque[Record] = deque()
+        """What the disk did not take, in its order."""
         self._lock = threading.Lock()
 
     def load(self) -> None:
@@ -149,10 +152,13 @@ class IngestedList:
         return Contents(self._names, self._entries, self._published, self._revision)
 
     def note(self, line: str, stamps: Stamps) -> None:
-        """Append an outcome; it is on the disk when this returns. OSError if it cannot be written."""
+        """Append an outcome; it is on the disk when this returns.
+
+        OSError if it cannot be written: then it is written before the next one, or by `catch_up`.
+        """
         with self._lock:
             if (record := Record(line, stamps)).done:
-                # True even if it cannot be written down: a restart would find it unchanged.
+                # True even if it cannot be written down yet: after a restart it would be found unchanged.
                 self._done.add(line)
                 self._take(line)
             self._append(record)
@@ -165,6 +171,11 @@ class IngestedList:
             self._revision += 1
             self._append(Record(" ".join(words), Stamps(when, when)))
 
+    def catch_up(self) -> None:
+        """Append what the disk did not take before; OSError as `note`."""
+        with self._lock:
+            self._write()
+
     def _take(self, line: str) -> None:
         """Take in the name that a line which is done stands for."""
         name = _name(line)
@@ -172,11 +183,20 @@ class IngestedList:
         self._revision += 1
 
     def _append(self, record: Record) -> None:
+        self._unwritten.append(record)
+        self._write()
+
+    def _write(self) -> None:
+        while self._unwritten:
+            self._write_line(str(self._unwritten[0]))
+            self._unwritten.popleft()
+
+    def _write_line(self, line: str) -> None:
         if not self._sound:
             repair(self.path)
         self._sound = False
         try:
-            append_line(self.path, str(record))
+            append_line(self.path, line)
             self._sound = True
         finally:
             # What a full disk left of the list is ours as well, and no reason to forget.
@@ -187,6 +207,7 @@ class IngestedList:
         seen = _state(self.path)
         records = [record for path in (*self._older, self.path) for record in _records(path)]
         published = dict(pair for record in records if (pair := _published(record.line)))
+        records += self._unwritten
         lines = {record.line for record in records if record.done and _published(record.line) is None}
         # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
         self._done, self._names, self._seen = lines, set(filter(None, map(_name, lines))), seen

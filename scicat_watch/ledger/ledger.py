@@ -139,8 +139,13 @@ class BeamtimeLedger:
         self._ingested[directory].load()  # The other one may have written until a moment ago.
         return True
 
+    def catch_up(self) -> None:
+        """Write to the lists what could not be written before."""
+        for directory in list(self._unwritten):
+            self._written(directory, self.ingested(directory).catch_up)
+
     def problems(self) -> list[str]:
-        """Lists that could not be written the last time: what is done there is done, but unknown after a restart."""
+        """Lists that could not be written yet: what is done there is done, but would be unknown after a restart."""
         written = list(self._unwritten.items())  # Another thread may note meanwhile.
         return [f"{directory}: what is ingested cannot be noted: {error}" for directory, error in written]
 
@@ -360,13 +365,19 @@ class BeamtimeLedger:
         return not self.ingested(key.directory).done(key.line) or self._journal.known.left(place)
 
     def _write(self, request: Request, stamps: Stamps) -> None:
-        try:
-            self.ingested(request.key.directory).note(request.key.line, stamps)
-        except OSError as error:
-            self._unwritten[request.key.directory] = str(error)
+        directory = request.key.directory
+        if error := self._written(directory, lambda: self.ingested(directory).note(request.key.line, stamps)):
             log.error("%s could not be noted as ingested: %s", request.pid, error)
-        else:
-            self._unwritten.pop(request.key.directory, None)
+
+    def _written(self, directory: Path, write: Callable[[], None]) -> str:
+        """Write to the list of a directory; what went wrong, which is remembered until it goes well."""
+        try:
+            write()
+        except OSError as error:
+            self._unwritten[directory] = error.strerror or str(error)
+            return str(error)
+        self._unwritten.pop(directory, None)
+        return ""
 
     def _paths(self, directory: Path) -> tuple[Path, tuple[Path, ...]]:
         aside = [place / self._name for place in self._rules.aside(directory)]

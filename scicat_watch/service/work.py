@@ -108,6 +108,17 @@ class BeamtimeWork:
         """After a full rescan of a beamtime directory that is there: no failure is shown of what is not there."""
         self.ledger.forget_gone(lambda key: self.watch.is_under_way(key) or _has_files(key))
 
+    def catch_up(self) -> None:
+        """Have noted, in the thread that notes, what could not be noted before."""
+        if self.ledger.problems():
+            self._notes.put(self._catch_up)
+
+    def _catch_up(self) -> None:
+        with self._site.calls.on(self.beamtime.directory):
+            if not self.presence.why_away():
+                self.ledger.catch_up()
+        self._wake()
+
     def foreign(self) -> set[Path]:
         """Scan directories that another scicat-watch ingests."""
         return set(self._foreign)

@@ -173,6 +173,7 @@ class BeamtimeLoop:
             return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
         if full:
             self.work.forget_gone()
+            self.work.catch_up()
         if full or live:
             self._plan_rescans(started, time.thread_time() - used, full=full)
         jobs_due = self._step_jobs()
