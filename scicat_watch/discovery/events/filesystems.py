@@ -7,6 +7,7 @@ error. All of this comes from the mount table: no file system that may not answe
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -54,15 +55,11 @@ class Mounts:
             table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return cls({})
-        kinds = {}
-        for line in table.split("\n")[:-1]:
-            mount, _, source = line.partition(" - ")
-            kinds[_unescaped(mount.split(" ")[4])] = source.split(" ")[0]
-        return cls(kinds)
+        return cls(_kinds(table))
 
     def holding(self, path: Path) -> Mount:
         """The mount that `path` is on, with the links on the way followed."""
-        return self._on(self.follow(path))
+        return self._on(os.fspath(self.follow(path)))
 
     def below(self, path: Path) -> Iterable[Mount]:
         """The mounts below `path`, which has no links in it."""
@@ -72,29 +69,43 @@ class Mounts:
 
     def follow(self, path: Path) -> Path:
         """`path` without links, as far as that is known without asking a file system that may not answer."""
-        todo, real, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
+        # With texts: this is asked for each beamtime at each rescan, and paths take ten times as long.
+        todo, real, links = os.fspath(path.absolute()).split("/")[:0:-1], "", 0
         while todo:
-            step = real / todo.pop()
-            if step.name == "..":
-                real = real.parent
+            if (name := todo.pop()) in ("", "."):
                 continue
+            if name == "..":
+                real = real.rpartition("/")[0]
+                continue
+            step = f"{real}/{name}"
             if links > _LINKS or self._on(step).may_hang:
-                return step.joinpath(*reversed(todo))
+                return Path(step, *reversed(todo))
             try:
-                target = step.readlink()
+                target = os.readlink(step)  # noqa: PTH115
             except OSError:
                 real = step  # No link, or not there.
                 continue
             links += 1
-            real = Path("/") if target.is_absolute() else real
-            todo += reversed(target.parts[1:] if target.is_absolute() else target.parts)
-        return real
+            real = "" if target.startswith("/") else real
+            todo += reversed(target.split("/"))
+        return Path(real or "/")
 
-    def _on(self, path: Path) -> Mount:
-        for above in (path, *path.parents):
-            if (kind := self.kinds.get(os.fspath(above))) is not None:
-                return Mount(above, kind)
-        return Mount(Path("/"), "")
+    def _on(self, path: str) -> Mount:
+        while path:
+            if (kind := self.kinds.get(path)) is not None:
+                return Mount(Path(path), kind)
+            path = path.rpartition("/")[0]
+        return Mount(Path("/"), self.kinds.get("/", ""))
+
+
+@functools.lru_cache(maxsize=1)
+def _kinds(table: str) -> Mapping[str, str]:
+    """Type of the file system by mount point. The table is read often, and changes rarely."""
+    kinds = {}
+    for line in table.split("\n")[:-1]:
+        mount, _, source = line.partition(" - ")
+        kinds[_unescaped(mount.split(" ")[4])] = source.split(" ")[0]
+    return kinds
 
 
 def lacks_notifications(path: Path) -> bool:

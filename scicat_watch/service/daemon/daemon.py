@@ -23,6 +23,7 @@ from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, Beamt
 from scicat_watch.service.daemon.commands import Commands
 from scicat_watch.service.daemon.pauses import Pauses
 from scicat_watch.service.daemon.search import Search, Searched
+from scicat_watch.service.daemon.watched import Watched
 from scicat_watch.service.reload import Configuration, reload
 from scicat_watch.service.site import Site
 from scicat_watch.settings.effect import Taken
@@ -56,7 +57,7 @@ class Daemon:
         """What the daemon before reported last."""
         self._started = site.clock.now().timestamp()
         self._dispatcher = site.dispatcher()
-        self._threads: dict[tuple[Path, str], BeamtimeThread] = {}
+        self._threads = Watched()
         self._leaving: list[BeamtimeThread] = []
         """Threads of beamtimes that are not to be watched any more, which have not ended yet."""
         self._had_file: set[Path] = set()
@@ -80,7 +81,7 @@ class Daemon:
 
     def loops(self) -> list[BeamtimeLoop]:
         """The watches over beamtimes; called by any thread."""
-        return [thread.loop for thread in list(self._threads.values())]
+        return self._threads.loops()
 
     def commands(self) -> Commands:
         """What commands may ask for over the control channel."""
@@ -153,10 +154,9 @@ class Daemon:
         self._woken.set()
 
     def _heard(self, event: Event) -> None:
-        for thread in list(self._threads.values()):
-            root = thread.loop.beamtime.directory
-            if event.directory is None or event.directory.is_relative_to(root):
-                thread.loop.hints.put(event)
+        directory = event.directory
+        for loop in self.loops() if directory is None else self._threads.holding(directory):
+            loop.hints.put(event)
         if event.name.startswith(self._site.settings.beamtimes.file_prefix):
             self.wake()
 
@@ -195,7 +195,7 @@ class Daemon:
     def _waits_for_file(self, searched: Searched) -> bool:
         """Whether a directory without a metadata file may still get one before its beamtime is generated."""
         directory, clock = searched.directory, self._site.clock
-        if searched.expected_by is None or self._of(directory):
+        if searched.expected_by is None or self._threads.of(directory):
             return False
         grace = self._site.settings.beamtimes.grace
         left = self._first_seen.setdefault(directory, clock.monotonic()) + grace - clock.monotonic()
@@ -213,18 +213,18 @@ class Daemon:
     def _is_elsewhere(self, searched: Searched) -> bool:
         """Whether what was searched is not the directory that is watched, such as an empty mount point."""
         elsewhere = False
-        for thread in self._of(searched.directory):
+        for thread in self._threads.of(searched.directory):
             if thread.loop.work.presence.known not in (None, searched.identity):
                 thread.loop.hints.wake()
                 elsewhere = True
         return elsewhere
 
     def _leave_others(self, directory: Path, staying: set[str]) -> None:
-        for key, thread in list(self._threads.items()):
-            if key[0] == directory and key[1] not in staying:
-                log.info("%s: beamtime %s is here no longer; no longer watched", directory, key[1])
+        for thread in self._threads.of(directory):
+            if (beamtime := thread.loop.beamtime.id) not in staying:
+                log.info("%s: beamtime %s is here no longer; no longer watched", directory, beamtime)
                 thread.leave()
-                self._leaving.append(self._threads.pop(key))
+                self._leaving.append(self._threads.pop((directory, beamtime)))
 
     def _forget_ended(self) -> None:
         """Show nothing more of the beamtimes that were left, once their threads have ended."""
@@ -232,7 +232,7 @@ class Daemon:
             self._leaving.remove(thread)
             directory = thread.loop.beamtime.directory
             self._site.reporter.left(str(directory))
-            for other in self._of(directory):
+            for other in self._threads.of(directory):
                 other.loop.work.report_again()
             self.wake()
 
@@ -242,7 +242,7 @@ class Daemon:
         for root in before.keys() | self._silent.keys():
             if before.get(root) == (silence := self._silent.get(root)):
                 continue
-            for thread in (threads := self._of(root)):
+            for thread in (threads := self._threads.of(root)):
                 thread.loop.work.report_again()
             if silence is None:
                 self._dispatcher.wake()  # Nothing was read there meanwhile.
@@ -252,9 +252,6 @@ class Daemon:
                 self.wake()
             elif silence is not None and not threads:
                 self._complain(root, str(silence))
-
-    def _of(self, directory: Path) -> list[BeamtimeThread]:
-        return [thread for key, thread in self._threads.items() if key[0] == directory]
 
     def _watch(self, beamtime: Beamtime) -> None:
         if beamtime.generated:

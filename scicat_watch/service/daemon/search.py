@@ -5,7 +5,9 @@ The daemon's thread begins a search and takes what was found; it never waits for
 
 from __future__ import annotations
 
+import os
 import queue
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,9 +20,11 @@ from scicat_watch.discovery.events.filesystems import Mounts
 from scicat_watch.discovery.presence import Identity
 from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.files import plain
-from scicat_watch.model import Beamtime
+from scicat_watch.model import Beamtime, FileState
 from scicat_watch.service.calls import Calls
 from scicat_watch.service.serial import SerialThread
+
+_TICK = 2.0  # Seconds: longer than the time stamps of any file system are coarse.
 
 
 def may_hang(path: Path) -> bool:
@@ -59,10 +63,13 @@ class Search:
         self._results: queue.SimpleQueue[Searched | tuple[Path, Path]] = queue.SimpleQueue()
         """Also directories that are on another file system than their base directory, each with its mount."""
         self._known: frozenset[Path] = frozenset()
+        self._kept: dict[Path, _Kept] = {}
+        """What was found in directories with metadata files: they are read again when something has changed."""
 
     def follow(self, rules: BeamtimeRules) -> None:
         """Search by other rules from the next search on."""
         self._rules = rules
+        self._kept = {}
 
     def names(self, directory: Path) -> bool:
         """Whether the rules name a directory, or the one that it is in as a base; no file system is asked."""
@@ -138,14 +145,51 @@ class Search:
             self._examine(directory)
 
     def _examine(self, directory: Path) -> None:
-        if directory not in self._known and not beamtimes.metadata_files(directory, self._rules):
-            return
         with suppress(OSError):  # Absence proves nothing: what is watched stays watched.
-            self._results.put(self._found(directory))
+            if (searched := self._unchanged(directory)) is not None:
+                self._results.put(searched)
+            elif directory in self._known or beamtimes.metadata_files(directory, self._rules):
+                self._results.put(self._found(directory))
+
+    def _unchanged(self, directory: Path) -> Searched | None:
+        """What is known of a directory if neither it nor its metadata files have changed; OSError."""
+        kept = self._kept.get(directory)
+        return kept.searched if kept is not None and kept.settled and kept.state == _states(kept.paths) else None
 
     def _found(self, directory: Path) -> Searched:
+        if (searched := self._unchanged(directory)) is not None:
+            return searched
+        kept, rules = self._kept, self._rules  # In this order: `follow` sets them in the other one.
+        paths = (directory, *beamtimes.metadata_files(directory, rules))
+        state = _states(paths)  # Before the files are read.
         identity = Identity.of(directory)  # First: what is missing is believed only of the directory that it was in.
-        found = tuple(beamtimes.find(directory, self._rules))
+        found = tuple(beamtimes.find(directory, rules))
         is_generated = any(isinstance(one, Beamtime) and one.generated for one in found)
-        expected_by = beamtimes.expects_file(directory, self._rules) if is_generated and self._rules.grace else None
-        return Searched(directory, found, identity=identity, expected_by=expected_by)
+        expected_by = beamtimes.expects_file(directory, rules) if is_generated and rules.grace else None
+        searched = Searched(directory, found, identity=identity, expected_by=expected_by)
+        if len(paths) > 1 and not is_generated:
+            before, now = kept.get(directory), time.monotonic()
+            since = before.since if before is not None and before.state == state else now
+            kept[directory] = _Kept(searched, paths, state, since, now - since > _TICK)
+        else:
+            kept.pop(directory, None)
+        return searched
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a search found, and what it depends on."""
+
+    searched: Searched
+    paths: tuple[Path, ...]
+    """The directory and its metadata files."""
+    state: tuple[FileState, ...]
+    """What these were like."""
+    since: float
+    """Monotonic time since which they have been so."""
+    settled: bool
+    """Whether they were read after they had been so for longer than a tick of the file system's clock."""
+
+
+def _states(paths: tuple[Path, ...]) -> tuple[FileState, ...]:
+    return tuple(FileState.of(os.stat(path)) for path in paths)  # noqa: PTH116 - fast
