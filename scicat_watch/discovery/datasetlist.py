@@ -59,6 +59,11 @@ class DatasetList:
         """The line without a newline at the end, which may go on at the next rescan."""
 
     @property
+    def state(self) -> FileState | None:
+        """What the file was like when it was last read; None if it is to be read again in any case."""
+        return self._state
+
+    @property
     def lines(self) -> list[str]:
         """The lines that ask for a dataset, in their order."""
         return list(self._lines)

@@ -12,6 +12,7 @@ import fnmatch
 import math
 import os
 import re
+import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class DirectoryNode:
     """None: it is to be listed in any case."""
     steady_since: float | None = None
     """Monotonic time since which its times are the same."""
+    changed_at: float = -math.inf
+    """Monotonic time at which it last changed, as far as that is known: of the first listing by its own time."""
     settled: bool = False
     """Whether it was listed once more after its times had been the same for longer than a tick."""
     children: frozenset[Path] = frozenset()
@@ -109,14 +112,14 @@ class Tree:
         return listed
 
     def live(self, since: float) -> set[Path]:
-        """The directories in which something changed after `since`, and those on the way to them."""
-        found = {self.root}
+        """The directories in which something changed after `since`, and those on the way to them; none if none did."""
+        found: set[Path] = set()
         for path, node in self.nodes.items():
-            changed_at = -math.inf if node.steady_since is None else node.steady_since
-            if max(changed_at, node.list_changed_at) >= since:
+            if node.changed_at >= since or node.list_changed_at >= since:
                 while path not in found:
                     found.add(path)
-                    path = path.parent  # noqa: PLW2901 - up to the root.
+                    if path != self.root:
+                        path = path.parent  # noqa: PLW2901 - up to the root.
         return found
 
     def relist(self, path: Path) -> None:
@@ -151,6 +154,7 @@ class Tree:
         try:
             found = FileState.of(node.path.stat())
             if found != node.state:
+                node.changed_at = now if node.changed_at > -math.inf else now - age(found)
                 node.state, node.steady_since, node.settled = found, now, False
             elif node.settled and not hinted and not node.problem:
                 self._put_off(node, now)
@@ -268,6 +272,14 @@ def _beginnings(name: str, stems: Container[str]) -> Iterator[str]:
     for separator in _SEPARATORS.finditer(name):
         if (beginning := name[: separator.start()]) in stems:
             yield beginning
+
+
+def age(state: FileState) -> float:
+    """How long ago a directory or list changed, by the clocks of file server and host.
+
+    They may differ: nothing depends on it but how soon it is rescanned where no events come.
+    """
+    return max(0.0, time.time() - state.modified / 1e9)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -16,7 +16,7 @@ from scicat_watch.discovery.lines import MANY, LinesWithoutFiles
 from scicat_watch.discovery.past import DoneFiles, Ledger
 from scicat_watch.discovery.pending import WITHOUT_FILES, Pending, Ready, Waiting, find_master
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.tree import DirectoryNode, Tree
+from scicat_watch.discovery.tree import DirectoryNode, Tree, age
 from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of
 
 _LIVE_FOR = 900.0
@@ -210,8 +210,8 @@ class BeamtimeWatch:
 
     def scan_directories(self) -> list[Path]:
         """The directories that name scans: the beamtime directory, and those with a list."""
-        found = {node.path for node in self.tree.nodes.values() if node.has_list}
-        return sorted(found | {self.beamtime.directory})
+        root = self.beamtime.directory
+        return [root, *(node.path for node in self.tree.nodes.values() if node.has_list and node.path != root)]
 
     def problems(self) -> list[str]:
         """Directories and lists that cannot be read, for people."""
@@ -245,7 +245,9 @@ class BeamtimeWatch:
             self._entered(path)
         known = self._lists[path]
         if known.refresh(self.beamtime.directory):
-            self.tree.nodes[path.parent].list_changed_at = now
+            self.tree.nodes[path.parent].list_changed_at = now - (
+                age(known.state) if self._first and known.state else 0
+            )
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
             self._pending.drop_lines(path.parent, known.gone)
             self._without_files.drop(path.parent, known.gone)

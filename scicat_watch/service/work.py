@@ -31,6 +31,7 @@ from scicat_watch.service.targets import Once
 log = logging.getLogger(__name__)
 
 _NOT_COUNTED = "it was paused before the daemon's start; what is done is counted when it is resumed"
+_REPORTED_WITHIN = 60.0  # Seconds after which it is reported that nothing has changed but the time of the last rescan.
 _SHOWN = 50  # Waiting scans and bad lines that a state names, besides their number.
 
 
@@ -66,6 +67,8 @@ class BeamtimeWork:
         self.ledger = ledger or site.ledger(beamtime)
         self._results: queue.SimpleQueue[tuple[Request, float | None]] = queue.SimpleQueue()
         title = str(beamtime.metadata.get("title") or "")
+        self._reported_at = -math.inf
+        """Monotonic time at which the state was reported that is the last one."""
         self._reported = BeamtimeState(str(beamtime.directory), beamtime.id, title, beamtime.generated)
         self.watching: Callable[[], WatchState | None] = lambda: None
         """How changes are noticed, for the state."""
@@ -173,18 +176,24 @@ class BeamtimeWork:
         return Stages(incomplete, reading=load.reading, catalogue=load.queued + load.publishing)
 
     def report(self, problem: str = "") -> None:
-        """Report the state of the beamtime."""
-        self._reported = self.state(problem)
+        """Report the state of the beamtime if it has changed.
+
+        That it was rescanned is a change only now and then: hundreds of beamtimes are, again and again.
+        """
+        state, now = self.state(problem), self._site.clock.monotonic()
+        if now < self._reported_at + _REPORTED_WITHIN and _but_for_times(state) == _but_for_times(self._reported):
+            return
+        self._reported, self._reported_at = state, now
         self.report_again()
 
     def report_away(self, problem: str) -> None:
         """Report that the beamtime directory is not there; all else stays as it was last reported."""
-        self._reported = replace(self._reported, problems=(problem,))
+        self._reported, self._reported_at = replace(self._reported, problems=(problem,)), -math.inf
         self.report_again()
 
     def report_paused(self) -> None:
         """Report that the beamtime is paused; all else stays as it was last reported."""
-        self._reported = replace(self._reported, paused=True)
+        self._reported, self._reported_at = replace(self._reported, paused=True), -math.inf
         self.report_again()
 
     def remember(self, state: BeamtimeState | None) -> None:
@@ -308,6 +317,12 @@ class BeamtimeWork:
         if math.isinf(seconds):
             seconds = self._site.settings.watching.rescan_interval
         self.watch.again(request, self._site.clock.monotonic() + seconds)
+
+
+def _but_for_times(state: BeamtimeState) -> BeamtimeState:
+    """A state without when the last rescan was, and how long it took."""
+    watch = state.watch
+    return replace(state, watch=None if watch is None else replace(watch, interval=0.0, rescanned="", seconds=0.0))
 
 
 def _has_files(key: RequestKey) -> bool:

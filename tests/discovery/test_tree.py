@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -290,10 +291,12 @@ def test_with_a_detector_interval_of_0_all_directories_are_watched(tmp_path: Pat
 
 def test_what_changed_lately_is_live_with_the_directories_on_the_way_to_it(tmp_path: Path) -> None:
     _make(tmp_path, "a/b/c/x.nxs", "old/y.nxs", f"lists/{LIST}")
+    long_ago = time.time() - 1000.0
+    os.utime(tmp_path / "old", (long_ago, long_ago))
     tree = _tree(tmp_path)
     tree.rescan(0.0, None)
-    assert tree.live(0.0) == tree.nodes.keys()
-    assert tree.live(1.0) == {tmp_path}
+    assert tree.live(-500.0) == tree.nodes.keys() - {tmp_path / "old"}
+    assert tree.live(1.0) == set()
     _make(tmp_path, "a/b/c/z.nxs", "old/z.nxs")
     assert [node.path.name for node in tree.rescan(50.0, (), turn=[tmp_path / "a/b", tmp_path / "a/b/c"])] == ["b", "c"]
     assert _data(tree) == ["a/b/c/x.nxs", "a/b/c/z.nxs", "old/y.nxs"]

@@ -442,7 +442,7 @@ def test_a_turn_finds_new_files_and_lines_without_any_event(beamline: Beamline) 
     turn = frozenset({beamline.root / "found", beamline.root / "raw"})
     beamline.watch.step(beamline.now, Hints(turn=turn))
     assert {path.name for path in beamline.watch.live(beamline.now + 899.0)} == {"bt", "raw", "found"}
-    assert {path.name for path in beamline.watch.live(beamline.now + 901.0)} == {"bt"}
+    assert {path.name for path in beamline.watch.live(beamline.now + 901.0)} == set()
     assert {one.request.pid for one in beamline.watch.waiting()} == {"1/c", "1/found/b"}
 
 

@@ -146,7 +146,7 @@ class BeamtimeLoop:
 
     def _turn(self) -> float:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
-        started, used = self._clock.monotonic(), time.thread_time()
+        started, used, compared = self._clock.monotonic(), time.thread_time(), 0.0
         if self.hints.take_renewal():
             self.work.watch.renew()
         hints, lost = self.hints.take()
@@ -155,12 +155,14 @@ class BeamtimeLoop:
         if live := not full and started >= self._live_at:
             hints = replace(hints, turn=self.work.watch.live(started))
         before, due = self._problem, math.inf
-        eventful = full or live or bool(hints.directories or hints.files) or self.work.is_due(started)
+        eventful = live or bool(hints.directories or hints.files) or self.work.is_due(started)
         try:
             findings = self.work.step(None if full else hints)
             if full and hints.files:
                 self.work.step(Hints(files=hints.files))  # A full rescan does not see that a known file was closed.
+            compared = time.thread_time()
             eventful |= self.work.recheck()
+            compared = time.thread_time() - compared  # That has a share of its own.
             due = self.work.next_due()
             if full:
                 self._problem = ""
@@ -174,14 +176,14 @@ class BeamtimeLoop:
         if full:
             self.work.forget_gone()
             self.work.catch_up()
-        if full or live:
-            self._plan_rescans(started, time.thread_time() - used, full=full)
+        used = time.thread_time() - used - compared
+        self._plan_rescans(started, used, full=full, live=live)
         jobs_due = self._step_jobs()
         now = self._clock.monotonic()
-        self._report(now, at_once=self._problem != before, soon=eventful)
-        if not full and now - started > GATHER:
-            # Rescans that take long are made rarely: a flood of events takes no more than its share.
-            self._clock.wait(min(_LONGEST_REST, (now - started) / _BUSY_SHARE), self._site.stopping)
+        self._report(now, at_once=full or self._problem != before, soon=eventful)
+        if not full and used > GATHER:
+            # Rescans that cost much are made rarely: a flood of events takes no more than its share.
+            self._clock.wait(min(_LONGEST_REST, used / _BUSY_SHARE), self._site.stopping)
         return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due)
 
     def _report(self, now: float, *, at_once: bool, soon: bool) -> None:
@@ -254,22 +256,27 @@ class BeamtimeLoop:
     def _over(self) -> bool:
         return self._leaving.is_set() or self._site.stopping.is_set()
 
-    def _plan_rescans(self, started: float, used: float, *, full: bool) -> None:
+    def _plan_rescans(self, started: float, used: float, *, full: bool, live: bool) -> None:
         """Rescan again in time, now that a rescan that `started` then has `used` so many seconds of a core.
 
-        Where no events come all is rescanned at the poll interval, as far as its cost allows; else what changed lately.
+        Where no events come all is rescanned at the poll interval, as far as its cost allows; else what changed lately,
+        as long as there is something.
         """
         watching, paces, now = self._site.settings.watching, self._site.paces, self._clock.monotonic()
-        took = now - started
         polled = self._notices.polled
         shortest = min(watching.rescan_interval, watching.poll_interval) if polled else watching.rescan_interval
-        if full and self._rescan_at == -math.inf:
-            took = used = 0.0  # The first one lists all, which costs more than those that follow.
-        pace = paces.all if full else paces.live
-        until = now + pace.interval(self, used, took, shortest)
         if full:
-            self._rescan_at, until = until, now + shortest
-        self._live_at = until if polled else math.inf
+            # The first one lists all, which costs more than those that follow.
+            cost = (0.0, 0.0) if self._rescan_at == -math.inf else (used, now - started)
+            self._rescan_at = now + paces.all.interval(self, *cost, shortest)
+        if not polled:
+            self._live_at = math.inf
+        elif live:
+            self._live_at = now + paces.live.interval(self, used, now - started, shortest)
+        elif full or self._live_at == math.inf:
+            self._live_at = now + shortest
+        if polled and not self.work.watch.live(now):
+            self._live_at = math.inf
 
     def _entered(self, path: Path) -> None:
         self._calls.path = path

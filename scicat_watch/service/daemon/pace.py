@@ -1,6 +1,7 @@
 """How often directories are rescanned: so often that it costs no more than its share of one core.
 
-What changed lately is rescanned more often than the rest where no events come. Both have a share of their own, and all
+What changed lately is rescanned more often than the rest where no events come: while nothing does, hardly anything is
+done. Both have a share of their own, and all
 beamtimes of the daemon have the same one: ten times as many directories are rescanned a tenth as often.
 """
 
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-ALL_SHARE = 0.02
+ALL_SHARE = 0.005
 """Most of a core that full rescans may take."""
 LIVE_SHARE = 0.08
 """Most of a core that rescans of what changed lately may take, where events do not come."""
