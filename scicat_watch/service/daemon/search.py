@@ -152,9 +152,12 @@ class Search:
                 self._results.put(self._found(directory))
 
     def _unchanged(self, directory: Path) -> Searched | None:
-        """What is known of a directory if neither it nor its metadata files have changed; OSError."""
+        """What is known of a directory if neither it nor its metadata files have changed."""
         kept = self._kept.get(directory)
-        return kept.searched if kept is not None and kept.settled and kept.state == _states(kept.paths) else None
+        try:
+            return kept.searched if kept is not None and kept.settled and kept.state == _states(kept.paths) else None
+        except OSError:
+            return None
 
     def _found(self, directory: Path) -> Searched:
         if (searched := self._unchanged(directory)) is not None:
