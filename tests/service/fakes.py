@@ -216,6 +216,9 @@ class InlineExecutor:
     def start(self, job: ReadJob) -> InlineReading:
         return InlineReading(job)
 
+    def prepare(self) -> None:
+        """Nothing is needed."""
+
     def close(self) -> None:
         """Nothing was opened."""
 

@@ -318,6 +318,7 @@ def run(site: Site, configuration: Configuration | None = None, ready: Callable[
     channel = ControlServer(site.settings.var_dir, daemon.commands())
     channel.start()
     ready()
+    site.executor.prepare()
     worker = threading.Thread(target=daemon.run, name="daemon", daemon=True)
     worker.start()
     while worker.is_alive() and not site.stopping.is_set():

@@ -37,5 +37,8 @@ class Executor(Protocol):
     def start(self, job: ReadJob) -> Running:
         """Begin to read a scan. CancelledError if the executor is closed."""
 
+    def prepare(self) -> None:
+        """Have what the first scan needs made ready, in the background."""
+
     def close(self) -> None:
         """End all reading now, whatever it does."""

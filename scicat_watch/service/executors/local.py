@@ -103,6 +103,12 @@ class LocalExecutor:
             self._staff()
         return _Running(task.future)
 
+    def prepare(self) -> None:
+        """Start a process, so that the first scan does not have to wait for one; returns at once."""
+        with self._changed:
+            if not self._closed and not self._threads:
+                self._start_thread(ahead=True)
+
     def close(self) -> None:
         """End the processes now, whatever they do; those beyond a signal's reach are left behind."""
         with self._changed:
@@ -128,7 +134,10 @@ class LocalExecutor:
         if self._idle:
             self._changed.notify()
             return
-        thread = threading.Thread(target=self._work, name=f"reader {len(self._threads)}", daemon=True)
+        self._start_thread()
+
+    def _start_thread(self, *, ahead: bool = False) -> None:
+        thread = threading.Thread(target=self._work, args=(ahead,), name=f"reader {len(self._threads)}", daemon=True)
         self._threads.add(thread)
         thread.start()
 
@@ -157,9 +166,15 @@ class LocalExecutor:
             self._threads.discard(threading.current_thread())
         return None
 
-    def _work(self) -> None:
-        """What a thread does: read one scan after the other, by one process as long as that can be trusted."""
+    def _work(self, ahead: bool) -> None:
+        """What a thread does: read one scan after the other, by one process as long as that can be trusted.
+
+        `ahead`: with a process that is there before the first scan; that there can be none is the scan's to report.
+        """
         seat, task = _Seat(), None
+        if ahead:
+            with suppress(ReadingError, CancelledError):
+                seat.process = self._opened("a scan to come")
         while (task := self._next(task)) is not None:
             try:
                 self._read(task, seat)
@@ -188,7 +203,7 @@ class LocalExecutor:
         """What a process answered about a scan; of another process if somebody ended the first."""
         limit = self._limits.longest if task.turn.suspect else self._limits.first
         for _ in range(_ATTEMPTS):
-            process = seat.process = seat.process or self._opened(task)
+            process = seat.process = seat.process or self._opened(task.what)
             try:
                 process.send(task.job)
                 if not process.answers_within(min(_SLOW, limit)):
@@ -245,7 +260,7 @@ class LocalExecutor:
     def _directory_answers(self, task: _Task) -> bool:
         """Whether the file system answers where a scan is; a process of its own asks, as no answer may come."""
         root, master = task.turn.root, task.job.scan.master
-        process, answers_now = self._opened(task), True
+        process, answers_now = self._opened(task.what), True
         try:
             process.send((root, master.parent if master is not None else task.job.scan.directory))
             process.answer(_TRY_WITHIN)
@@ -258,7 +273,7 @@ class LocalExecutor:
             (self._doubtful.discard if answers_now else self._doubtful.add)(root)
         return answers_now
 
-    def _opened(self, task: _Task) -> ReadingProcess:
+    def _opened(self, what: str) -> ReadingProcess:
         """A new process. `ReadingError` if there can be none, CancelledError if the executor is closed."""
         for _ in range(_ATTEMPTS):
             if self._closed:
@@ -273,7 +288,7 @@ class LocalExecutor:
                 if not self._closed:
                     return process
             self._end(process)
-        raise ReadingError(f"{task.what}: no reading process could be started; see the log")
+        raise ReadingError(f"{what}: no reading process could be started; see the log")
 
     def _end(self, process: ReadingProcess, task: _Task | None = None) -> None:
         """End a process; `task`: what it hangs in, if it does."""

@@ -61,6 +61,9 @@ class SingleReader:
                 orders.flush()
         return self
 
+    def prepare(self) -> None:
+        """Nothing: the process was started with this."""
+
     def close(self) -> None:
         """End the process, whatever it does."""
         self._process.kill()

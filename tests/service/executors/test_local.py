@@ -57,6 +57,41 @@ def test_one_process_reads_many_scans_and_is_renewed_now_and_then(
     assert not seen[0] & seen[3]
 
 
+def test_a_process_that_was_started_ahead_reads_the_first_scan(executors: Executors, tmp_path: Path) -> None:
+    executor = executors()
+    executor.prepare()
+    executor.prepare()
+    eventually(lambda: executor._idle, "the process is there")
+    ahead = reader(executor).pid
+    answer(executor.start(job_of(tmp_path)))
+    assert reader(executor).pid == ahead
+
+
+@pytest.mark.parametrize("closed", ["before", "while it starts"])
+def test_a_process_that_is_started_ahead_ends_with_the_executor(executors: Executors, closed: str) -> None:
+    executor = executors()
+    if closed == "before":
+        executor.close()
+    executor.prepare()
+    executor.close()
+    eventually(lambda: not executor._threads, "its thread has ended")
+    assert not executor._processes
+
+
+def test_that_no_process_can_be_started_ahead_costs_no_later_scan(
+    executors: Executors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(memory_limit: int) -> ReadingProcess:
+        raise OSError("no processes today")
+
+    executor = executors()
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "ReadingProcess", none)
+        executor.prepare()
+        eventually(lambda: executor._idle, "it was tried")
+    assert answer(executor.start(job_of(tmp_path))).files
+
+
 def test_many_scans_at_once_are_all_read(executors: Executors, tmp_path: Path) -> None:
     executor = executors(3)
     jobs = [job_of(tmp_path / f"bt_{number % 4}", f"scan_{number}") for number in range(40)]
