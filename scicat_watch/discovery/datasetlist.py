@@ -23,15 +23,13 @@ class DatasetList:
 
     __slots__ = (
         "_again", "_bad", "_digest", "_last", "_length", "_lines", "_longest", "_measurements", "_number", "_rejected",
-        "_state", "_stems", "changed_at", "gone", "new", "open", "path", "problem",
+        "_state", "_stems", "changed_at", "gone", "open", "path", "problem",
     )  # fmt: skip
 
     def __init__(self, path: Path, longest_line: int) -> None:
         self.path = path
         self.open: list[ListEntry] = []
         """Those that were still to be ingested at the last rescan, and those that are new."""
-        self.new: list[ListEntry] = []
-        """What was new when it was last read."""
         self.gone: tuple[str, ...] = ()
         """The lines that it did not say any more when it was last read."""
         self.problem = ""
@@ -128,16 +126,16 @@ class DatasetList:
             before = set(self._lines)
             self._forget()
             self.open = []
-            self.new = self._appended(data)
+            new = self._appended(data)
         else:
             last, self._last = self._last, None
             before = {last.line} if isinstance(last, ListEntry) else set()
             for line in before:
                 self._remove(line)
-            self.new = [entry for entry in self._appended(data) if entry.line not in before]
+            new = [entry for entry in self._appended(data) if entry.line not in before]
         self.gone = tuple(line for line in before if line not in self._lines)
         gone = set(self.gone)
-        self.open = [entry for entry in self.open if entry.line not in gone] + self.new
+        self.open = [entry for entry in self.open if entry.line not in gone] + new
 
     def _appended(self, data: bytes) -> list[ListEntry]:
         """Take in what follows the known lines; those of it that ask for a dataset."""

@@ -109,6 +109,7 @@ class IngestedList:
         self._older = older
         self._done: set[str] = set()
         self._names: set[str] = set()
+        """The same set as long as each line is a name: there may be ten thousand such lists."""
         self._entries: set[str] = set()
         """Names of datasets that are not those of files: of entries of a file, and such as need quotes."""
         self._published: dict[str, str] = {}
@@ -159,7 +160,6 @@ class IngestedList:
         with self._lock:
             if (record := Record(line, stamps)).done:
                 # True even if it cannot be written down yet: after a restart it would be found unchanged.
-                self._done.add(line)
                 self._take(line)
             self._append(record)
 
@@ -177,8 +177,10 @@ class IngestedList:
             self._write()
 
     def _take(self, line: str) -> None:
-        """Take in the name that a line which is done stands for."""
-        name = _name(line)
+        """Take in a line that is done, and the name that it stands for."""
+        if (name := _name(line)) != line and self._names is self._done:
+            self._names = set(self._done)
+        self._done.add(line)
         (self._names if name else self._entries).add(name or _entry(line))
         self._revision += 1
 
@@ -210,7 +212,8 @@ class IngestedList:
         records += self._unwritten
         lines = {record.line for record in records if record.done and _published(record.line) is None}
         # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
-        self._done, self._names, self._seen = lines, set(filter(None, map(_name, lines))), seen
+        names = set(filter(None, map(_name, lines)))
+        self._done, self._names, self._seen = lines, lines if names == lines else names, seen
         self._entries = {_entry(line) for line in lines if not _name(line)}
         self._published = published
         self._revision += 1
