@@ -78,7 +78,7 @@ def latency_and_idling(place: Path, given: argparse.Namespace) -> None:
             eventually(lambda: (catalogue.pids() or [""])[-1] == f"{ID}/{name}", name)  # noqa: B023
             late.append(time.monotonic() - named - delay)
         note("daemon: list line to dataset in the catalogue, less ingestion_delay", milliseconds(late[2:]))
-        processes = family(daemon.process.pid)
+        processes = family(daemon.pid)
         names = dict(processes)
         before = {pid: cpu_seconds(pid) for pid in names}
         time.sleep(given.idle)
