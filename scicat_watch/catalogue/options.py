@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from scicat_watch.model import Secret
 
@@ -68,3 +69,5 @@ class CatalogueOptions:
     patience: PatienceLimits = PatienceLimits()
     pid_prefix: str = ""
     """Put before every dataset id."""
+    api: Literal["auto", "v3", "v4"] = "auto"
+    """Which version of the API is used; `auto`: v3 where the server has it, or what the address says."""

@@ -31,7 +31,7 @@ AT_RELOAD = frozenset(
 AT_START = frozenset(
     {
         "reading.workers", "reading.first_time_limit", "reading.time_limit", "reading.memory_limit",
-        "catalogue.url", "catalogue.username", "catalogue.credential_file", "catalogue.login_path",
+        "catalogue.url", "catalogue.api", "catalogue.username", "catalogue.credential_file", "catalogue.login_path",
         "catalogue.pid_prefix", "catalogue.timeout", "catalogue.ca_file", "catalogue.verify", "catalogue.connections",
         "catalogue.patience.first_wait", "catalogue.patience.longest_wait", "catalogue.patience.give_up_after",
         "embedded.host", "embedded.port", "embedded.database", "embedded.pid_prefix", "embedded.accounts",

@@ -199,6 +199,9 @@ class CatalogueSection(Section):
 
     url: str | None = None
     """Base address of SciCat's API, e.g. "https://scicat.example.org/api/v3". null: the embedded catalogue."""
+    api: Literal["auto", "v3", "v4"] = "auto"
+    """Version of SciCat's API. `auto`: v4 if the address ends in /api/v4, otherwise v3 unless the server has only v4.
+    By both the datasets are the same; v4 leaves thumbnails to admins, so that others use v3 for them all the same."""
     username: str = _LOGIN.username
     """Account to log in with, unless the credential file names one."""
     credential_file: UserPath | None = None
@@ -233,6 +236,7 @@ class CatalogueSection(Section):
             login=self.login(),
             patience=self.patience.limits(),
             pid_prefix=self.pid_prefix,
+            api=self.api,
         )
 
     def login(self) -> LoginOptions:

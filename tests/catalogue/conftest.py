@@ -13,6 +13,7 @@ from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
+from scicat_watch.catalogue.scicat.v4 import ScicatV4
 from scicat_watch.clock import SystemClock
 from scicat_watch.embedded.app import create_app
 from tests.fakes import FakeClock
@@ -82,6 +83,8 @@ class Site:
             (directory / account["username"]).write_text(json.dumps(account))
         self._directory = directory
         self._clients: list[HttpClient] = []
+        self.version = "v3"
+        """Of the API that the tests use."""
         app = create_app(directory / "catalogue.sqlite", accounts, "20.500.9", True)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, http="h11"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -93,11 +96,18 @@ class Site:
         self.base = f"http://127.0.0.1:{port}/api/v3"
 
     def api(
-        self, account: str = "ingestor", base: str = "", prefix: str = "", kind: type[ScicatV3] = ScicatV3
+        self, account: str = "ingestor", base: str = "", prefix: str = "", kind: type[ScicatV3] | None = None
     ) -> ScicatV3:
+        """The API as an account has it; `kind` takes the place of the class for v3, and is mixed into that for v4."""
         login = LoginOptions(credential_file=self._directory / account)
         self._clients.append(HttpClient(HttpOptions(base or self.base, timeout=60), login))
-        return kind(self._clients[-1], prefix)
+        made: ScicatV3 = self._class(kind)(self._clients[-1], prefix)
+        return made
+
+    def _class(self, kind: type[ScicatV3] | None) -> Any:
+        if self.version == "v3":
+            return kind or ScicatV3
+        return ScicatV4 if kind is None else type(kind.__name__, (kind, ScicatV4), {})
 
     def publisher(self, account: str = "ingestor", base: str = "", prefix: str = "") -> ScicatPublisher:
         return ScicatPublisher(self.api(account, base, prefix), threading.Event(), SystemClock())
@@ -123,10 +133,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.close()
 
 
-@pytest.fixture
-def site(server: Site) -> Iterator[Site]:
-    """A catalogue; the connections that a test opens to it are closed after it."""
+@pytest.fixture(params=["v3", "v4"])
+def site(server: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A catalogue by each version of its API; the connections that a test opens to it are closed after it."""
+    server.version = request.param
     yield server
+    server.version = "v3"
     server.hang_up()
 
 

@@ -40,8 +40,11 @@ def again(site: Site, raw: Path, **content: Any) -> str:
     return ended.stdout + ended.stderr
 
 
-def test_corrections_survive_a_change_of_the_file_and_conflicts_are_reported(tmp_path: Path, raw: Path) -> None:
-    site = Site(tmp_path, reading={"thumbnails": True})
+@pytest.mark.parametrize("version", ["v3", "v4"])
+def test_corrections_survive_a_change_of_the_file_and_conflicts_are_reported(
+    tmp_path: Path, raw: Path, version: str
+) -> None:
+    site = Site(tmp_path, reading={"thumbnails": True}, catalogue={"api": version})
     again(site, raw, title="first")
     with site.catalogue() as catalogue:
         first = catalogue.dataset(PID)

@@ -53,6 +53,13 @@ class ScicatApi(Protocol):
     def create_dataset(self, dataset: Dataset) -> str:
         """Create a dataset and return its full id; `AlreadyThere` if the id is taken."""
 
+    @property
+    def sums_up(self) -> float:
+        """Of how many file lists the totals of a dataset are right after they were added."""
+
+    def shaped(self, fields: Mapping[str, Any], kind: str = "") -> dict[str, Any]:
+        """The fields of a document as this version takes them; `kind`: the dataset's type."""
+
     def account(self) -> str:
         """The name of our account, as SciCat writes it into what we make; empty if it does not say."""
 

@@ -42,6 +42,7 @@ PLURALS = {
     "instrumentId": "instrumentIds",
 }
 """Fields of which a backend keeps a list, whose first element is meant."""
+LISTS = frozenset({*PLURALS, *PLURALS.values()})
 
 
 Mine = Callable[[Mapping[str, Any]], bool]
@@ -143,14 +144,14 @@ def _entries(block: Mapping[str, Any]) -> Iterator[Hashable]:
 def stored_value(stored: Mapping[str, Any], name: str) -> Any:
     """The value of a stored field; where a backend keeps a list, all of it."""
     value = stored.get(name)
-    several = stored.get(PLURALS[name]) if name in PLURALS else None
+    several = stored.get(PLURALS.get(name, ""))
     return several if isinstance(several, list) and not _empty(several) else value
 
 
 def first_agrees(name: str, wanted: Any, stored: Any) -> bool:
     """Whether a field is stored as it is wanted; of a list that we give one element of, this is the first."""
     here, there = normal(name, wanted), normal(name, stored)
-    if name in PLURALS and isinstance(here, list) and isinstance(there, list):
+    if name in LISTS and isinstance(here, list) and isinstance(there, list):
         return here == there[: len(here)]
     return bool(here == there)
 
@@ -159,7 +160,7 @@ def normal(name: str, value: Any) -> Any:
     """A field in the form in which equal means the same; None for nothing."""
     if _empty(value):
         return None
-    if name in PLURALS:
+    if name in LISTS:
         return [one for one in value if one] if isinstance(value, list) else [value]
     if name in TIMES:
         return _moment(value)

@@ -9,7 +9,7 @@ from scicat_watch.catalogue.memory import Memory
 from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.publisher import Publisher
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
-from scicat_watch.catalogue.scicat.v3 import ScicatV3
+from scicat_watch.catalogue.scicat.versions import Versions, chosen
 from scicat_watch.clock import Clock, SystemClock
 
 
@@ -22,5 +22,6 @@ def connect(
     `memory`: where it is noted what we write there; None: nowhere.
     """
     clock = clock or SystemClock()
-    api = ScicatV3(HttpClient(options.http, options.login, stopping, clock), options.pid_prefix)
+    http, version = chosen(options.http, options.api)
+    api = Versions(HttpClient(http, options.login, stopping, clock), version, options.pid_prefix)
     return ScicatPublisher(api, stopping, clock, memory)

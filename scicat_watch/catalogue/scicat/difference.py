@@ -29,7 +29,7 @@ def difference(bundle: Bundle, api: ScicatApi, policy: UpdatePolicy, memory: Mem
     if not is_of(stored, dataset, policy, base):
         reason = f"the stored dataset's data is in {stored.get('sourceFolder')}, that of this scan in "
         return Difference(State.CONFLICT, reason + dataset.source_folder, pid)
-    merged = merge(stored, dataset.fields, policy, base)
+    merged = merge(stored, api.shaped(dataset.fields), policy, base)
     ours = Ownership(lambda: base, api.account, {one.caption for one in bundle.attachments})
     keeps = policy.fields == "never"
     wanted, shown = split(bundle.datablocks), bundle.attachments

@@ -17,6 +17,7 @@ from scicat_watch.catalogue.difference import Change
 from scicat_watch.catalogue.publisher import UpdatePolicy
 from scicat_watch.catalogue.scicat.compare import (
     FIXED,
+    PLURALS,
     SI,
     THEIRS,
     first_agrees,
@@ -98,7 +99,12 @@ def is_of(stored: Mapping[str, Any], dataset: Dataset, policy: UpdatePolicy, bas
 
 def normal_values(fields: Mapping[str, Any]) -> dict[Path, Any]:
     """Fields in their normal form, as `Baseline` notes them."""
-    return {(name,): normal(name, value) for name, value in fields.items() if name not in FIXED | THEIRS}
+    return {place(name): normal(name, value) for name, value in fields.items() if name not in FIXED | THEIRS}
+
+
+def place(name: str) -> Path:
+    """The place of a field, the same whichever version of the API names it."""
+    return (PLURALS.get(name, name),)
 
 
 def written(fields: Mapping[str, Any]) -> Baseline:
@@ -121,7 +127,7 @@ class _Comparison:
         """What is to become of a field."""
         if first_agrees(name, wanted, stored):
             return _Verdict.EQUAL
-        return self._judged((name,), wanted, stored, normal(name, wanted), normal(name, stored))
+        return self._judged(place(name), wanted, stored, normal(name, wanted), normal(name, stored), name)
 
     def whole(self, wanted: Mapping[str, Any], stored: Any) -> bool:
         """Whether the metadata is to be replaced by ours as it is, whoever changed it."""
@@ -159,18 +165,22 @@ class _Comparison:
                 result[names[key]] = member
         return result
 
-    def _judged(self, path: Path, wanted: Any, stored: Any, here: Any, there: Any) -> _Verdict:
-        """What is to become of a value; `here` and `there` are the normal forms, None for nothing."""
-        verdict = self._verdict(path, here, there)
+    def _judged(self, path: Path, wanted: Any, stored: Any, here: Any, there: Any, field: str = "") -> _Verdict:
+        """What is to become of a value; `here` and `there` are the normal forms, None for nothing.
+
+        `field`: what the document calls it, if that is no part of the path.
+        """
+        owned = self.policy.owns(path) or (bool(field) and self.policy.owns((field,)))
+        verdict = self._verdict(path, here, there, owned=owned)
         if verdict in (_Verdict.WRITE, _Verdict.LEAVE):
-            name = ".".join(path)
+            name = field or ".".join(path)
             change = Change(name, without_si(stored), wanted)
             (self.changes if verdict is _Verdict.WRITE else self.left).append(change)
         if verdict is _Verdict.LEAVE:
             self.paths_left.append(path)
         return verdict
 
-    def _verdict(self, path: Path, here: Any, there: Any) -> _Verdict:
+    def _verdict(self, path: Path, here: Any, there: Any, *, owned: bool) -> _Verdict:
         if here == there:
             return _Verdict.EQUAL
         match self.policy.fields:
@@ -178,7 +188,7 @@ class _Comparison:
                 return _Verdict.WRITE
             case "never":
                 return _Verdict.KEEP
-        owned = here is not None and self.policy.owns(path)
+        owned = owned and here is not None
         if self.base is None:
             return _Verdict.WRITE if owned else _Verdict.KEEP if here is None else _Verdict.LEAVE
         if self.base.agrees(path, there):

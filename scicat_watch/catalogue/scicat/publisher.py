@@ -11,6 +11,7 @@ from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat.api import ScicatApi
 from scicat_watch.catalogue.scicat.complete import Completion, find
 from scicat_watch.catalogue.scicat.parts import split
+from scicat_watch.catalogue.scicat.versions import Versions
 from scicat_watch.clock import Clock
 from scicat_watch.documents import Bundle, Dataset
 
@@ -24,14 +25,19 @@ NOBODY = "scicat-watch/is-anybody-there"
 class ScicatPublisher:
     """Publishes by way of one SciCat API."""
 
-    def __init__(self, api: ScicatApi, stopping: threading.Event, clock: Clock, memory: Memory | None = None) -> None:
-        """`memory`: where it is noted what we write; None: nowhere but in this process."""
-        self._api, self._stopping, self._clock = api, stopping, clock
+    def __init__(
+        self, api: ScicatApi | Versions, stopping: threading.Event, clock: Clock, memory: Memory | None = None
+    ) -> None:
+        """`api`: one, or those of which one is chosen when it is needed first.
+
+        `memory`: where it is noted what we write; None: nowhere but in this process.
+        """
+        self._given, self._stopping, self._clock = api, stopping, clock
         self._memory = ShortMemory() if memory is None else memory
 
     def ping(self, *, login: bool = False) -> None:
         """Return if SciCat answers; `login`: also if it knows our account."""
-        self._api.ping()
+        self._given.ping()
         if login and not self._api.whoami():
             self._api.dataset(NOBODY)
 
@@ -62,4 +68,8 @@ class ScicatPublisher:
 
     def close(self) -> None:
         """Close all connections; a later request opens new ones."""
-        self._api.close()
+        self._given.close()
+
+    @property
+    def _api(self) -> ScicatApi:
+        return self._given() if isinstance(self._given, Versions) else self._given

@@ -161,7 +161,8 @@ class Update:
                 f"{stored.get('sourceFolder')}, that of this scan in {ours}; nothing was changed. Give the scan "
                 "another name, or have the stored dataset removed or its sourceFolder corrected"
             )
-        merged = merge(stored, self._dataset.fields if policy.parts == "all" else {"sourceFolder": ours}, policy, base)
+        wanted = self._api.shaped(self._dataset.fields) if policy.parts == "all" else {"sourceFolder": ours}
+        merged = merge(stored, wanted, policy, base)
         self._left = said(merged.left, base is not None)
         if not merged.patch:
             self._written.note(merged.written)
@@ -182,7 +183,8 @@ class Update:
         self._write_blocks(plan)
         if plan.remove:
             self._remove_blocks(plan, [block for block in stored if self._ours.of_block(block)], wanted)
-        righted = (stored or not self._new) and self._policy.verify and self._right_totals(held, bool(plan))
+        unsure = bool(stored) or not self._new or len(wanted) > self._api.sums_up
+        righted = unsure and self._policy.verify and self._right_totals(held, bool(plan))
         return _outcome(bool(plan) or righted, bool(stored))
 
     def _write_blocks(self, plan: BlockPlan) -> None:

@@ -20,6 +20,7 @@ from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.patience import Patience, once
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, Unreadable
 from scicat_watch.catalogue.scicat.compare import TOTALS, part_id
+from scicat_watch.catalogue.scicat.shapes import to_v3
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
 from scicat_watch.errors import CatalogueError, Refused, Unavailable
 
@@ -48,6 +49,9 @@ PAGE = 20
 
 class ScicatV3:
     """A SciCat backend, met through `http`."""
+
+    sums_up = math.inf
+    """Of how many file lists the totals are right after they were added."""
 
     def __init__(
         self,
@@ -129,7 +133,7 @@ class ScicatV3:
 
     def create_dataset(self, dataset: Dataset) -> str:
         """Create a dataset and return its full id; `AlreadyThere` if the id is taken."""
-        fields = {name: value for name, value in dataset.fields.items() if value is not None}
+        fields = {name: value for name, value in self.shaped(dataset.fields).items() if value is not None}
         if dataset.pid:
             fields["pid"] = self._full(dataset.pid)
         # Without an id of its own a second dataset would be a double of a first whose answer got lost.
@@ -141,6 +145,10 @@ class ScicatV3:
                 raise AlreadyThere(str(refused), 409) from refused
             raise
         return self._made(answer) or str(fields.get("pid", ""))
+
+    def shaped(self, fields: Mapping[str, Any], kind: str = "") -> dict[str, Any]:
+        """The fields of a document as this version takes them; `kind`: the dataset's type."""
+        return to_v3(fields, kind)
 
     def account(self) -> str:
         """The name of our account, as SciCat writes it into what we make; empty if it does not say."""

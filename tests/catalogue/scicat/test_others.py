@@ -42,7 +42,7 @@ def keeper(site: Site) -> ScicatV3:
 def curate(curator: ScicatV3, pid: str, **fields: Any) -> None:
     stored = curator.dataset(pid)
     assert stored is not None
-    curator.update_dataset(pid, fields, stored)
+    curator.update_dataset(pid, curator.shaped(fields), stored)
 
 
 def stored(curator: ScicatV3, pid: str) -> Mapping[str, Any]:
@@ -52,7 +52,8 @@ def stored(curator: ScicatV3, pid: str) -> Mapping[str, Any]:
 
 
 def curated(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: dataset[name] for name in CURATED}
+    found = {name: dataset[name] for name in CURATED if name != "sampleId"}
+    found["sampleId"] = dataset.get("sampleId") or dataset["sampleIds"][0]
     found["techniques"] = [{"pid": one["pid"], "name": one["name"]} for one in found["techniques"]]
     return found
 
@@ -268,3 +269,15 @@ def test_the_totals_of_a_dataset_made_again_over_its_old_file_lists_are_right(
     now = stored(keeper, pid)
     assert (now["numberOfFiles"], now["size"]) == (2, OrigDatablock(files(2)).size)
     assert len(keeper.datablocks(pid)) == 1
+
+
+def test_further_samples_that_a_curator_names_stay(site: Site, pid: str) -> None:
+    site.version = "v4"
+    keeper, publisher = site.api("keeper"), site.publisher()
+    first = bundle(pid, sampleId="S-1")
+    publisher.publish(first, POLICY)
+    curate(keeper, pid, sampleIds=["S-1", "S-2"])
+    assert publisher.publish(first, POLICY).status is Status.UNCHANGED
+    changed = publisher.publish(bundle(pid, sampleId="S-3"), POLICY)
+    assert [text.split()[0] for text in changed.left] == ["sampleIds"]
+    assert stored(keeper, pid)["sampleIds"] == ["S-1", "S-2"]

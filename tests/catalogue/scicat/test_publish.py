@@ -63,6 +63,11 @@ def test_a_scan_is_created_and_a_second_time_nothing_is_written(site: Site, spoi
     assert proxy.writes == 3
 
 
+def attaching(site: Site) -> str:
+    """An account that may add thumbnails by the version of the API that is used."""
+    return "ingestor" if site.version == "v3" else "admin"
+
+
 def asked(proxy: SpoilingProxy) -> list[str]:
     """The methods of the requests that came so far, without logins."""
     methods = [request.method for request in proxy.requests if not request.path.endswith("/auth/login")]
@@ -74,7 +79,7 @@ def test_a_new_scan_costs_three_writes_and_one_question_and_an_unchanged_one_a_q
     site: Site, spoiled: Spoiled, pid: str
 ) -> None:
     proxy = spoiled()
-    publisher = site.publisher(base=proxy.base)
+    publisher = site.publisher(attaching(site), proxy.base)
     publisher.publish(bundle(pid), POLICY)
     assert asked(proxy) == ["POST", "GET", "POST", "POST"]
     publisher.publish(bundle(pid), POLICY)
@@ -93,7 +98,7 @@ def test_a_dataset_that_another_process_wrote_is_found_by_its_id(site: Site, spo
 
 def test_who_does_not_want_to_verify_asks_nothing(site: Site, spoiled: Spoiled, pid: str) -> None:
     proxy = spoiled()
-    publisher, unverified = site.publisher(base=proxy.base), replace(POLICY, verify=False)
+    publisher, unverified = site.publisher(attaching(site), proxy.base), replace(POLICY, verify=False)
     assert publisher.publish(bundle(pid), unverified).status is Status.CREATED
     assert asked(proxy) == ["POST", "POST", "POST"]
     assert state(site, pid) == complete(bundle(pid))
@@ -115,8 +120,9 @@ def test_only_what_changed_is_written(site: Site, spoiled: Spoiled, pid: str) ->
     changed = bundle(pid, (OrigDatablock(files(3)),), b"PNG2", description="another", keywords=["scan", "m1"])
     assert publisher.publish(changed, POLICY) == Published(pid, Status.UPDATED, Status.UPDATED, Status.UPDATED)
     assert state(site, pid) == complete(changed)
-    written = [(r.method, json.loads(r.body)) for r in proxy.requests if r.method == "PATCH" and "datasets" in r.path]
-    assert written == [("PATCH", {"description": "another", "keywords": ["scan", "m1"]})]
+    (written,) = [json.loads(r.body) for r in proxy.requests if r.method == "PATCH" and "datasets" in r.path]
+    kept = {} if site.version == "v3" else {"size": 201, "packedSize": 0, "numberOfFiles": 2}
+    assert written == {"description": "another", "keywords": ["scan", "m1"]} | kept
     writes = proxy.writes
     assert publisher.publish(changed, POLICY).status is Status.UNCHANGED
     assert proxy.writes == writes
@@ -162,7 +168,7 @@ def test_the_prefix_of_the_site_comes_before_every_id(site: Site, pid: str) -> N
 
 
 def test_a_refused_dataset_says_which_field_is_wrong(site: Site, pid: str) -> None:
-    with pytest.raises(Refused, match="contactEmail"):
+    with pytest.raises(Refused, match=r"contactEmail|an email"):
         site.publisher().publish(bundle(pid, contactEmail="nobody@localhost"), POLICY)
     with pytest.raises(Refused, match="pid"):
         site.publisher().publish(bundle(""), POLICY)
@@ -403,8 +409,9 @@ def test_documents_of_a_real_beamline_are_created_and_recognised(site: Site) -> 
     requests = [request for step in json.loads(flows.read_text())["steps"] for request in step["requests"]]
     datasets = [request["body"] for request in requests if request["path"] == "/Datasets"]
     publisher = site.publisher()
+    ours = {"ownerGroup": "bt-7", "contactEmail": "pat@lab.example"}
     for body in datasets:
-        made = Bundle(Dataset(body | {"ownerGroup": "bt-7", "contactEmail": "pat@lab.example"}))
+        made = Bundle(Dataset(body | ours | {"pid": f"{site.version}/{body['pid']}"}))
         assert publisher.publish(made, POLICY).status is Status.CREATED
         assert publisher.publish(made, POLICY).status is Status.UNCHANGED
     assert len(datasets) > 3
