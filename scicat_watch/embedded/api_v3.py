@@ -8,16 +8,21 @@ from scicat_watch.embedded import blocks_v3 as blocks
 from scicat_watch.embedded import datasets as any_version
 from scicat_watch.embedded import datasets_v3 as datasets
 from scicat_watch.embedded import logins_v3 as logins
-from scicat_watch.embedded import works
+from scicat_watch.embedded import rules_datasets, rules_parts, works
 from scicat_watch.embedded.attachments_v3 import OF_DATASETS, OF_PROPOSALS, OF_SAMPLES, Nested, thumbnail
+from scicat_watch.embedded.blocks import PATCHABLE
 from scicat_watch.embedded.records import Records
 from scicat_watch.embedded.records_v3 import instruments, policies, proposals, sample_keys, samples
 from scicat_watch.embedded.routing import Route, Router
+from scicat_watch.embedded.validation import Rules, text
+
+LOGIN = Rules({"username": text, "password": text}, frozenset({"username", "password"}))
+ANYTHING = Rules({})
 
 _OWN = [
-    Route("POST", "auth/login", logins.log_in),
-    Route("POST", "auth/ldap", logins.log_in),
-    Route("POST", "auth/msad", logins.log_in),
+    Route("POST", "auth/login", logins.log_in, body=LOGIN),
+    Route("POST", "auth/ldap", logins.log_in, body=LOGIN),
+    Route("POST", "auth/msad", logins.log_in, body=LOGIN),
     Route("POST", "auth/logout", logins.log_out),
     Route("GET", "auth/whoami", logins.who_am_i),
     Route("POST", "users/login", logins.old_log_in),
@@ -27,60 +32,61 @@ _OWN = [
     Route("GET", "users/my/settings", logins.my_settings),
     Route("GET", "health", logins.health),
     Route("GET", "admin/config", logins.config),
-    Route("POST", "datasets", datasets.create),
-    Route("POST", "datasets/isValid", datasets.is_valid),
-    Route("GET", "datasets", datasets.find),
-    Route("GET", "datasets/count", datasets.count),
-    Route("GET", "datasets/findOne", datasets.find_one),
-    Route("GET", "datasets/fullquery", datasets.full_query),
-    Route("GET", "datasets/fullfacet", any_version.full_facet),
-    Route("GET", "datasets/metadataKeys", any_version.metadata_keys),
-    Route("GET", "datasets/{pid}", datasets.read),
-    Route("PATCH", "datasets/{pid}", datasets.patch),
+    Route("POST", "datasets", datasets.create, body=rules_datasets.RAW),
+    Route("POST", "datasets/isValid", datasets.is_valid, body=rules_datasets.RAW),
+    Route("GET", "datasets", datasets.find, query=("filter",)),
+    Route("GET", "datasets/count", datasets.count, query=("filter",)),
+    Route("GET", "datasets/findOne", datasets.find_one, query=("filter",)),
+    Route("GET", "datasets/fullquery", datasets.full_query, query=("fields", "limits")),
+    Route("GET", "datasets/fullfacet", any_version.full_facet, query=("fields", "facets")),
+    Route("GET", "datasets/metadataKeys", any_version.metadata_keys, query=("fields", "limits")),
+    Route("GET", "datasets/{pid}", datasets.read, query=("filter",)),
+    Route("PATCH", "datasets/{pid}", datasets.patch, body=rules_datasets.RAW.for_changes("pid", "type", "version")),
     Route("DELETE", "datasets/{pid}", datasets.delete),
     Route("GET", "datasets/{pid}/datasetlifecycle", any_version.lifecycle),
-    Route("PATCH", "datasets/{pid}/datasetlifecycle", any_version.patch_lifecycle),
-    Route("POST", "datasets/{pid}/appendToArrayField", any_version.append),
+    Route("PATCH", "datasets/{pid}/datasetlifecycle", any_version.patch_lifecycle, body=ANYTHING),
+    Route("POST", "datasets/{pid}/appendToArrayField", any_version.append, query=("fieldName", "data")),
     Route("GET", "datasets/{pid}/thumbnail", thumbnail),
-    Route("POST", "datasets/{pid}/origdatablocks", blocks.add_nested),
+    Route("POST", "datasets/{pid}/origdatablocks", blocks.add_nested, body=rules_parts.NESTED_BLOCK),
     Route("GET", "datasets/{pid}/origdatablocks", blocks.nested),
     Route("GET", "datasets/{pid}/origdatablocks/count", blocks.count_nested),
     Route("DELETE", "datasets/{pid}/origdatablocks", blocks.delete_all_nested),
-    Route("PATCH", "datasets/{pid}/origdatablocks/{id}", blocks.patch_nested),
+    Route("PATCH", "datasets/{pid}/origdatablocks/{id}", blocks.patch_nested, body=rules_parts.NESTED_BLOCK),
     Route("DELETE", "datasets/{pid}/origdatablocks/{id}", blocks.delete_nested),
-    Route("POST", "origdatablocks", blocks.add),
-    Route("GET", "origdatablocks", blocks.find),
-    Route("GET", "origdatablocks/count", blocks.count),
+    Route("POST", "origdatablocks", blocks.add, body=rules_parts.BLOCK),
+    Route("GET", "origdatablocks", blocks.find, query=("filter",)),
+    Route("GET", "origdatablocks/count", blocks.count, query=("filter",)),
     Route("GET", "origdatablocks/{id}", blocks.read),
-    Route("PATCH", "origdatablocks/{id}", blocks.patch),
+    Route("PATCH", "origdatablocks/{id}", blocks.patch, body=PATCHABLE),
     Route("DELETE", "origdatablocks/{id}", blocks.delete),
-    Route("GET", "publisheddata/formpopulate", works.form_populate),
-    Route("GET", "proposals/fullfacet", proposals.full_facet),
-    Route("GET", "proposals/{id}/datasets", datasets.of_proposal),
-    Route("GET", "samples/{id}/datasets", datasets.of_sample),
-    Route("GET", "samples/metadataKeys", sample_keys),
+    Route("GET", "publisheddata/formpopulate", works.form_populate, query=("pid",)),
+    Route("GET", "proposals/fullfacet", proposals.full_facet, query=("fields", "facets")),
+    Route("GET", "proposals/{id}/datasets", datasets.of_proposal, query=("filter",)),
+    Route("GET", "samples/{id}/datasets", datasets.of_sample, query=("filter",)),
+    Route("GET", "samples/metadataKeys", sample_keys, query=("fields", "limits")),
 ]
 
 
 def _nested(parent: str, nested: Nested) -> Iterator[Route]:
     path = f"{parent}/attachments"
-    yield Route("POST", path, nested.add)
+    yield Route("POST", path, nested.add, nested.rules)
     yield Route("GET", path, nested.find)
     yield Route("GET", f"{path}/count", nested.count)
     yield Route("DELETE", path, nested.delete_all)
-    yield Route("PUT", f"{path}/{{aid}}", nested.replace)
+    yield Route("PUT", f"{path}/{{aid}}", nested.replace, nested.rules)
     yield Route("DELETE", f"{path}/{{aid}}", nested.delete)
 
 
 def records_routes(name: str, records: Records) -> Iterator[Route]:
     """What all kinds of records have."""
-    yield Route("POST", name, records.create)
-    yield Route("GET", name, records.find)
-    yield Route("GET", f"{name}/count", records.count)
-    yield Route("GET", f"{name}/findOne", records.find_one)
-    yield Route("GET", f"{name}/fullquery", records.full_query)
+    yield Route("POST", name, records.create, records.rules)
+    filters = (records.filter_name,)
+    yield Route("GET", name, records.find, query=filters)
+    yield Route("GET", f"{name}/count", records.count, query=filters)
+    yield Route("GET", f"{name}/findOne", records.find_one, query=filters)
+    yield Route("GET", f"{name}/fullquery", records.full_query, query=("fields", "limits"))
     yield Route("GET", f"{name}/{{id}}", records.read)
-    yield Route("PATCH", f"{name}/{{id}}", records.patch)
+    yield Route("PATCH", f"{name}/{{id}}", records.patch, records.changed)
     yield Route("DELETE", f"{name}/{{id}}", records.delete)
 
 

@@ -7,6 +7,7 @@ they show only published datasets. All values come from files and are escaped.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scicat_watch.embedded import overview
+from scicat_watch import __version__
+from scicat_watch.embedded import api_v3, api_v4, openapi, overview
+from scicat_watch.embedded.routing import Route
 from scicat_watch.embedded.store import Store
 from scicat_watch.embedded.tables import ATTACHMENTS, DATASETS, Document, targets
 from scicat_watch.embedded.thumbnails import thumbnail
@@ -81,12 +84,20 @@ class Pages:
                 return self._dataset(request, "/".join(rest), everything)
             case ["thumbnails", key]:
                 return self._thumbnail(key, everything)
+            case ["explorer"]:
+                return self._page("explorer.html", versions=self._routes(), summary=openapi.summary)
+            case ["explorer-json"]:
+                described = openapi.described(self._routes(), __version__)
+                return Response(json.dumps(described), headers=_HEADERS, media_type="application/json")
             case ["latest"]:
                 return Response(self._store.version, headers=_HEADERS, media_type="text/plain")
             case ["static", name] if name in _STATIC:
                 kind, content = _STATIC[name]
                 return Response(content, headers=_HEADERS, media_type=kind)
         return self._page("absent.html", 404, what="There is no such page.")
+
+    def _routes(self) -> dict[str, tuple[Route, ...]]:
+        return {"v3": api_v3.ROUTER.routes, "v4": api_v4.ROUTER.routes}
 
     def _list(self, request: Request, everything: bool) -> Response:
         words = request.query_params.get("q", "")[:_LONGEST_SEARCH]

@@ -47,6 +47,11 @@ class Records:
     """The rules of a PATCH if they are not those of a POST."""
     dialect: filters.Dialect = filters.V3
 
+    @property
+    def changed(self) -> validation.Rules:
+        """The rules of a PATCH."""
+        return self.changes or self.rules.for_changes(self.kind.key)
+
     def create(self, catalogue: Served, call: Call) -> Answer:
         """POST."""
         body = posted(call, self.rules)
@@ -96,7 +101,7 @@ class Records:
 
     def patch(self, catalogue: Served, call: Call, key: str) -> Answer:
         """PATCH: named fields are replaced whole."""
-        body = posted(call, self.changes or self.rules.for_changes(self.kind.key))
+        body = posted(call, self.changed)
         with catalogue.store.writing() as session:
             record = session.get(self.kind, key)
             if record is None:

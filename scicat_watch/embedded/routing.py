@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from scicat_watch.embedded.validation import Rules
 from scicat_watch.embedded.web import Answer, Call, Served
 
 Handler = Callable[..., Answer]
@@ -20,6 +21,10 @@ class Route:
     path: str
     """Below the version, ids in braces, e.g. "datasets/{pid}/origdatablocks"."""
     handler: Handler
+    body: Rules | None = None
+    """What the body of the request may hold, for the description of the API."""
+    query: tuple[str, ...] = ()
+    """The parameters of the address, for the same."""
 
     @property
     def pattern(self) -> tuple[str | None, ...]:

@@ -45,11 +45,13 @@ SAMPLE_ATTACHMENT = ATTACHMENT.without("ownerGroup", "sampleId")
 """Below a sample the group is refused."""
 
 
+TARGET_TYPES = ("dataset", "proposal", "sample", "published_data")
+
+
 def target_type(name: str, value: Any) -> dict[str, str]:
     """What an attachment of API v4 may belong to."""
-    known = ("dataset", "proposal", "sample", "published_data")
-    good = isinstance(value, str) and value in known
-    return {} if good else {"isIn": f"{name} must be one of the following values: {', '.join(known)}"}
+    good = isinstance(value, str) and value in TARGET_TYPES
+    return {} if good else {"isIn": f"{name} must be one of the following values: {', '.join(TARGET_TYPES)}"}
 
 
 ATTACHMENT_V4 = Rules(

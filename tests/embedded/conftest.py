@@ -25,6 +25,7 @@ ACCOUNTS: dict[str, tuple[list[str], list[str]]] = {
     "user1": (["group1"], []),
     "maker": (["group1"], ["create_with_pid"]),
     "bl07": (["bl07"], []),
+    "everything": (["g1"], ["admin", "create_privileged", "delete"]),
 }
 
 
