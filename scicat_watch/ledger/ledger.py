@@ -94,6 +94,8 @@ class BeamtimeLedger:
         self._locks: dict[Path, ListLock] = {}
         self._unlocked: set[Path] = set()
         self._unwritten: dict[Path, str] = {}
+        self.appending: Callable[[Path], Callable[[], None]] = lambda directory: lambda: None
+        """Called with the directory before a line is appended there; what it gives is called after it."""
         self._counting = Counting(beamtime.id)
 
     def ingested(self, directory: Path) -> IngestedList:
@@ -366,7 +368,14 @@ class BeamtimeLedger:
 
     def _write(self, request: Request, stamps: Stamps) -> None:
         directory = request.key.directory
-        if error := self._written(directory, lambda: self.ingested(directory).note(request.key.line, stamps)):
+
+        def note() -> None:
+            ingested = self.ingested(directory)
+            appended = self.appending(ingested.path.parent)
+            ingested.note(request.key.line, stamps)
+            appended()
+
+        if error := self._written(directory, note):
             log.error("%s could not be noted as ingested: %s", request.pid, error)
 
     def _written(self, directory: Path, write: Callable[[], None]) -> str:

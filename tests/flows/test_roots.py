@@ -100,6 +100,25 @@ def test_a_paused_beamtime_can_be_unmounted_and_goes_on_after_it(site: Site, tmp
         assert daemon.stop() == 0
 
 
+def test_a_mount_below_a_beamtime_that_goes_away_is_shown_and_nothing_counts_as_deleted(
+    tmpfs: Tmpfs, tmp_path: Path
+) -> None:
+    site = Site(tmp_path, retrying={"first": 3000.0, "longest": 3600.0})
+    beamtime = beamtime_directory(tmp_path, "1")  # The mount point is below it.
+    (tmpfs.place / "bad.nxs").write_text("no HDF5")
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: site.status()["totals"]["failed"] == 1, "the scan that was there")
+        tmpfs.unmount()
+        named = f"{tmpfs.place}: away since"
+        eventually(lambda: named in "".join(_problems(site)), "it is shown")
+        assert site.status()["totals"]["failed"] == 1
+        tmpfs.mount()
+        nexus(tmpfs.place / "good.nxs")
+        eventually(lambda: daemon.catalogue().pids() == ["1/mount/good"], "it is worked on again")
+        eventually(lambda: _problems(site) == [], "and away no more")
+        assert daemon.stop() == 0
+
+
 @pytest.fixture
 def hanging(tmp_path: Path) -> Iterator[Hanging]:
     hanging = Hanging(tmp_path)

@@ -39,6 +39,9 @@ class FakeEvents:
         """What was asked to be watched, lists included, in that order."""
         self.incomplete = False
         """Whether some directory could not be watched."""
+        self.reports_ours = False
+        self.raised = False
+        """Whether a limit was raised."""
         self.closed = False
         self._sink: Sink = lambda event: None
 
@@ -52,6 +55,9 @@ class FakeEvents:
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         self.watched.append(path)
+
+    def retry(self, root: Path) -> bool:
+        return self.raised
 
     def unwatch(self, path: Path) -> None:
         self.watched = [one for one in self.watched if one != path]

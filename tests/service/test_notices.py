@@ -93,3 +93,87 @@ def test_lost_events_and_unwatched_directories_are_counted(
     events.incomplete = False
     notices.rescanned((), 0.1)
     assert not notices.polled
+
+
+def _appended(notices: Notices, directory: Path) -> None:
+    notices.appending(directory)()
+
+
+def test_where_not_even_our_own_line_is_reported_it_is_polled_until_something_is(
+    watched: Watched, hints: HintQueue, events: FakeEvents, clock: FakeClock
+) -> None:
+    events.reports_ours = True
+    notices = watched({"/": "ext4"})
+    done = notices.appending(ROOT / "raw")
+    hints.put(Event(ROOT / "raw", "scicat-ingested.lst", closed=True))
+    done()
+    clock.advance(100)
+    assert not notices.grew_silent()
+    _appended(notices, ROOT / "raw")
+    assert notices.due == clock.monotonic() + 30
+    clock.advance(29)
+    assert not notices.grew_silent()
+    clock.advance(2)
+    assert notices.grew_silent()
+    assert (notices.polled, notices.due) == (True, float("inf"))
+    assert "/beamline/current/raw" in notices.state(0.0).reason
+    notices.rescanned((), 0.1)
+    assert notices.polled
+    hints.put(Event(ROOT / "raw", "other.nxs"))
+    assert not notices.grew_silent()
+    assert not notices.polled
+
+
+def test_events_that_were_lost_prove_nothing_and_neither_do_lines_elsewhere(
+    watched: Watched, hints: HintQueue, events: FakeEvents, clock: FakeClock
+) -> None:
+    events.reports_ours = True
+    notices = watched({"/": "ext4"})
+    _appended(notices, ROOT / "raw")
+    _appended(notices, Path("/var/lib/scicat-watch/ingested"))
+    hints.put(Event(None))
+    clock.advance(100)
+    assert not notices.grew_silent()
+    events.reports_ours = False
+    _appended(notices, ROOT / "raw")
+    clock.advance(100)
+    assert not notices.grew_silent()
+
+
+def test_a_limit_that_was_raised_has_everything_watched_anew(
+    watched: Watched, hints: HintQueue, events: FakeEvents
+) -> None:
+    notices = watched({"/": "ext4"})
+    notices.rescanned((), 0.1)
+    assert not hints.take_renewal()
+    events.raised = True
+    notices.rescanned((), 0.1)
+    assert hints.take_renewal()
+
+
+def test_a_mount_below_that_goes_away_is_missed_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: FakeEvents, clock: FakeClock
+) -> None:
+    kinds = {"/": "ext4", str(tmp_path / "raw"): "xfs", str(tmp_path / "auto"): "autofs"}
+    kinds[str(tmp_path / "auto/one")] = "xfs"
+    for name in ("raw", "auto/one"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(Mounts, "now", lambda: Mounts(dict(kinds)))
+    notices = Notices(tmp_path, events, HintQueue(tmp_path, "scans.lst", ("nxs",)), clock)
+    notices.rescanned((), 0.1)
+    assert notices.away == []
+    for point in ("raw", "auto/one"):  # An automounter does that when nobody is interested.
+        del kinds[str(tmp_path / point)]
+    since = f"{clock.now():%Y-%m-%d %H:%M:%S} UTC"
+    notices.rescanned((), 0.1)
+    clock.advance(60)
+    notices.rescanned((), 0.1)
+    (why,) = notices.away
+    assert why.startswith(f"{tmp_path}/raw: away since {since}")
+    kinds[str(tmp_path / "raw")] = "xfs"
+    notices.rescanned((), 0.1)
+    assert notices.away == []
+    del kinds[str(tmp_path / "raw")]
+    (tmp_path / "raw").rmdir()
+    notices.rescanned((), 0.1)
+    assert notices.away == []  # Nobody expects it back.

@@ -114,6 +114,8 @@ class _Instance(InotifyFD):
 class InotifySource:
     """An `EventSource`: passes the kernel's events to a sink, from a thread of its own."""
 
+    reports_ours = True
+
     def __init__(self, sink: Sink) -> None:
         """OSError if no inotify instance is to be had."""
         self._sink = sink
@@ -167,6 +169,20 @@ class InotifySource:
                 self._inotify.remove_callbacks([(descriptor, before.callback)])
             if not self._inotify.holds(descriptor):
                 del self._watched[descriptor]  # It ended meanwhile.
+
+    def retry(self, root: Path) -> bool:
+        """Whether there is room for another watch, where that was missing; asked without touching `root`."""
+        unwatched = list(self._unwatched.items())
+        if self._closed or not any(number in _LIMITS and path.is_relative_to(root) for path, number in unwatched):
+            return False
+        number = CallbackId(next(self._ids))
+        try:
+            descriptor = self._inotify.add_callback(os.fsencode(os.devnull), Mask(In.IN_DELETE_SELF), self, number)
+        except OSError:
+            return False
+        self._inotify.remove_callbacks([(descriptor, number)])
+        self._limited = False
+        return True
 
     def unwatch(self, path: Path) -> None:
         """Report nothing more of the directory `path`; see `EventSource`."""

@@ -14,6 +14,12 @@ class PollingSource:
     change.
     """
 
+    reports_ours = False
+
+    def __init__(self, why: str = "this computer has no file events") -> None:
+        """`why`: for people."""
+        self._why = why
+
     @property
     def incomplete(self) -> bool:
         """Always: nothing is reported."""
@@ -21,10 +27,14 @@ class PollingSource:
 
     def gaps(self, root: Path) -> Gaps:
         """Everything."""
-        return Gaps("this computer has no file events")
+        return Gaps(self._why)
 
     def watch(self, path: Path, *, is_list: bool = False) -> None:
         """Left to rescans."""
+
+    def retry(self, root: Path) -> bool:
+        """No limit is at fault."""
+        return False
 
     def unwatch(self, path: Path) -> None:
         """It is not watched."""

@@ -45,6 +45,9 @@ Sink = Callable[[Event], None]
 class EventSource(Protocol):
     """Reports what changes in directories and lists."""
 
+    reports_ours: bool
+    """Whether what this process writes is reported as well, wherever that works at all."""
+
     @property
     def incomplete(self) -> bool:
         """Whether changes in some path that was given to `watch` may not be reported."""
@@ -58,6 +61,9 @@ class EventSource(Protocol):
         Never fails: a path that is not there is left out, one that is there and cannot be watched makes the source
         `incomplete`. Watching a path twice reports nothing twice. After `close` it has no effect.
         """
+
+    def retry(self, root: Path) -> bool:
+        """Whether a limit that left something of `root` unwatched has been raised; then all is to be watched anew."""
 
     def unwatch(self, path: Path) -> None:
         """Report nothing more of the directory `path`; of one that is not watched there is nothing to do."""

@@ -165,8 +165,8 @@ class BeamtimeLoop:
             compared = time.thread_time() - compared  # That has a share of its own.
             due = self.work.next_due()
             if full:
-                self._problem = ""
                 self._notices.rescanned(() if lost else findings.missed, self._clock.monotonic() - started)
+                self._problem = "; ".join(self._notices.away)
         except Exception as error:
             # The watch of a beamtime must not end because of something in one of its directories.
             log.exception("%s: a rescan failed", self.beamtime.directory)
@@ -174,7 +174,8 @@ class BeamtimeLoop:
         if not self._is_there():
             return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
         if full:
-            self.work.forget_gone()
+            if not self._notices.away:
+                self.work.forget_gone()
             self.work.catch_up()
         used = time.thread_time() - used - compared
         self._plan_rescans(started, used, full=full, live=live)
@@ -184,7 +185,9 @@ class BeamtimeLoop:
         if not full and used > GATHER:
             # Rescans that cost much are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, used / _BUSY_SHARE), self._site.stopping)
-        return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due)
+        if self._notices.grew_silent():
+            self._rescan_at = now
+        return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due, self._notices.due)
 
     def _report(self, now: float, *, at_once: bool, soon: bool) -> None:
         """Report the state if it is time; `soon`: this turn may have changed it."""
@@ -204,6 +207,7 @@ class BeamtimeLoop:
             self._site, self.beamtime, self._dispatcher, self._site.reporter, entered=self._entered,
             left=self._events.unwatch, wake=self.hints.wake,
         )  # fmt: skip
+        work.ledger.appending = self._notices.appending
         work.watching = lambda: self._notices.state(self._rescan_at)
         return work
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from pathlib import Path
 
 from scicat_watch.discovery.events.source import Event
@@ -22,6 +23,8 @@ class HintQueue:
         self._files: set[Path] = set()
         self._full = self._renewed = False
         self._reported: set[Path] = set()
+        self._heard: Counter[Path] = Counter()
+        self._lost = 0
         self.overflows = 0
         """How often events were lost."""
         self.filled = threading.Event()
@@ -38,9 +41,11 @@ class HintQueue:
                 self._full = True
                 self._renewed |= event.unmounted
                 self.overflows += event.directory is None
+                self._lost += 1
                 self.filled.set()
                 return
             self._reported.add(event.directory)
+            self._heard[event.directory] += 1
             if event.name and not event.is_directory and event.name != self._list_name:
                 if event.name.rpartition(".")[2].lower() not in self._extensions:
                     return
@@ -75,6 +80,11 @@ class HintQueue:
             self._directories, self._files, self._full = set(), set(), False
             self.filled.clear()
         return hints, full
+
+    def heard(self, directory: Path) -> int:
+        """How many events came about a directory; those that were lost may have been."""
+        with self._lock:
+            return self._heard[directory] + self._lost
 
     def take_reported(self) -> set[Path]:
         """The directories in which anything was reported since this was last asked, worth a rescan or not."""

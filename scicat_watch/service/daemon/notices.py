@@ -2,13 +2,15 @@
 
 A network file system does not report what other hosts write, a limit of the kernel may leave directories unwatched,
 and some file systems report nothing for no reason that can be asked for: that shows when full rescans keep finding
-what no event reported. Each of these counts for the mount where it was seen, also one below the beamtime directory.
+what no event reported, or when not even our own line in an ingested list is. The former counts for the mount where it
+was seen, also one below the beamtime directory.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from scicat_watch.clock import Clock
@@ -20,10 +22,12 @@ from scicat_watch.service.daemon.hints import HintQueue
 log = logging.getLogger(__name__)
 
 _MISSED_AFTER = 3  # Full rescans in a row that found what no event reported.
+_OURS_WITHIN = 30.0
+"""Seconds within which an event comes of a line that we append ourselves, also on a machine that is busy."""
 
 
 class Notices:
-    """Decides how one beamtime is watched; used by its thread."""
+    """Decides how one beamtime is watched; used by its thread, but for `appending`."""
 
     def __init__(self, directory: Path, events: EventSource, hints: HintQueue, clock: Clock) -> None:
         self._directory, self._events, self._hints, self._clock = directory, events, hints, clock
@@ -33,8 +37,14 @@ class Notices:
         """By mount: in how many full rescans in a row something was found there that no event reported."""
         self._silent: set[Path] = set()
         """Mounts where that was so too often."""
+        self._appended: dict[Path, tuple[int, float]] = {}
+        """Directories where we appended a line: how many events of it there were before, and when."""
+        self._without: dict[Path, int] = {}
+        """Those of which no event came after that, with the number."""
         self._all_missed = 0
         self._rescanned, self._seconds, self._at = "", 0.0, 0.0
+        self._nested: dict[Path, str] = {}
+        """Mounts below the beamtime directory, each with why and since when it is not there; empty if it is."""
         self._reason = self._find_reason()
         self._log()
 
@@ -42,6 +52,16 @@ class Notices:
     def polled(self) -> bool:
         """Whether everything is to be rescanned at the poll interval."""
         return bool(self._reason)
+
+    @property
+    def away(self) -> list[str]:
+        """The mounts below the beamtime directory that were there and are no more, for people."""
+        return [why for why in self._nested.values() if why]
+
+    @property
+    def due(self) -> float:
+        """Monotonic time at which `grew_silent` has something to find out."""
+        return min((at + _OURS_WITHIN for _, at in list(self._appended.values())), default=math.inf)
 
     def rescanned(self, missed: Iterable[Path], seconds: float) -> None:
         """A full rescan took so long, and found changes that no event had reported before it began, or since."""
@@ -53,9 +73,50 @@ class Notices:
         found = set(missed) - before - self._reported
         if not self.polled:
             self._count(found)
+        self._note_mounts()
+        if self._events.retry(self._directory):
+            self._hints.renew()  # What came before it is watched is found by one more full rescan.
+        self._decide()
+
+    def appending(self, directory: Path) -> Callable[[], None]:
+        """A line is about to be appended in a directory; what is to be called when it is. Called by any thread."""
+        before = self._hints.heard(directory)
+
+        def appended() -> None:
+            if self._events.reports_ours and directory.is_relative_to(self._directory):
+                self._appended.setdefault(directory, (before, self._clock.monotonic()))
+
+        return appended
+
+    def grew_silent(self) -> bool:
+        """Whether it shows only now that some file system reports nothing, not even what we write ourselves."""
+        was, now, known = self.polled, self._clock.monotonic(), self._without
+        for directory, (before, at) in list(self._appended.items()):
+            if (heard := self._hints.heard(directory) > before) or now - at >= _OURS_WITHIN:
+                del self._appended[directory]
+            if not heard and now - at >= _OURS_WITHIN and not was:
+                self._without = self._without | {directory: before}
+        self._without = {path: before for path, before in self._without.items() if self._hints.heard(path) == before}
+        if self._without != known:
+            self._decide()
+        return self.polled and not was
+
+    def _decide(self) -> None:
         was, self._reason = self._reason, self._find_reason()
         if self._reason != was:
             self._log()
+
+    def _note_mounts(self) -> None:
+        """Learn which file systems are mounted below the beamtime directory, and which are so no longer."""
+        there = {mount.point for mount in self._mounts.below(self._mounts.follow(self._directory))}
+        for point in self._nested.keys() - there:
+            # An automounter takes away what nobody uses; and a mount point that is removed is not expected back.
+            if self._mounts.holding(point).kind == "autofs" or not point.exists():
+                del self._nested[point]
+            elif not self._nested[point]:
+                now = f"{self._clock.now():%Y-%m-%d %H:%M:%S} UTC"
+                self._nested[point] = f"{point}: away since {now}: the file system that was mounted there is not"
+        self._nested |= dict.fromkeys(there, "")
 
     def state(self, next_at: float) -> WatchState:
         """For `status`; `next_at`: monotonic time of the next full rescan."""
@@ -84,6 +145,8 @@ class Notices:
                 return f"the file system at {mount.point} ({mount.kind}) does not report what other hosts write"
             if mount.point in self._silent:
                 return f"the file system at {mount.point} ({mount.kind}) sends no change notifications"
+        for path in self._without:
+            return f"no event came of a line that was appended in {path}: no change notifications there"
         return self._events.gaps(self._directory).why
 
     def _log(self) -> None:

@@ -33,7 +33,7 @@ def test_another_system_gets_rescans(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_an_inotify_instance_there_are_rescans_and_the_log_says_why() -> None:
     """In a process that has used up its descriptors, for which the kernel answers as for used up instances."""
     program = """
-        import logging, os, resource
+        import logging, os, pathlib, resource
         from scicat_watch.discovery.events.inotify import InotifySource
         from scicat_watch.discovery.events.choose import open_source
         logging.basicConfig(format="%(message)s")
@@ -45,11 +45,16 @@ def test_without_an_inotify_instance_there_are_rescans_and_the_log_says_why() ->
         except OSError:
             pass
         source = open_source(lambda event: None)
-        print(type(source).__name__, source.incomplete)
+        root = pathlib.Path("/usr")
+        print(source.incomplete, bool(source.gaps(root).why), source.retry(root))
+        for one in taken:
+            os.close(one)
+        print(source.retry(root), source.retry(root), source.incomplete, source.gaps(root).why or None)
+        print(bool(source.gaps(pathlib.Path("/etc")).why))  # Not watched anew yet.
         source.close()
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["PollingSource", "True"]
+    assert done.stdout.split() == ["True", "True", "False", "True", "False", "False", "None", "True"]
     assert "max_user_instances" in done.stderr
 
 
