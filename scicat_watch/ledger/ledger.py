@@ -95,7 +95,7 @@ class BeamtimeLedger:
         self._unlocked: set[Path] = set()
         self._unwritten: dict[Path, str] = {}
         self.appending: Callable[[Path], Callable[[], None]] = lambda directory: lambda: None
-        """Called with the directory before a line is appended there; what it gives is called after it."""
+        """Called before a line is appended in a directory; what it gives is called after it."""
         self._counting = Counting(beamtime.id)
 
     def ingested(self, directory: Path) -> IngestedList:
@@ -367,15 +367,13 @@ class BeamtimeLedger:
         return not self.ingested(key.directory).done(key.line) or self._journal.known.left(place)
 
     def _write(self, request: Request, stamps: Stamps) -> None:
-        directory = request.key.directory
-
         def note() -> None:
-            ingested = self.ingested(directory)
+            ingested = self.ingested(request.key.directory)
             appended = self.appending(ingested.path.parent)
             ingested.note(request.key.line, stamps)
             appended()
 
-        if error := self._written(directory, note):
+        if error := self._written(request.key.directory, note):
             log.error("%s could not be noted as ingested: %s", request.pid, error)
 
     def _written(self, directory: Path, write: Callable[[], None]) -> str:
