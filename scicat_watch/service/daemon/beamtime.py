@@ -174,9 +174,7 @@ class BeamtimeLoop:
         if not self._is_there():
             return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
         if full:
-            if not self._notices.away:
-                self.work.forget_gone()
-            self.work.catch_up()
+            self._clear_up()
         used = time.thread_time() - used - compared
         self._plan_rescans(started, used, full=full, live=live)
         jobs_due = self._step_jobs()
@@ -185,9 +183,13 @@ class BeamtimeLoop:
         if not full and used > GATHER:
             # Rescans that cost much are made rarely: a flood of events takes no more than its share.
             self._clock.wait(min(_LONGEST_REST, used / _BUSY_SHARE), self._site.stopping)
-        if self._notices.grew_silent():
-            self._rescan_at = now
         return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due, self._notices.due)
+
+    def _clear_up(self) -> None:
+        """After a full rescan."""
+        if not self._notices.away:  # What is missing there is not gone.
+            self.work.forget_gone()
+        self.work.catch_up()
 
     def _report(self, now: float, *, at_once: bool, soon: bool) -> None:
         """Report the state if it is time; `soon`: this turn may have changed it."""
@@ -281,6 +283,8 @@ class BeamtimeLoop:
             self._live_at = now + shortest
         if polled and not self.work.watch.live(now):
             self._live_at = math.inf
+        if self._notices.grew_silent():
+            self._rescan_at = now
 
     def _entered(self, path: Path) -> None:
         self._calls.path = path
