@@ -6,7 +6,7 @@ of its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -73,6 +73,17 @@ class Published:
     """What of the stored dataset is somebody else's, and was left though it differs; for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Our account, as the catalogue sees it."""
+
+    username: str = ""
+    """Empty if the catalogue cannot say."""
+    groups: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Groups for which it may create no datasets, each with the right that it lacks."""
+
+
 class Publisher(Protocol):
     """A catalogue to which datasets are brought. Threads may use one side by side, one scan only once at a time.
 
@@ -81,6 +92,9 @@ class Publisher(Protocol):
 
     def ping(self, *, login: bool = False) -> None:
         """Return if the catalogue answers, at the cost of a small request; `login`: also if it knows our account."""
+
+    def account(self, owner_groups: Sequence[str]) -> Account:
+        """Our account, and for which of these groups it may create no datasets. Writes nothing."""
 
     def publish(self, bundle: Bundle, policy: UpdatePolicy) -> Published:
         """Bring the catalogue to what `bundle` and `policy` say, from whatever state it is in; safe to repeat.

@@ -11,7 +11,7 @@ from pathlib import Path
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.filesystems import lacks_notifications
-from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, Unavailable
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.reading import sandbox
@@ -132,6 +132,7 @@ def _credentials(settings: Settings, findings: CheckReport) -> None:
 
 def _catalogue(settings: Settings, findings: CheckReport) -> None:
     from scicat_watch.clock import SystemClock
+    from scicat_watch.service.checkrights import examine_rights
     from scicat_watch.service.site import find_catalogue
 
     try:
@@ -139,6 +140,10 @@ def _catalogue(settings: Settings, findings: CheckReport) -> None:
         if publisher is not None:
             with closing(publisher):
                 publisher.ping(login=True)
+                usable = schemas.load(settings.schemas.directory).schemas
+                examine_rights(settings, usable, publisher, findings.mistakes, findings.remarks)
+    except NotLoggedIn as error:
+        findings.mistakes.append(f"catalogue: {error}")
     except Unavailable as error:
         findings.unreachable = str(error)
     except (CatalogueError, ConfigError) as error:

@@ -123,10 +123,12 @@ class Ingestor:
             self._wait_for_catalogue()
             try:
                 done = self._publish_now(read)
+            except NotLoggedIn as error:
+                if self._give_up_after is not None:
+                    raise  # Somebody is there to fix it.
+                site.availability.met(error)
             except Unavailable as error:
                 all_wait = site.availability.met(error)
-                if isinstance(error, NotLoggedIn):
-                    continue
                 tries += 1
                 # What is answered 500 while all is well will be answered so again.
                 if tries == _TRIES or (error.status == 500 and not all_wait):
@@ -140,9 +142,6 @@ class Ingestor:
     def _wait_for_catalogue(self) -> None:
         """Return when the catalogue is available; `Stopped`, or `Unavailable` if it is given up."""
         site = self._site
-        error = site.availability.error
-        if self._give_up_after is not None and isinstance(error, NotLoggedIn):
-            raise error  # Somebody is there to fix it.
         limit = None if self._give_up_after is None else site.clock.monotonic() + self._give_up_after
         if site.availability.wait(limit):
             return

@@ -87,6 +87,9 @@ class Catalogue:
         answer.raise_for_status()
         return answer.json()
 
+    def post(self, path: str, body: dict[str, Any]) -> requests.Response:
+        return requests.post(f"{self.api}/{path}", json=body, headers=self.headers, timeout=60)
+
     def pids(self) -> list[str]:
         found = self.get("datasets", filter={"fields": ["pid"], "limits": {"limit": 100000}})
         return sorted(dataset["pid"] for dataset in found)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scicat_watch.catalogue.memory import Memory, ShortMemory
-from scicat_watch.catalogue.publisher import Published, UpdatePolicy
+from scicat_watch.catalogue.publisher import Account, Published, UpdatePolicy
+from scicat_watch.catalogue.scicat.account import account
 from scicat_watch.catalogue.scicat.api import ScicatApi
 from scicat_watch.catalogue.scicat.complete import Completion, find
 from scicat_watch.catalogue.scicat.parts import split
@@ -40,6 +41,10 @@ class ScicatPublisher:
         self._given.ping()
         if login and not self._api.whoami():
             self._api.dataset(NOBODY)
+
+    def account(self, owner_groups: Sequence[str]) -> Account:
+        """Our account, and for which of these groups it may create no datasets. Writes nothing."""
+        return account(self._api, owner_groups)
 
     def find(self, dataset: Dataset, policy: UpdatePolicy) -> Mapping[str, Any] | None:
         """The stored dataset that `policy` takes for this one; None if there is none."""

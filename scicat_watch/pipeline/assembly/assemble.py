@@ -86,13 +86,18 @@ def assemble(context: Context, options: AssemblyOptions = NATIVE, additions: Add
     Lets `Unavailable` of the catalogue through.
     """
     reading = context.reading
-    variables = evaluate(reading.schema, _sources(context), _predefined(context, options))
+    variables = evaluated(context, options)
     try:
         variables.demand(reading.schema)
         bundle = _bundle(context, variables, options, additions)
     except AssemblyError as refusal:
         return Assembled(variables, None, refusal)
     return Assembled(variables, bundle)
+
+
+def evaluated(context: Context, options: AssemblyOptions = NATIVE) -> Variables:
+    """The variables of the schema that can be made."""
+    return evaluate(context.reading.schema, _sources(context), _predefined(context, options))
 
 
 def _bundle(context: Context, variables: Variables, options: AssemblyOptions, additions: Additions) -> Bundle:

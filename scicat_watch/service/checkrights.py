@@ -1,0 +1,68 @@
+"""Whether our account at the catalogue may do what the beamtimes need: a part of `check`, for people.
+
+The group that is to own a dataset is said by the schemas and the beamtime's metadata file; what only a data file says
+is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from scicat_watch.catalogue.publisher import Account, Publisher
+from scicat_watch.discovery import beamtimes
+from scicat_watch.discovery.rules import BeamtimeRules
+from scicat_watch.model import Beamtime
+from scicat_watch.pipeline.assembly.groups import owner_group
+from scicat_watch.pipeline.schema.model import Schema
+from scicat_watch.settings.model import Settings
+
+_MOST_GROUPS = 20
+"""So many groups are asked about at most."""
+
+
+def examine_rights(
+    settings: Settings, schemas: Sequence[Schema], publisher: Publisher, mistakes: list[str], remarks: list[str]
+) -> None:
+    """Ask the catalogue who we are and what we may; `Unavailable` and `Refused` as it raises them."""
+    needed = _needed(settings.beamtimes.rules(), schemas)
+    account = publisher.account(tuple(needed)[:_MOST_GROUPS])
+    if not account.username:
+        remarks.append("catalogue: it does not say who we are, so what our account may do is not checked")
+        return
+    remarks.append(f"catalogue: our account is {account.username!r}, in {', '.join(account.groups) or 'no groups'}")
+    for group, ids in needed.items():
+        lack = _lack(account, group)
+        if lack is not None:
+            cannot, what = lack
+            (mistakes if cannot else remarks).append(f"catalogue: beamtime {', '.join(ids[:3])}: {what}")
+
+
+def _lack(account: Account, group: str) -> tuple[bool, str] | None:
+    """What the account may not do for the datasets of a group, and whether that keeps scans from being ingested."""
+    if group in account.missing:
+        return True, f"our account {account.username!r} may not create its datasets: {account.missing[group]}"
+    if group in account.groups:
+        return None
+    return False, (
+        f"our account {account.username!r} is not in the group {group!r} that will own its datasets: it may be allowed "
+        "to create them, but unless it is an administrator it can neither read nor update them, and a file list whose "
+        f"upload is interrupted stays missing; make it a member of {group!r}"
+    )
+
+
+def _needed(rules: BeamtimeRules, schemas: Sequence[Schema]) -> dict[str, list[str]]:
+    """The groups that are to own datasets, each with the ids of its beamtimes."""
+    needed: dict[str, list[str]] = {}
+    for beamtime in _beamtimes(rules):
+        if group := owner_group(schemas, beamtime):
+            needed.setdefault(group, []).append(beamtime.id)
+    return needed
+
+
+def _beamtimes(rules: BeamtimeRules) -> Iterator[Beamtime]:
+    for directory in beamtimes.directories(rules):
+        try:
+            found = beamtimes.find(directory, rules)
+        except OSError:
+            continue  # Said by `check`.
+        yield from (one for one in found if isinstance(one, Beamtime))

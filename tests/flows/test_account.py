@@ -1,0 +1,127 @@
+"""What the account at the catalogue may not do, and what becomes of a password that is wrong or changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows.program import Catalogue, Site, eventually
+from tests.makers import ID, append, beamtime_directory, nexus
+
+ACCOUNTS: dict[str, tuple[list[str], list[str]]] = {
+    "ingestor": ([ID], ["create_with_pid"]),
+    "outside": (["staff"], ["create_privileged"]),
+    "reader": (["staff"], []),
+}
+
+
+class Server:
+    """A catalogue with accounts of its own."""
+
+    def __init__(self, place: Path) -> None:
+        place.mkdir()
+        self.site = Site(place)
+        self.site.var.mkdir()
+        accounts = [
+            {"username": name, "password": name, "groups": groups, "roles": roles}
+            for name, (groups, roles) in ACCOUNTS.items()
+        ]
+        file = self.site.var / "catalogue-accounts.json"
+        file.write_text(json.dumps({"secret": "s" * 64, "accounts": accounts}))
+        file.chmod(0o600)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Catalogue]:
+    with Server(tmp_path / "server").site.catalogue() as catalogue:
+        yield catalogue
+
+
+def with_account(place: Path, catalogue: Catalogue, account: dict[str, str], **sections: Any) -> Site:
+    credentials = place / "credentials"
+    credentials.write_text(json.dumps(account))
+    credentials.chmod(0o600)
+    section = {
+        "url": catalogue.api, "credential_file": str(credentials),
+        "patience": {"first_wait": 0.1, "longest_wait": 0.5, "give_up_after": 5.0},
+    }  # fmt: skip
+    return Site(place, catalogue=section, **sections)
+
+
+def of(name: str) -> dict[str, str]:
+    return {"username": name, "password": name}
+
+
+def test_config_check_says_which_right_the_account_lacks_for_which_beamtime(tmp_path: Path, served: Catalogue) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
+    beamtimes = {"directories": [str(beamtime)]}
+    well = with_account(tmp_path, served, of("ingestor"), beamtimes=beamtimes)
+    assert well.ingest(beamtime).returncode == 0
+    checked = well.run("config", "check")
+    assert checked.returncode == 0, checked.stderr
+    assert f"our account is 'ingestor', in {ID}" in checked.stdout + checked.stderr
+    assert "may not create" not in checked.stderr
+
+    outside = with_account(tmp_path, served, of("outside"), beamtimes=beamtimes).run("config", "check")
+    assert f"'outside' is not in the group '{ID}'" in outside.stdout + outside.stderr
+    assert "neither read nor update" in outside.stdout + outside.stderr
+    assert outside.returncode == 0
+
+    dead = with_account(tmp_path, served, {"jwt": "no.such.token"}, beamtimes=beamtimes).run("config", "check")
+    assert dead.returncode == 2
+    assert "has expired or is not valid" in dead.stderr
+
+    wrong = with_account(tmp_path, served, {"username": "ingestor", "password": "guess"}).run("config", "check")
+    assert wrong.returncode == 2
+    assert "refused the login of 'ingestor'" in wrong.stderr
+    assert served.pids() == [f"{ID}/raw/run_1"], "a check writes nothing"
+
+
+def test_an_account_that_may_not_create_is_told_so(tmp_path: Path, served: Catalogue) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    beamtimes = {"directories": [str(beamtime)]}
+    mine = {"pid": "1/published", "type": "raw", "ownerGroup": ID, "accessGroups": ["staff"]}
+    body = mine | {
+        "owner": "o", "contactEmail": "o@example.org", "sourceFolder": "/x", "creationTime": "2024-05-01T08:00:00Z",
+        "creationLocation": "/x", "principalInvestigator": "p", "datasetName": "x",
+    }  # fmt: skip
+    assert served.post("datasets", body).status_code == 201
+    checked = with_account(tmp_path, served, of("reader"), beamtimes=beamtimes).run("config", "check")
+    assert checked.returncode == 2
+    assert "'reader' may not create its datasets" in checked.stderr
+    assert "CREATE_DATASET_WITH_PID_GROUPS" in checked.stderr
+
+
+def test_work_waits_for_a_password_and_goes_on_as_soon_as_it_is_right(tmp_path: Path, served: Catalogue) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    for number in range(3):
+        nexus(beamtime / "raw" / f"run_{number}.nxs")
+    append(beamtime / "raw" / f"scicat-datasets-{ID}.lst", *[f"run_{number}" for number in range(3)])
+    site = with_account(tmp_path, served, {"username": "ingestor", "password": "old"})
+
+    def waiting() -> bool:
+        shown = site.status()["beamtimes"]
+        return bool(shown) and "refused the login of 'ingestor'" in ((shown[0]["outage"] or {}).get("reason") or "")
+
+    with site.daemon(beamtime) as daemon:
+        eventually(waiting, "the refused login in the status")
+        assert site.status()["totals"]["failed"] == 0, "no scan is blamed"
+        (tmp_path / "credentials").write_text(json.dumps(of("ingestor")))
+        eventually(lambda: len(served.pids()) == 3, "all scans, without a restart and long before a next attempt", 50)
+        assert daemon.stop() == 0
+    assert "failed" not in site.log.read_text()
+
+
+def test_a_one_time_ingest_does_not_wait_for_a_password(tmp_path: Path, served: Catalogue) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
+    site = with_account(tmp_path, served, {"username": "ingestor", "password": "old"})
+    ended = site.ingest(beamtime)
+    assert ended.returncode == 3
+    assert ended.stderr.count("refused the login of 'ingestor'") == 1
+    assert "1 not tried" in ended.stderr
