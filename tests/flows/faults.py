@@ -42,10 +42,10 @@ class Scene:
     bad: Path
     running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """Ends the daemon."""
-    daemon: Daemon = field(init=False)
+    daemon: Daemon = field(init=False, repr=False)
     server: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """Ends the server of the catalogue, if that is none of the daemon's."""
-    proxy: Holding = field(init=False)
+    proxy: Holding = field(init=False, repr=False)
     behind: Path | None = None
     """Where the files of the beamtime that breaks can be written although the daemon cannot."""
     _served: Catalogue | None = None
