@@ -19,6 +19,11 @@ from scicat_watch.cli.options import PATH, configured, settings_from
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on; 0 selects a free port.")
 @click.option("--database", type=PATH, help="The SQLite file.")
 @click.option("--accounts", type=PATH, help="JSON file with the accounts; created if it does not exist.")
+@click.option(
+    "--public",
+    type=click.Choice(["datasets", "published", "nothing"]),
+    help="What everybody may read without an account.",
+)
 @click.option("--pid-prefix", help="Prefix of the ids that the catalogue generates.")
 @click.option("--as-child", is_flag=True, hidden=True, help="Stop at the end of standard input.")
 def command(
@@ -28,7 +33,7 @@ def command(
     as_child: bool,
     **embedded: str | int | Path | None,
 ) -> None:
-    """Serve the embedded catalogue without the daemon: SciCat's REST API (v3) and web pages."""
+    """Serve the embedded catalogue without the daemon: SciCat's REST API (v3 and v4) and web pages."""
     given = {name: str(value) if isinstance(value, Path) else value for name, value in embedded.items()}
     settings = settings_from(
         config, var_dir, embedded={name: value for name, value in given.items() if value is not None}

@@ -24,6 +24,7 @@ import jwt.types
 from filelock import FileLock
 
 from scicat_watch import files
+from scicat_watch.embedded.options import Public
 from scicat_watch.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -46,11 +47,28 @@ class Caller:
     email: str = ""
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    public: Public = "published"
+    """What everybody may read in this catalogue."""
+
+    @property
+    def stranger(self) -> Caller:
+        """The same catalogue's caller without an account."""
+        return Caller(public=self.public)
+
+    @property
+    def shut_out(self) -> bool:
+        """Whether nothing may be read at all."""
+        return self.anonymous and self.public == "nothing"
 
     @property
     def anonymous(self) -> bool:
         """Whether the caller is not logged in."""
         return not self.username
+
+    @property
+    def may_list(self) -> bool:
+        """Whether API v4 lists anything outside its public routes."""
+        return not self.anonymous or self.public == "datasets"
 
     @property
     def admin(self) -> bool:
@@ -75,13 +93,17 @@ class Caller:
 
     def may_read(self, document: Mapping[str, Any]) -> bool:
         """Whether a record is published, ours, opened to one of our groups, or shared with our address."""
-        return (
+        return not self.shut_out and (
             self.admin
             or bool(document.get("isPublished"))
             or document.get("ownerGroup") in self.groups
             or not self.groups.isdisjoint(document.get("accessGroups") or ())
             or (self.email != "" and self.email in (document.get("sharedWith") or ()))
         )
+
+    def may_read_data(self, document: Mapping[str, Any]) -> bool:
+        """The same for a dataset, a file list or an attachment: these may be everybody's."""
+        return self.public == "datasets" or self.may_read(document)
 
     def may_change(self, document: Mapping[str, Any]) -> bool:
         """Whether a record may be patched: by its own group."""

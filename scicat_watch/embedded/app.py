@@ -16,6 +16,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -28,7 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scicat_watch.clock import SystemClock
 from scicat_watch.embedded import accounts as accounts_file
 from scicat_watch.embedded import api_v3, api_v4, database, pages
-from scicat_watch.embedded.options import ServeOptions
+from scicat_watch.embedded.options import Public, ServeOptions
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.rows import UnstorableError
 from scicat_watch.embedded.store import Store
@@ -54,15 +55,18 @@ _TOO_LARGE = ProblemError(500, "Internal server error")
 """The answer of a SciCat backend to a body that is too large."""
 
 
-def create_app(database: Path, accounts: Path, pid_prefix: str, open_pages: bool) -> ASGIApp:
+def create_app(
+    database: Path, accounts: Path, pid_prefix: str, open_pages: bool, public: Public | None = None
+) -> ASGIApp:
     """The catalogue on these files, as an ASGI application.
 
-    `open_pages` says whether the pages show every dataset; if not, only published ones. Raises
+    `public` says what everybody may read; if it is None, published datasets, and `open_pages` says whether the pages
+    show every dataset to a browser on this machine. Raises
     `ConfigError` if the accounts or the database cannot be used; a damaged database is moved aside.
     """
     known = accounts_file.load(accounts)
-    catalogue = Served(Store(database), known, SystemClock(), pid_prefix)
-    return Application(catalogue, pages.Pages(catalogue.store, open_pages))
+    catalogue = Served(Store(database), known, SystemClock(), pid_prefix, public or "published")
+    return Application(catalogue, pages.Pages(catalogue.store, open_pages and public is None, catalogue.public))
 
 
 class Application:
@@ -124,6 +128,7 @@ class Application:
             # A token in the address counts only where no header names one, and only with its scheme.
             authorization = headers.get("authorization") or query.get("access_token", [""])[0]
             caller = self._catalogue.accounts.caller(authorization, self._catalogue.clock.now())
+            caller = replace(caller, public=self._catalogue.public)
             call = Call(request.method, raw_path, query, headers, caller, content)
             router = _ROUTERS.get(segments[1].lower()) if segments[1:] else None
             found = router.answer(self._catalogue, call, segments[2:]) if router else None
@@ -191,7 +196,9 @@ def serve(
     for path in (options.database, options.accounts):
         path.parent.mkdir(parents=True, exist_ok=True)
     with _listening(options.host, options.port) as listener:
-        app = create_app(options.database, options.accounts, options.pid_prefix, is_loopback(options.host))
+        app = create_app(
+            options.database, options.accounts, options.pid_prefix, is_loopback(options.host), options.public
+        )
         url = f"http://{_written(options.host)}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             app,

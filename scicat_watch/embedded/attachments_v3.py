@@ -98,7 +98,9 @@ class Nested:
         return parent
 
     def _readable_parent(self, session: Session, call: Call, key: str) -> None:
-        if not call.caller.may_read(self._parent(session, key)):
+        parent = self._parent(session, key)
+        caller = call.caller
+        if not (caller.may_read_data(parent) if self.parents is DATASETS else caller.may_read(parent)):
             raise forbidden("Unauthorized access")
 
 

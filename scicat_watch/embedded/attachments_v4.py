@@ -34,19 +34,19 @@ def is_valid(catalogue: Served, call: Call) -> Answer:
 
 def find(catalogue: Served, call: Call) -> Answer:
     """`GET /attachments`: by default the 10 newest."""
-    if call.caller.anonymous:
+    if not call.caller.may_list:
         raise forbidden()
     return Answer(_found(catalogue, _asked(call), call.caller))
 
 
 def find_public(catalogue: Served, call: Call) -> Answer:
     """`GET /attachments/public`: those that are published."""
-    return Answer(_found(catalogue, _asked(call), Caller()))
+    return Answer(_found(catalogue, _asked(call), call.caller.stranger))
 
 
 def count(catalogue: Served, call: Call) -> Answer:
     """`GET /attachments/count`."""
-    if call.caller.anonymous:
+    if not call.caller.may_list:
         raise forbidden()
     with catalogue.store.reading() as session:
         return Answer({"count": session.count(ATTACHMENTS, _asked(call).where, call.caller)})
@@ -58,7 +58,7 @@ def read(catalogue: Served, call: Call, key: str) -> Answer:
         found = session.get(ATTACHMENTS, key)
     if found is None:
         raise not_found(f"Attachment: {key} not found")
-    if not call.caller.may_read(found):
+    if not call.caller.may_read_data(found):
         raise forbidden("Unauthorized access")
     return Answer(attachments.shown_v4(found))
 

@@ -66,7 +66,7 @@ def read(catalogue: Served, call: Call, key: str) -> Answer:
     """`GET /origdatablocks/{id}`: 403 also for one that does not exist, as on a real backend."""
     with catalogue.store.reading() as session:
         block = session.get(BLOCKS, key)
-    if block is None or not call.caller.may_read(block):
+    if block is None or not call.caller.may_read_data(block):
         raise forbidden("Unauthorized access")
     return Answer(blocks.shown(block))
 

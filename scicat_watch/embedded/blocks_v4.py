@@ -40,7 +40,7 @@ def find(catalogue: Served, call: Call) -> Answer:
 
 def find_public(catalogue: Served, call: Call) -> Answer:
     """`GET /origdatablocks/public`: those of published datasets."""
-    return Answer(_found(catalogue, call, Caller()))
+    return Answer(_found(catalogue, call, call.caller.stranger))
 
 
 def files(catalogue: Served, call: Call) -> Answer:
@@ -64,7 +64,7 @@ def read(catalogue: Served, call: Call, key: str) -> Answer:
         block = session.get(BLOCKS, key)
     if block is None:
         raise not_found(f"OrigDatablock: {key} not found")
-    if not call.caller.may_read(block):
+    if not call.caller.may_read_data(block):
         raise forbidden("Unauthorized access")
     return Answer(block)
 
@@ -86,6 +86,6 @@ def _found(catalogue: Served, call: Call, caller: Caller) -> list[Document]:
 
 
 def _logged_in(call: Call) -> Caller:
-    if call.caller.anonymous:
+    if not call.caller.may_list:
         raise forbidden()
     return call.caller

@@ -63,7 +63,7 @@ def readable(session: Session, call: Call, pid: str) -> Document:
     document = session.get(DATASETS, pid)
     if document is None:
         raise not_found(f"dataset: {pid} not found")
-    if not call.caller.may_read(document):
+    if not call.caller.may_read_data(document):
         raise forbidden("Unauthorized access")
     return document
 

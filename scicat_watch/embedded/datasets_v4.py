@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from scicat_watch.embedded import attachments, datasets, filters, forms, rules_datasets, search, validation
-from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.tables import DATASETS, Document
 from scicat_watch.embedded.web import NOTHING, Answer, Call, Served, asked, faulty, forbidden, posted
@@ -48,7 +47,7 @@ def read(catalogue: Served, call: Call, pid: str) -> Answer:
 
 def read_public(catalogue: Served, call: Call, pid: str) -> Answer:
     """`GET /datasets/public/{pid}`: only if it is published."""
-    return Answer(_read(catalogue, replace(call, caller=Caller()), pid))
+    return Answer(_read(catalogue, replace(call, caller=call.caller.stranger), pid))
 
 
 def find(catalogue: Served, call: Call) -> Answer:
@@ -58,7 +57,7 @@ def find(catalogue: Served, call: Call) -> Answer:
 
 def find_public(catalogue: Served, call: Call) -> Answer:
     """`GET /datasets/public`: the published ones."""
-    return Answer(datasets.listed(catalogue, replace(call, caller=Caller()), asked(call, _DIALECT), _VIEW))
+    return Answer(datasets.listed(catalogue, replace(call, caller=call.caller.stranger), asked(call, _DIALECT), _VIEW))
 
 
 def find_one(catalogue: Served, call: Call) -> Answer:
@@ -68,7 +67,7 @@ def find_one(catalogue: Served, call: Call) -> Answer:
 
 def find_one_public(catalogue: Served, call: Call) -> Answer:
     """`GET /datasets/public/findOne`: the first of the published ones that fits, or nothing."""
-    return _first(catalogue, replace(call, caller=Caller()))
+    return _first(catalogue, replace(call, caller=call.caller.stranger))
 
 
 def count(catalogue: Served, call: Call) -> Answer:
@@ -78,7 +77,7 @@ def count(catalogue: Served, call: Call) -> Answer:
 
 def count_public(catalogue: Served, call: Call) -> Answer:
     """`GET /datasets/public/count`."""
-    return _counted(catalogue, replace(call, caller=Caller()))
+    return _counted(catalogue, replace(call, caller=call.caller.stranger))
 
 
 def full_query(catalogue: Served, call: Call) -> Answer:
@@ -140,7 +139,7 @@ def _counted(catalogue: Served, call: Call) -> Answer:
 
 
 def _logged_in(call: Call) -> Call:
-    if call.caller.anonymous:
+    if not call.caller.may_list:
         raise forbidden()
     return call
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from scicat_watch.embedded import words
 from scicat_watch.embedded.accounts import Caller
-from scicat_watch.embedded.tables import Kind
+from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS, Kind
 
 _OPERATORS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _IN = "IN (SELECT value FROM json_each(?))"
@@ -35,7 +35,7 @@ def narrowed(kind: Kind, where: Mapping[str, Any], caller: Caller | None) -> tup
         else:
             rest[name] = condition
     if caller is not None and not caller.admin:
-        found.append(_readable(caller))
+        found += _readable(kind, caller)
     return " AND ".join(["1", *(sql for sql, _ in found)]), [value for _, values in found for value in values], rest
 
 
@@ -50,11 +50,15 @@ def _parts(kind: Kind, name: str, condition: Any) -> tuple[list[Part], bool]:
     return [(_HAS_TEXTS, [likely])] if likely else [], False
 
 
-def _readable(caller: Caller) -> Part:
+def _readable(kind: Kind, caller: Caller) -> list[Part]:
+    if caller.shut_out:
+        return [("0", [])]
+    if caller.public == "datasets" and kind in (DATASETS, BLOCKS, ATTACHMENTS):
+        return []
     names = [f"group:{group}" for group in caller.groups] + [f"mail:{caller.email}"] * bool(caller.email)
     names += [f"user:{caller.username}"] * (not caller.anonymous)
     values = [json.dumps(sorted(caller.groups)), json.dumps(names)]
-    return f'("isPublished" OR "ownerGroup" {_IN} OR {_READABLE})', values
+    return [(f'("isPublished" OR "ownerGroup" {_IN} OR {_READABLE})', values)]
 
 
 def _linked(kind: Kind, name: str, condition: Any) -> tuple[str, Any] | None:

@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from scicat_watch import __version__
 from scicat_watch.embedded import api_v3, api_v4, openapi, overview
+from scicat_watch.embedded.options import Public
 from scicat_watch.embedded.routing import Route
 from scicat_watch.embedded.store import Store
 from scicat_watch.embedded.tables import ATTACHMENTS, DATASETS, Document, targets
@@ -66,8 +67,9 @@ class Node:
 class Pages:
     """Answers requests that are not the API's."""
 
-    def __init__(self, store: Store, open_pages: bool) -> None:
-        self._store, self._open = store, open_pages
+    def __init__(self, store: Store, open_pages: bool, public: Public = "published") -> None:
+        """`open_pages` says whether a browser on this machine sees all, `public` what others see."""
+        self._store, self._open, self._public = store, open_pages, public
         loader = jinja2.FileSystemLoader(_HERE / "templates")
         self._templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
         self._templates.filters |= {"bytes": in_words, "moment": moment, "segment": segment}
@@ -76,7 +78,9 @@ class Pages:
         """The page, thumbnail or file of our own that a path names; `segments` are its decoded parts."""
         if request.method not in ("GET", "HEAD"):
             return self._page("absent.html", 405, what="Pages can only be read.")
-        everything = self._open and _is_local(request.headers.get("host", ""))
+        everything = self._public == "datasets" or (self._open and _is_local(request.headers.get("host", "")))
+        if self._public == "nothing" and segments[:1] not in (["static"], ["explorer"], ["explorer-json"]):
+            return self._page("absent.html", 403, what="This catalogue shows nothing without an account.")
         match segments:
             case []:
                 return self._list(request, everything)
@@ -106,10 +110,18 @@ class Pages:
         with self._store.reading() as session:
             skip = (page - 1) * DATASETS_PER_PAGE
             lines, total = overview.lines(session, words, not everything, DATASETS_PER_PAGE, skip)
+            hidden = 0 if total or words or everything else session.count(DATASETS, {})
         pages = max(1, math.ceil(total / DATASETS_PER_PAGE))
         links = _links("/", page, pages, "page", {"q": words} if words else {})
         return self._page(
-            "list.html", lines=lines, total=total, words=words, links=links, version=version, everything=everything
+            "list.html",
+            lines=lines,
+            total=total,
+            words=words,
+            links=links,
+            version=version,
+            everything=everything,
+            hidden=hidden,
         )
 
     def _dataset(self, request: Request, pid: str, everything: bool) -> Response:

@@ -95,7 +95,7 @@ class Records:
             if self.open:
                 return Answer()
             raise not_found(f"{self.word}: {key} not found")
-        if not self.open and not self._may_read(call.caller, record):
+        if call.caller.shut_out or not (self.open or self._may_read(call.caller, record)):
             raise forbidden("Unauthorized access")
         return Answer(self._shown(record))
 
@@ -147,7 +147,7 @@ class Records:
         return caller.may_change(record) or (mine and self.kind in _PERSONAL)
 
     def _reader(self, call: Call) -> Caller | None:
-        return None if self.open else call.caller
+        return None if self.open and not call.caller.shut_out else call.caller
 
     def _shown(self, record: Document) -> Document:
         shown = self.shown(record)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from scicat_watch.clock import Clock
 from scicat_watch.embedded import filters, times, validation
 from scicat_watch.embedded.accounts import Accounts, Caller
+from scicat_watch.embedded.options import Public
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.store import Store
@@ -24,12 +25,13 @@ NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What the API's functions work with: the database, the accounts, the time, and the prefix of new ids."""
+    """What the API's functions work with; `pid_prefix` is that of new ids, `public` what everybody may read."""
 
     store: Store
     accounts: Accounts
     clock: Clock
     pid_prefix: str
+    public: Public = "published"
 
     def now(self) -> str:
         """The time as records have it."""

@@ -110,7 +110,7 @@ def form_populate(catalogue: Served, call: Call) -> Answer:
         dataset = session.get(DATASETS, pid)
     if dataset is None:
         raise not_found(f"dataset: {pid} not found")
-    if not call.caller.may_read(dataset):
+    if not call.caller.may_read_data(dataset):
         raise forbidden("Unauthorized access")
     description = str(dataset.get("description") or "")
     title = str(dataset.get("datasetName") or "")

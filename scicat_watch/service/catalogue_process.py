@@ -91,6 +91,7 @@ class CatalogueProcess:
             "--pid-prefix", serve.pid_prefix, "--as-child",
             "--var-dir", str(self._settings.var_dir),
         ]  # fmt: skip
+        command += ["--public", serve.public] if serve.public else []
         # It ends when its standard input does, so it never outlives us, however we end.
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
         address = _first_line(child, _START)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from scicat_watch.catalogue.options import OWNED, CatalogueOptions, HttpOptions, LoginOptions, PatienceLimits
 from scicat_watch.discovery.rules import BeamtimeRules, WatchRules
-from scicat_watch.embedded.options import ServeOptions
+from scicat_watch.embedded.options import Public, ServeOptions
 from scicat_watch.ledger.rules import ChangeRules, IngestedRules, RetryRules
 from scicat_watch.pipeline.handover import ReadLimits
 
@@ -248,9 +248,12 @@ class EmbeddedSection(Section):
     """The `embedded:` section: the catalogue that is part of scicat-watch."""
 
     host: str = _SERVE.host
-    """Address to serve on. On any address but loopback the pages show only published datasets."""
+    """Address to serve on."""
     port: int = Field(default=_SERVE.port, ge=0, le=65535)
     """Port to serve on; 0 selects a free port. If it is not set and another program has 8085, a free one is taken."""
+    public: Public | None = None
+    """What everybody may read without an account, on the pages and by the API: all `datasets`, only `published` ones,
+    or `nothing`. null: published ones; served on a loopback address the pages show all of them."""
     database: UserPath | None = None
     """The SQLite file; null: `catalogue.sqlite` in `var_dir`."""
     pid_prefix: str = _SERVE.pid_prefix
@@ -393,5 +396,6 @@ class Settings(Section):
             accounts=embedded.accounts or self.var_dir / "catalogue-accounts.json",
             host=embedded.host,
             port=embedded.port,
+            public=embedded.public,
             pid_prefix=embedded.pid_prefix,
         )
