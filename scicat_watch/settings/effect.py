@@ -34,7 +34,8 @@ AT_START = frozenset(
         "catalogue.url", "catalogue.api", "catalogue.username", "catalogue.credential_file", "catalogue.login_path",
         "catalogue.pid_prefix", "catalogue.timeout", "catalogue.ca_file", "catalogue.verify", "catalogue.connections",
         "catalogue.patience.first_wait", "catalogue.patience.longest_wait", "catalogue.patience.give_up_after",
-        "embedded.host", "embedded.port", "embedded.public", "embedded.database", "embedded.pid_prefix", "embedded.accounts",
+        "embedded.host", "embedded.port", "embedded.public", "embedded.database", "embedded.pid_prefix",
+        "embedded.accounts",
         "var_dir",
     }
 )  # fmt: skip
