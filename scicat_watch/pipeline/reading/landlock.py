@@ -38,6 +38,18 @@ def version() -> int:
         return 0
 
 
+def ruleset(known: int) -> bytes:
+    """What is refused unless a rule allows it, as a kernel of this version of Landlock takes it: all that it knows.
+
+    A right or a field that it does not know would be an error. What that leaves to an older one is in part refused by
+    `seccomp`: to cut a file off (3), connections (4), settings of devices (5, only typing into terminals), signals (6).
+    """
+    rights = sum(added for since, added in _FILE_RIGHTS if known >= since)
+    network = _NETWORK if known >= _NETWORK_SINCE else 0
+    scopes = _SCOPES if known >= _SCOPES_SINCE else 0
+    return struct.pack("QQQ", rights, network, scopes)[: 24 if scopes else 16 if network else 8]
+
+
 def restrict(directories: Iterable[Path]) -> None:
     """Let this thread, and all that it starts, read what is in these directories (or these files), and nothing else.
 
@@ -46,11 +58,7 @@ def restrict(directories: Iterable[Path]) -> None:
     known = version()
     if not known:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    rights = sum(added for since, added in _FILE_RIGHTS if known >= since)
-    network = _NETWORK if known >= _NETWORK_SINCE else 0
-    scopes = _SCOPES if known >= _SCOPES_SINCE else 0
-    wanted = struct.pack("QQQ", rights, network, scopes)
-    wanted = wanted[: 24 if scopes else 16 if network else 8]
+    wanted = ruleset(known)
     rules = kernel.system_call(_CREATE_RULESET, wanted, ctypes.c_size_t(len(wanted)), 0)
     try:
         for directory in dict.fromkeys(directories):
