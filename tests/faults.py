@@ -12,6 +12,8 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.helpers import set_uid
 
+from scicat_watch import kernel
+
 ROOT, SOMEBODY = 0, 1000
 
 
@@ -48,4 +50,19 @@ def failing(function: str, number: int, path: Path | None = None) -> Iterator[No
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, function, fail)
+        yield
+
+
+@contextlib.contextmanager
+def unreadable(path: Path, number: int) -> Iterator[None]:
+    """Within it a file that is opened below a directory (`files.Roots`) fails to open, with the errno `number`."""
+    real = kernel.open_beneath
+
+    def fail(directory: int, name: str, flags: int) -> int:
+        if Path(f"/proc/self/fd/{directory}").readlink() / name == path:
+            raise OSError(number, os.strerror(number), name)
+        return real(directory, name, flags)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "open_beneath", fail)
         yield

@@ -15,7 +15,7 @@ from scicat_watch.discovery.rules import BeamtimeRules, WatchRules
 from scicat_watch.discovery.tree import Tree
 from scicat_watch.errors import BeamtimeError
 from scicat_watch.model import Beamtime
-from tests.faults import failing, somebody
+from tests.faults import failing, somebody, unreadable
 
 FILE = "beamtime-metadata-11018765.json"
 METADATA = json.dumps({"beamtimeId": "11018765"})
@@ -33,12 +33,11 @@ def _problems(tree: Tree) -> list[str]:
     return sorted(node.path.name for node in tree.nodes.values() if node.problem)
 
 
-def test_a_metadata_file_that_may_not_be_read_is_broken_and_others_are_read(fs: FakeFilesystem) -> None:
-    root = Path("/bt")
-    fs.create_file(root / FILE, contents=METADATA)
-    fs.create_file(root / "beamtime-metadata-2.json", contents=METADATA, st_mode=0o100000)
-    with somebody():
-        good, broken = beamtimes.find(root, BeamtimeRules())
+def test_a_metadata_file_that_may_not_be_read_is_broken_and_others_are_read(tmp_path: Path) -> None:
+    for name in (FILE, "beamtime-metadata-2.json"):
+        (tmp_path / name).write_text(METADATA)
+    with unreadable(tmp_path / "beamtime-metadata-2.json", errno.EACCES):
+        good, broken = beamtimes.find(tmp_path, BeamtimeRules())
     assert isinstance(good, Beamtime)
     assert isinstance(broken, BrokenBeamtime)
     assert "Permission denied" in broken.reason
@@ -46,7 +45,7 @@ def test_a_metadata_file_that_may_not_be_read_is_broken_and_others_are_read(fs: 
 
 def test_a_metadata_file_on_a_broken_disk_is_broken(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(METADATA)
-    with failing("open", errno.EIO, tmp_path / FILE):
+    with unreadable(tmp_path / FILE, errno.EIO):
         with pytest.raises(BeamtimeError, match="Input/output"):
             beamtimes.read(tmp_path / FILE)
         (broken,) = beamtimes.find(tmp_path, BeamtimeRules())
