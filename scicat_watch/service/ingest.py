@@ -28,6 +28,8 @@ from scicat_watch.service.executors.executor import Executor, Running
 
 log = logging.getLogger(__name__)
 
+_NO_ROOM = 507
+"""Status of a catalogue whose disk is full, which is no scan's fault as long as it says so itself."""
 _TRIES = 3
 """How often a catalogue that answers may fail one scan before that counts as the scan's failure."""
 _AGAIN = 0.5
@@ -129,7 +131,7 @@ class Ingestor:
                 site.availability.met(error)
             except Unavailable as error:
                 all_wait = site.availability.met(error)
-                tries += 1
+                tries += not (all_wait and error.status == _NO_ROOM)
                 # What is answered 500 while all is well will be answered so again.
                 if tries == _TRIES or (error.status == 500 and not all_wait):
                     raise _Unlucky(str(error)) from error

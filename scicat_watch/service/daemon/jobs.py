@@ -53,12 +53,16 @@ class Parts:
             self._end()
 
     def done(self, failures: Iterable[Failure] = ()) -> None:
-        """One part is done."""
+        """One part is done; what went wrong there."""
         with self._lock:
-            self._failures += failures
+            for failure in failures:
+                self._fail(failure)
             self._left -= 1
             if self._left == 0:
                 self._end()
+
+    def _fail(self, failure: Failure) -> None:
+        self._failures.append(failure)
 
     def _end(self) -> None:
         self._reply.end(failures=self._failures)
@@ -82,20 +86,17 @@ class Rescan:
         self._parts.done([(str(self._directory), why)])
 
 
-class Wish:
+class Wish(Parts):
     """Scans that a person wants to be ingested now; the reporter of their outcomes. Used by several threads."""
 
     def __init__(self, site: Site, parts: int, reply: Reply) -> None:
         """`parts`: how many beamtimes it concerns."""
-        self._site, self._reply, self._left = site, reply, parts
-        self._lock = threading.Lock()
+        self._site = site
         self._total = self._tried = 0
         self._counts = dict.fromkeys(Status, 0)
-        self._failures: list[Failure] = []
         self._unreachable_since: float | None = None
         self._ended = False
-        if parts == 0:
-            self._end()
+        super().__init__(parts, reply)
 
     def found(self, more: int) -> None:
         """So many scans more are to be ingested."""
@@ -120,16 +121,6 @@ class Wish:
     def left(self, directory: str) -> None:
         """Nor is anything left."""
 
-    def done(self, failures: Iterable[Failure] = ()) -> None:
-        """One beamtime is done; what could not be ingested there."""
-        with self._lock:
-            for failure in failures:
-                self._failures.append(failure)
-                self._counts[Status.FAILED] += 1
-            self._left -= 1
-            if self._left == 0:
-                self._end()
-
     def check_catalogue(self) -> None:
         """Let the person go when the catalogue is unreachable for long; the scans stay in their queues."""
         error, now = self._site.availability.error, self._site.clock.monotonic()
@@ -143,6 +134,10 @@ class Wish:
                 or now - self._unreachable_since > self._site.settings.catalogue.patience.give_up_after
             ):
                 self._end(f"{error}; the daemon goes on when it answers")
+
+    def _fail(self, failure: Failure) -> None:
+        super()._fail(failure)
+        self._counts[Status.FAILED] += 1
 
     def _end(self, unavailable: str = "") -> None:
         if self._ended:
