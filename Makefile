@@ -14,7 +14,7 @@ HOURS ?= 1
 SEEDS ?= 300
 export DIR
 
-.PHONY: help run demo test lint docs bench soak clean
+.PHONY: help run demo test lint docs bench targets soak clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -43,6 +43,9 @@ bench: $(VENV)/.ready-dev ## Measure; SCANS=200 is how many scans.
 	@$(BIN)/python -m tests.benchmarks.bench_pipeline
 	@$(BIN)/python -m tests.benchmarks.bench_offline
 	@$(BIN)/python -m tests.benchmarks.bench_scale --idle 20
+
+targets: $(VENV)/.ready-dev ## Measure at full size what has a target, in under 10 minutes on a quiet machine.
+	@$(BIN)/python -m tests.benchmarks.bench_targets
 
 soak: $(VENV)/.ready-dev ## Run the long tests; HOURS=1 is for how long, SEEDS=300 how many random programs.
 	@SCICAT_WATCH_SOAK_HOURS=$(HOURS) SCICAT_WATCH_SEEDS=$(SEEDS) $(BIN)/python -m pytest -m soak --timeout 0 -n 0 $(TESTS)
