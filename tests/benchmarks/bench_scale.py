@@ -32,6 +32,7 @@ WITHOUT_INOTIFY = (
     'echo 0 > /proc/sys/user/max_inotify_instances; exec "$0" "$@"',
 )  # fmt: skip
 """Runs a program in a namespace in which the kernel gives it no file events."""
+_MOST_FILES = 2_700_000  # Of the measures of `bench_targets` together, at full size.
 WATCHING: dict[str, Any] = {"ingestion_delay": 1.0, "rescan_interval": 60.0}
 
 
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--factor", type=float, default=0.1, help="size; 1 is the full one")
     parser.add_argument("--idle", type=float, default=65.0, help="seconds of idling that are measured")
     parser.add_argument("--rest", type=float, default=75.0, help="seconds before that: what comes once after a start")
-    parser.add_argument("--place", type=Path, default=_place(), help="where the trees are made")
+    parser.add_argument("--place", type=Path, help="where the trees are made")
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"some of {', '.join(MEASURES)}")
     given = parser.parse_args()
     head()
@@ -66,7 +67,7 @@ def measure(names: Iterable[str], factor: float, rest: float, idle: float, place
         under_way: list[Iterator[Idling]] = []
         idling: list[Idling] = []
         for name in names:
-            room = Path(tempfile.mkdtemp(prefix="scicat-watch-scale-", dir=place or _place()))
+            room = Path(tempfile.mkdtemp(prefix="scicat-watch-scale-", dir=place or _place(factor)))
             rooms.callback(shutil.rmtree, room)
             steps = MEASURES[name](room, factor)
             rooms.callback(steps.close)  # type: ignore[attr-defined]  # Ends its daemon.
@@ -242,9 +243,11 @@ def _states(program: Site) -> list[dict[str, Any]]:
         return []
 
 
-def _place() -> Path:
-    shared = Path("/dev/shm")  # A million files are quick to make and to remove there.
-    return shared if shared.is_dir() else Path(tempfile.gettempdir())
+def _place(factor: float) -> Path:
+    """Where the trees are made: in memory, where a million files are quick to make and to remove, if there is room."""
+    shared = Path("/dev/shm")
+    has_room = shared.is_dir() and os.statvfs(shared).f_favail > _MOST_FILES * factor
+    return shared if has_room else Path(tempfile.gettempdir())
 
 
 if __name__ == "__main__":

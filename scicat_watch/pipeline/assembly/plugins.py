@@ -16,7 +16,8 @@ from scicat_watch.errors import ScicatWatchError, SourceError
 from scicat_watch.model import Quantity
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly import operators
-from scicat_watch.pipeline.assembly.operators import Arguments, Operator
+from scicat_watch.pipeline.assembly.operations import Arguments
+from scicat_watch.pipeline.assembly.operators import Operator
 from scicat_watch.pipeline.plugins import Plugins, Unusable
 
 
