@@ -19,6 +19,7 @@ from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Outcome, Status
 from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.once import OnceWork
+from scicat_watch.service.remembered import remembered, why_away
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Target
 from scicat_watch.service.work import BeamtimeWork
@@ -77,11 +78,15 @@ class OneShot:
     def run(self, found: list[Target | BrokenBeamtime]) -> Summary:
         """Ingest all of it; the summary."""
         works: list[OnceWork] = []
+        known = remembered(self._site.journal.places)
         for target in found:
             if isinstance(target, BrokenBeamtime):
                 self._fail(str(target.file), target.reason)
                 continue
             if target.beamtime.generated:
+                if why := why_away(known.get(target.beamtime.directory, ())):
+                    self._fail(str(target.beamtime.directory), f"the beamtime directory is not there: {why}")
+                    continue
                 log.warning(
                     "%s: has no beamtime metadata file; taken as beamtime %r",
                     target.beamtime.directory, target.beamtime.id,

@@ -1,8 +1,8 @@
 """A file system that hangs when a test wants it to: FUSE over a directory, spoken with the kernel itself.
 
-`python hanging.py UNDER MOUNTPOINT CONTROL` mounts it and serves it. While the file CONTROL exists, no request is
-answered: a thread that makes one stays in the kernel, beyond the reach of signals, as with a dead NFS server. Needs
-root and /dev/fuse, and no library (protocol: <linux/fuse.h>, version 7.31).
+`python hanging.py UNDER MOUNTPOINT CONTROL [NUMBER]` mounts it and serves it; NUMBER is added to all inodes.
+While the file CONTROL exists, no request is answered: a thread that makes one stays in the kernel, beyond the reach of
+signals, as with a dead NFS server. Needs root and /dev/fuse, and no library (protocol: <linux/fuse.h>, version 7.31).
 """
 
 # Descriptors and names of the kernel.
@@ -29,8 +29,8 @@ _MOST = (1 << 20) + 4096
 class HangingFileSystem:
     """Passes each request on to the directory that it is mounted over."""
 
-    def __init__(self, under: str, device: int, control: str) -> None:
-        self._device, self._control = device, control
+    def __init__(self, under: str, device: int, control: str, number: int) -> None:
+        self._device, self._control, self._number = device, control, number
         self._paths = {ROOT: under}
         self._numbers = {under: ROOT}
         self._calls: dict[int, Callable[[int, bytes], bytes]] = {
@@ -72,7 +72,7 @@ class HangingFileSystem:
         return os.path.join(self._paths[node], os.fsdecode(name.rstrip(b"\0")))
 
     def _entry(self, path: str) -> bytes:
-        attributes = _attributes(os.lstat(path))
+        attributes = _attributes(os.lstat(path), self._number)
         number = self._numbers.setdefault(path, len(self._numbers) + 1)
         self._paths[number] = path
         return struct.pack("<QQQQII", number, 0, 0, 0, 0, 0) + attributes
@@ -84,7 +84,7 @@ class HangingFileSystem:
         return self._entry(self._child(node, data))
 
     def _getattr(self, node: int, data: bytes) -> bytes:
-        return struct.pack("<QII", 0, 0, 0) + _attributes(os.lstat(self._paths[node]))
+        return struct.pack("<QII", 0, 0, 0) + _attributes(os.lstat(self._paths[node]), self._number)
 
     def _setattr(self, node: int, data: bytes) -> bytes:
         valid, _, _, size, _, accessed, modified = struct.unpack_from("<IIQQQQQ", data)
@@ -157,15 +157,15 @@ class HangingFileSystem:
         return answer
 
 
-def _attributes(status: os.stat_result) -> bytes:
+def _attributes(status: os.stat_result, number: int) -> bytes:
     """As struct fuse_attr."""
     times = [status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns]
-    numbers = [status.st_ino, status.st_size, status.st_blocks, *(one // 10**9 for one in times)]
+    numbers = [status.st_ino + number, status.st_size, status.st_blocks, *(one // 10**9 for one in times)]
     rest = [status.st_mode, status.st_nlink, status.st_uid, status.st_gid, 0, 4096, 0]
     return struct.pack("<6Q3I7I", *numbers, *(one % 10**9 for one in times), *rest)
 
 
-def main(under: str, place: str, control: str) -> None:
+def main(under: str, place: str, control: str, number: str = "0") -> None:
     try:
         device = os.open("/dev/fuse", os.O_RDWR)
         options = f"fd={device},rootmode={stat.S_IFDIR:o},user_id=0,group_id=0".encode()
@@ -176,7 +176,7 @@ def main(under: str, place: str, control: str) -> None:
         print(f"cannot be mounted: {error}", flush=True)
         return
     print("mounted", flush=True)
-    HangingFileSystem(under, device, control).serve()
+    HangingFileSystem(under, device, control, int(number)).serve()
 
 
 if __name__ == "__main__":

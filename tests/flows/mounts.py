@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,13 @@ class Hanging:
         self.place, self.under, self._control = place / "hanging", place / "under", place / "control"
         self.place.mkdir()
         self.under.mkdir()
-        command = [sys.executable, str(Path(__file__).with_name("hanging.py")), str(self.under), str(self.place)]
-        self._server = subprocess.Popen([*command, str(self._control)], stdout=subprocess.PIPE, text=True)
+        self.mount()
+
+    def mount(self, number: int = 0) -> None:
+        """`number` is added to all inodes, as by a file system that numbers its files anew with each mount."""
+        program = str(Path(__file__).with_name("hanging.py"))
+        arguments = [str(self.under), str(self.place), str(self._control), str(number)]
+        self._server = subprocess.Popen([sys.executable, program, *arguments], stdout=subprocess.PIPE, text=True)
         assert self._server.stdout is not None
         said = self._server.stdout.readline().strip()
         if said != "mounted":
@@ -39,3 +45,26 @@ class Hanging:
         subprocess.run(["umount", "--lazy", self.place], check=True)
         self._server.kill()  # The kernel ends what still waits for an answer.
         self._server.communicate()
+
+
+class Tmpfs:
+    """A file system in memory that is mounted and unmounted at one place."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir()
+
+    def mount(self) -> None:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "tmpfs", self.place], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+
+    def unmount(self) -> None:
+        """Also while files on it are open, as the daemon's lock is."""
+        subprocess.run(["umount", "--lazy", self.place], check=True)
+
+    def close(self) -> None:
+        while os.path.ismount(self.place):
+            self.unmount()

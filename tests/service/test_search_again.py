@@ -33,7 +33,7 @@ class Searches:
 
     def found(self) -> list[str]:
         """Titles of the beamtimes that are found."""
-        self.search.begin(set())
+        self.search.begin(set(), {})
         assert all(thread.settle(60.0) for thread in self._threads)
         return sorted(_title(one) for searched in self.search.results() for one in searched.found)
 

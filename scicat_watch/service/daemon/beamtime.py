@@ -12,12 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.discovery.events.source import EventSource
+from scicat_watch.discovery.presence import Known
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.model import Beamtime
 from scicat_watch.service.daemon.hints import HintQueue
 from scicat_watch.service.daemon.jobs import Job
 from scicat_watch.service.daemon.notices import Notices
 from scicat_watch.service.dispatch import Dispatcher
+from scicat_watch.service.remembered import place_of
 from scicat_watch.service.site import Site
 from scicat_watch.service.work import BeamtimeWork
 
@@ -48,6 +50,8 @@ class BeamtimeLoop:
         self._problem = ""
         self._away = ""
         """The problem while the directory is not there; empty while it is."""
+        self._remembered: Known | None = None
+        """As what the directory was last noted in the journal."""
         self._rescan_at = self._live_at = self._report_at = -math.inf
         self._asked: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._jobs: list[Job] = []
@@ -133,6 +137,7 @@ class BeamtimeLoop:
             if before or self.work.presence.known != known is not None:
                 self._away = ""
                 self.hints.renew()
+            self._remember()
             return True
         self.hints.take()
         self._take_asked()
@@ -143,6 +148,13 @@ class BeamtimeLoop:
             self._away = f"{self.beamtime.directory}: away since {now:%Y-%m-%d %H:%M:%S} UTC: {why}"
             self.work.report_away(self._away)
         return False
+
+    def _remember(self) -> None:
+        """Note the directory, so that after a start nothing else is taken for it."""
+        known = self.work.presence.known
+        if known is not None and known != self._remembered:
+            self._site.journal.places.note(place_of(self.work.beamtime, known))
+            self._remembered = known
 
     def _turn(self) -> float:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""

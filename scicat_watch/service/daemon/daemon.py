@@ -9,11 +9,13 @@ import queue
 import signal
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.source import Event
+from scicat_watch.discovery.presence import Known
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Beamtime
 from scicat_watch.progress import BeamtimeState
@@ -25,6 +27,7 @@ from scicat_watch.service.daemon.pauses import Pauses
 from scicat_watch.service.daemon.search import Search, Searched
 from scicat_watch.service.daemon.watched import Watched
 from scicat_watch.service.reload import Configuration, reload
+from scicat_watch.service.remembered import remembered
 from scicat_watch.service.site import Site
 from scicat_watch.settings.effect import Taken
 
@@ -64,6 +67,8 @@ class Daemon:
         self._first_seen: dict[Path, float] = {}
         """Monotonic time since which a metadata file is expected in a directory."""
         self._broken: dict[Path, str] = {}
+        self._away_since: dict[Path, datetime] = {}
+        """Since when a directory is not there that was there before the start."""
         self._silent: dict[Path, Silence] = {}
         self._woken, self._search_now = threading.Event(), True
         self._search_at = -math.inf
@@ -134,9 +139,13 @@ class Daemon:
             self._search_now = False
             self._search_at = now + min(_FIND_EVERY, self._site.settings.watching.rescan_interval)
             self._beat()
-            self._search.begin(self._concerned())
+            self._search.begin(self._concerned(), remembered(self._site.journal.places))
         for searched in self._search.results():
-            if searched.error is None:
+            if searched.left:
+                self._forget(searched.directory, set())
+            elif searched.away and not self._threads.of(searched.directory):
+                self._report_away(searched.directory, searched.away)
+            elif searched.error is None:
                 self._take(searched)
             elif isinstance(searched.error, PermissionError) or not self._is_elsewhere(searched):
                 # Absence proves nothing: what is watched stays watched, and its thread reports it.
@@ -182,12 +191,13 @@ class Daemon:
         self._settle_complaints(directory, {one.file for one in broken})
         if not broken:
             self._leave_others(directory, set(real))
+            self._forget(directory, set(real))
         leaving = any(thread.loop.beamtime.directory == directory for thread in self._leaving)
         for beamtime in real.values():
             known = self._threads.get((directory, beamtime.id))
             if known is None:
                 if not leaving:  # Otherwise it is watched as soon as the other one has given its locks back.
-                    self._watch(beamtime)
+                    self._watch(beamtime, searched.known)
             elif not beamtime.generated and known.loop.work.beamtime.metadata != beamtime.metadata:
                 log.info("%s: the metadata of beamtime %s changed; new scans get it", directory, beamtime.id)
                 known.loop.work.beamtime = beamtime
@@ -214,10 +224,30 @@ class Daemon:
         """Whether what was searched is not the directory that is watched, such as an empty mount point."""
         elsewhere = False
         for thread in self._threads.of(searched.directory):
-            if thread.loop.work.presence.known not in (None, searched.identity):
+            known, found = thread.loop.work.presence.known, searched.known
+            if known is not None and (found is None or known[:2] != found[:2]):
                 thread.loop.hints.wake()
                 elsewhere = True
         return elsewhere
+
+    def _report_away(self, directory: Path, why: str) -> None:
+        """Report beamtimes that were there before the start and are not now; otherwise as they were last reported."""
+        since = self._away_since.setdefault(directory, self._site.clock.now())
+        problem = f"{directory}: away since {since:%Y-%m-%d %H:%M:%S} UTC, or before the start: {why}"
+        if self._broken.get(directory) == problem:
+            return
+        self._broken[directory] = problem
+        for place in remembered(self._site.journal.places).get(directory, ()):
+            last = self._shown.get((directory, place.id), BeamtimeState(str(directory), place.id))
+            self._site.reporter.beamtime(replace(last, problems=(problem,)))
+
+    def _forget(self, directory: Path, staying: set[str]) -> None:
+        """Remember beamtimes no longer that are not in their directory any more, although that is there."""
+        places = self._site.journal.places
+        for place in remembered(places).get(directory, ()):
+            if place.id not in staying and (directory, place.id) not in self._threads:
+                places.forget(directory, place.id)
+                self._settle_complaints(directory, set())
 
     def _leave_others(self, directory: Path, staying: set[str]) -> None:
         for thread in self._threads.of(directory):
@@ -253,12 +283,15 @@ class Daemon:
             elif silence is not None and not threads:
                 self._complain(root, str(silence))
 
-    def _watch(self, beamtime: Beamtime) -> None:
+    def _watch(self, beamtime: Beamtime, known: Known | None) -> None:
+        """`known`: the directory when the beamtime was found in it."""
         if beamtime.generated:
             log.info("%s: has no beamtime metadata file; taken as beamtime %r", beamtime.directory, beamtime.id)
         else:
             log.info("%s: watching beamtime %s", beamtime.directory, beamtime.id)
         loop = BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events)
+        loop.work.presence.known = known
+        self._away_since.pop(beamtime.directory, None)
         if self._pauses.has(beamtime.directory, beamtime.id):
             log.warning("%s: beamtime %s is paused; scicat-watch resume ends that", beamtime.directory, beamtime.id)
             loop.work.remember(self._shown.get((beamtime.directory, beamtime.id)))

@@ -17,11 +17,12 @@ from pathlib import Path
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.filesystems import Mounts
-from scicat_watch.discovery.presence import Identity
+from scicat_watch.discovery.presence import Known
 from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.files import plain
 from scicat_watch.model import Beamtime, FileState
 from scicat_watch.service.calls import Calls
+from scicat_watch.service.remembered import Remembered, why_away
 from scicat_watch.service.serial import SerialThread
 
 _TICK = 2.0  # Seconds: longer than the time stamps of any file system are coarse.
@@ -41,9 +42,14 @@ class Searched:
     found: tuple[Beamtime | BrokenBeamtime, ...] = ()
     error: OSError | None = None
     """Why it cannot be read."""
-    identity: Identity | None = None
+    known: Known | None = None
+    """By what the directory is known again, if it could be read."""
     expected_by: Path | None = None
     """What shows that a beamtime metadata file is to come, where there is none."""
+    away: str = ""
+    """Why the directory is not there, of which a beamtime is remembered; empty if it is, or none is."""
+    left: bool = False
+    """Whether the beamtimes that are remembered of it were taken away: nothing more is in its place."""
 
 
 class Search:
@@ -65,6 +71,7 @@ class Search:
         self._known: frozenset[Path] = frozenset()
         self._kept: dict[Path, _Kept] = {}
         """What was found in directories with metadata files: they are read again when something has changed."""
+        self._remembered: Remembered = {}
 
     def follow(self, rules: BeamtimeRules) -> None:
         """Search by other rules from the next search on."""
@@ -76,9 +83,12 @@ class Search:
         named = map(Path.absolute, self._rules.directories)
         return directory in named or directory.parent in map(Path.absolute, self._rules.base_directories)
 
-    def begin(self, known: set[Path]) -> None:
-        """Begin to search everywhere but where the search before has not ended; `known`: see `_search_base`."""
-        self._known, mounts = frozenset(known), Mounts.now()
+    def begin(self, known: set[Path], remembered: Remembered) -> None:
+        """Begin to search everywhere but where the search before has not ended; `known`: see `_search_base`.
+
+        `remembered`: directories that were there before, also before the start.
+        """
+        self._known, self._remembered, mounts = frozenset(known), remembered, Mounts.now()
         calls: dict[Path, list[Callable[[], None]]] = defaultdict(list)
         for directory in self._rules.directories:
             point = mounts.holding(directory).point
@@ -120,7 +130,7 @@ class Search:
             try:
                 self._results.put(self._found(place))
             except OSError as error:
-                self._results.put(Searched(place, error=error))
+                self._results.put(Searched(place, error=error, away=self._why_away(place)))
 
     def _search_base(self, base: Path, mounts: Mounts) -> None:
         """The directories in a base directory that hold a metadata file, or that are `known` to have had one."""
@@ -131,7 +141,8 @@ class Search:
                 below = {path for path in place.iterdir() if not path.name.startswith(".")}
             except OSError:
                 below = set()  # The base directory may come later, or come back: absence is no end.
-            for directory in sorted(below | {path for path in self._known if path.parent == place}):
+            known = self._known | self._remembered.keys()
+            for directory in sorted(below | {path for path in known if path.parent == place}):
                 point = mounts.holding(directory).point
                 if point != own:
                     self._results.put((point, directory))
@@ -150,6 +161,9 @@ class Search:
                 self._results.put(searched)
             elif directory in self._known or beamtimes.metadata_files(directory, self._rules):
                 self._results.put(self._found(directory))
+            elif directory in self._remembered:
+                away = self._why_away(directory)
+                self._results.put(Searched(directory, away=away, left=not away))
 
     def _unchanged(self, directory: Path) -> Searched | None:
         """What is known of a directory if neither it nor its metadata files have changed."""
@@ -159,17 +173,26 @@ class Search:
         except OSError:
             return None
 
+    def _why_away(self, directory: Path) -> str:
+        """Why a directory that was there before is not; in a base directory, only that it is not mounted counts."""
+        places = self._remembered.get(directory, ())
+        if directory.parent in map(plain, self._rules.base_directories) and not os.path.lexists(directory):
+            mount = Mounts.now().holding(directory).point
+            places = tuple(place for place in places if place.mount != mount and place.mount.is_relative_to(mount))
+        return why_away(places)
+
     def _found(self, directory: Path) -> Searched:
         if (searched := self._unchanged(directory)) is not None:
             return searched
         kept, rules = self._kept, self._rules  # In this order: `follow` sets them in the other one.
         paths = (directory, *beamtimes.metadata_files(directory, rules))
         state = _states(paths)  # Before the files are read.
-        identity = Identity.of(directory)  # First: what is missing is believed only of the directory that it was in.
+        known = Known.of(directory)  # First: what is missing is believed only of the directory that it was in.
         found = tuple(beamtimes.find(directory, rules))
         is_generated = any(isinstance(one, Beamtime) and one.generated for one in found)
         expected_by = beamtimes.expects_file(directory, rules) if is_generated and rules.grace else None
-        searched = Searched(directory, found, identity=identity, expected_by=expected_by)
+        away = self._why_away(directory) if is_generated or not found else ""
+        searched = Searched(directory, found, known=known, expected_by=expected_by, away=away)
         if len(paths) > 1 and not is_generated:
             before, now = kept.get(directory), time.monotonic()
             since = before.since if before is not None and before.state == state else now
