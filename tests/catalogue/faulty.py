@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import random
 import socket
 import struct
 import threading
@@ -166,6 +167,35 @@ class SpoilingProxy(Loopback):
             return Answer(response.status, response.read(), {"Content-Type": kind})
         finally:
             connection.close()
+
+
+class ChanceProxy(SpoilingProxy):
+    """Spoils requests by chance: `lost`, `gateway` (502, half of them after the catalogue did it), `reset`."""
+
+    def __init__(
+        self, upstream: str, *, lost: float = 0.0, gateway: float = 0.0, reset: float = 0.0, seed: int = 1
+    ) -> None:
+        self._chance, self._random_lock = random.Random(seed), threading.Lock()
+        self._limits = (reset, reset + gateway, reset + gateway + lost)
+        self.spoiled = 0
+        super().__init__(upstream)
+
+    def _spoil(self, request: Request) -> Answer:
+        with self._random_lock:
+            drawn, half = self._chance.random(), self._chance.random() < 0.5
+            self.spoiled += drawn < self._limits[-1]
+        reset, gateway, lost = self._limits
+        if drawn < reset:
+            raise Reset
+        page = Answer(502, b"<html><center><h1>502 Bad Gateway</h1></center></html>", {"Content-Type": "text/html"})
+        if drawn < gateway and half:
+            return page
+        answer = self._passed_on(request)
+        if drawn < gateway:
+            return page
+        if drawn < lost:
+            raise Reset
+        return answer
 
 
 def _reset(connection: socket.socket) -> None:
