@@ -228,10 +228,7 @@ class HttpClient:
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s") from error
         except requests.exceptions.SSLError as error:
-            raise Unavailable(
-                f"{self._base}: no safe connection for {what}: {why(error)}. If the site has its own certificate "
-                "authority, name its file as catalogue.ca_file"
-            ) from error
+            raise _unsent(Unavailable(f"{self._base}: no safe connection for {what}: {_advice(error)}")) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             message = f"{self._base} cannot be reached for {what}: {why(error)}"
             raise ConnectionBroken(message, sent=not _was_refused(error)) from error
@@ -275,16 +272,27 @@ class HttpClient:
             return answer
         message = f"{self._base} answered {what} with status {status}: {complaint(answered.content)}"
         if 200 <= status < 300 or (status == 404 and answer is NotJson):
-            raise Unavailable(f"{message}; something before SciCat answers, or the url is wrong", status)
+            raise Unavailable(f"{message}; {_other_than_scicat(answered.content)}", status)
         if status < 400:
             there = f"{message}; it redirects to {answered.headers.get('Location', 'nowhere')!r}"
             if status in (301, 308):
                 raise Refused(f"{there}: put the address of SciCat's API into catalogue.url", status)
-            raise Unavailable(there, status)
+            raise Unavailable(f"{there}: a login page before SciCat? The API must be reachable without one", status)
+        if status == 413:
+            raise Refused(f"{message}; the document is larger than the server, or what is before it, takes", status)
+        if status == 400 and answer is NotJson and b"HTTPS port" in answered.content:
+            raise Unavailable(f"{message}; the server there speaks https: begin catalogue.url with https://", status)
         if status in (408, 425, 429) or status >= 500:
             wait = seconds_to_wait(answered.headers.get("Retry-After"), self._clock.now())
             raise Unavailable(message, status) if wait is None else Postponed(message, status, wait)
         raise Refused(message, status)
+
+
+def _other_than_scicat(content: bytes) -> str:
+    """What to do about an answer that is not SciCat's."""
+    if content.lstrip()[:1] in (b"{", b"["):
+        return "it broke off, or something between here and SciCat spoils it"
+    return "something before SciCat answers, or the url is wrong: it ends in /api/v3 for most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +314,23 @@ class _Bearer(requests.auth.AuthBase):
         if self._token is not None and self._token.reveal():
             request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         return request
+
+
+def _unsent(error: Unavailable) -> Unavailable:
+    error.sent = False
+    return error
+
+
+def _advice(error: Exception) -> str:
+    """What is wrong with a safe connection, and what to do about it."""
+    text = str(error)
+    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text or "packet length too long" in text:
+        return "the server there does not speak https; does catalogue.url begin with http:// instead?"
+    if "Hostname mismatch" in text or "doesn't match" in text or "not valid for" in text:
+        return "its certificate is for another name; use the name in catalogue.url that the certificate has"
+    if "certificate has expired" in text:
+        return "its certificate has expired; the operator of the server renews it"
+    return f"{text}. If the site has its own certificate authority, name its file as catalogue.ca_file"
 
 
 def _was_refused(error: Exception) -> bool:

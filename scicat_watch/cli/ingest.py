@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ def _renamed(context: click.Context, option: click.Parameter, given: bool) -> No
 @click.option("--retry", is_flag=True, help="Only scans that failed before, quarantined ones included.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the embedded catalogue; 0 selects a free port.")
 @click.option("--no-thumbnails", is_flag=True, help="Do not make thumbnails.")
+@click.option(
+    "--no-verify", is_flag=True, help="Do not ask the catalogue what it holds: believe what was written there last."
+)
 @click.option("--no-pictures", is_flag=True, hidden=True, expose_value=False, callback=_renamed)
 def command(
     paths: tuple[Path, ...],
@@ -46,6 +50,7 @@ def command(
     retry: bool,
     port: int | None,
     no_thumbnails: bool,
+    no_verify: bool,
 ) -> None:
     """Ingest beamtimes, lists or files once: create missing datasets, update changed ones.
 
@@ -68,10 +73,12 @@ def command(
         if (control := connect(settings.var_dir)) is not None:
             if no_thumbnails:
                 raise ConfigError("--no-thumbnails has no effect beside the daemon: its configuration decides")
+            if no_verify:
+                raise ConfigError("--no-verify has no effect beside the daemon, which always asks the catalogue")
             with control:
                 summary, left = _hand_over(control, paths, retry, progress)
         if left or control is None:
-            summary.add(_ingest_here(left, settings, retry, progress))
+            summary.add(_ingest_here(left, settings, retry, progress, verify=not no_verify))
     _report(summary)
     sys.exit(summary.exit_status)
 
@@ -94,7 +101,9 @@ def _hand_over(
     return summary, unwatched
 
 
-def _ingest_here(paths: tuple[Path, ...], settings: Settings, retry: bool, progress: Progress) -> Summary:
+def _ingest_here(
+    paths: tuple[Path, ...], settings: Settings, retry: bool, progress: Progress, *, verify: bool
+) -> Summary:
     """Ingest the paths in this process."""
     from scicat_watch.service.oneshot import OneShot
     from scicat_watch.service.site import Site
@@ -111,6 +120,7 @@ def _ingest_here(paths: tuple[Path, ...], settings: Settings, retry: bool, progr
         progress(outcome.status, outcome.request.pid, total)
 
     with contextlib.closing(Site(settings, stopping)) as site:
+        site.policy = replace(site.policy, verify=verify)
         return OneShot(site, advance, retry=retry).run(found)
 
 

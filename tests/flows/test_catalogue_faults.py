@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.catalogue.faulty import Answer, Request, SpoilingProxy
+from tests.catalogue.faulty import Answer, ChanceProxy, Request, SpoilingProxy
 from tests.flows.program import Site, eventually
 from tests.makers import ID, append, beamtime_directory, nexus
 
@@ -47,4 +47,83 @@ def test_a_catalogue_that_is_there_and_fails_at_everything_does_not_end_the_daem
             proxy.failing = False
             eventually(lambda: len(catalogue.pids()) == 12, "all scans, once the catalogue works")
             assert daemon.stop() == 0
+        proxy.close()
+
+
+class Poisoned(SpoilingProxy):
+    """Answers documents that hold a word 500, for ever, and is well otherwise."""
+
+    def _spoil(self, request: Request) -> Answer:
+        if b"poison" in request.body:
+            return Answer(500, b'"Internal server error"')
+        return super()._spoil(request)
+
+
+def test_a_document_that_is_answered_500_for_ever_costs_no_other_beamtime_anything(tmp_path: Path) -> None:
+    """The bad scans fail by themselves, at intervals of their own, while those of another beamtime go on."""
+    bad, good = beamtime_directory(tmp_path / "bad", "7"), beamtime_directory(tmp_path / "good")
+    for directory, beamtime_id, kind in ((bad, "7", "poison"), (good, ID, "run")):
+        names = [f"{kind}_{number}" for number in range(4)]
+        for name in names:
+            nexus(directory / "raw" / f"{name}.nxs")
+        append(directory / "raw" / f"scicat-datasets-{beamtime_id}.lst", *names)
+    (tmp_path / "server").mkdir()
+    server = Site(tmp_path / "server")
+    with server.catalogue() as catalogue:
+        proxy = Poisoned(catalogue.url)
+        section = {"url": proxy.base, "credential_file": str(server.credentials())}
+        site = Site(tmp_path, catalogue=section, retrying={"first": 3600.0, "longest": 3600.0})
+        with site.daemon(bad, good) as daemon:
+            eventually(lambda: len(catalogue.pids()) == 4, "the scans of the good beamtime")
+            eventually(lambda: site.status()["totals"]["failed"] == 4, "the bad scans have failed")
+            nexus(good / "raw" / "late.nxs")
+            append(good / "raw" / f"scicat-datasets-{ID}.lst", "late")
+            eventually(lambda: len(catalogue.pids()) == 5, "another good scan, in spite of the bad ones")
+            assert all("but not this scan" in one["reason"] for one in site.status()["failed"])
+            assert daemon.stop() == 0
+        proxy.close()
+
+
+def test_lost_answers_gateways_and_resets_lose_and_double_nothing(tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    names = [f"run_{number:02d}" for number in range(25)]
+    for name in names:
+        nexus(beamtime / "raw" / f"{name}.nxs")
+    append(beamtime / "raw" / f"scicat-datasets-{ID}.lst", *names)
+    (tmp_path / "server").mkdir()
+    server = Site(tmp_path / "server")
+    with server.catalogue() as catalogue:
+        proxy = ChanceProxy(catalogue.url, lost=0.15, gateway=0.05, reset=0.03)
+        site = Site(tmp_path, catalogue={"url": proxy.base, "credential_file": str(server.credentials())})
+        ended = site.ingest(beamtime)
+        assert ended.returncode == 0, ended.stderr
+        assert "25 created" in ended.stdout
+        assert proxy.spoiled > 5
+        assert catalogue.pids() == [f"{ID}/{name}" for name in names]
+        for name in names:
+            stored = catalogue.dataset(f"{ID}/{name}")
+            assert (stored["numberOfFiles"], catalogue.files(f"{ID}/{name}")) == (1, [f"{name}.nxs"])
+        proxy.close()
+
+
+def test_without_verifying_an_unchanged_scan_costs_no_request_and_a_new_one_no_question(tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    for number in range(3):
+        nexus(beamtime / "raw" / f"run_{number}.nxs")
+    append(beamtime / "raw" / f"scicat-datasets-{ID}.lst", *[f"run_{number}" for number in range(3)])
+    (tmp_path / "server").mkdir()
+    server = Site(tmp_path / "server")
+    with server.catalogue() as catalogue:
+        proxy = SpoilingProxy(catalogue.url)
+        site = Site(tmp_path, catalogue={"url": proxy.base, "credential_file": str(server.credentials()), "api": "v3"})
+
+        def asked(*arguments: str) -> list[str]:
+            proxy.requests.clear()
+            ended = site.run("ingest", beamtime, *arguments)
+            assert ended.returncode == 0, ended.stderr
+            return [one.method for one in proxy.requests if not one.path.endswith("/auth/login")]
+
+        assert asked("--no-verify") == ["POST"] * 6, "three datasets, three file lists"
+        assert asked("--no-verify") == []
+        assert asked() == ["GET"] * 3
         proxy.close()

@@ -114,7 +114,13 @@ class ScicatV3:
             raise
         if answer is None:
             return None
-        return _object(answer, f"dataset {self._full(pid)}")
+        stored = _object(answer, f"dataset {self._full(pid)}")
+        if (other := stored.get("pid") or self._full(pid)) != self._full(pid):
+            raise Unavailable(
+                f"the catalogue was asked for dataset {self._full(pid)} and answered with {other}: does something "
+                "before it keep answers, or change addresses?"
+            )
+        return stored
 
     def dataset_with(self, entry: str, value: Any) -> Mapping[str, Any] | None:
         """A stored dataset whose scientific metadata has this value in `entry`; None if there is none."""
@@ -144,7 +150,10 @@ class ScicatV3:
             if refused.status == 409:
                 raise AlreadyThere(str(refused), 409) from refused
             raise
-        return self._made(answer) or str(fields.get("pid", ""))
+        made, wanted = self._made(answer), str(fields.get("pid", ""))
+        if made and wanted and made != wanted:
+            raise Refused(f"the catalogue made dataset {made} although {wanted} was asked for; remove it, and ask why")
+        return made or wanted
 
     def shaped(self, fields: Mapping[str, Any], kind: str = "") -> dict[str, Any]:
         """The fields of a document as this version takes them; `kind`: the dataset's type."""
