@@ -24,7 +24,7 @@ from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.clock import SystemClock
 from scicat_watch.ledger.journal import Journal
-from tests.benchmarks.table import head, note, show, timed
+from tests.benchmarks.table import head, interleaved, note, show, timed
 from tests.catalogue.bundles import bundle
 from tests.catalogue.faulty import ChanceProxy
 from tests.flows.program import Catalogue, Site
@@ -66,7 +66,7 @@ def _counted(proxy: ChanceProxy) -> str:
 
 
 def publish_rate(place: Path, given: argparse.Namespace) -> None:
-    """Publishing new scans beside a loop that posts the same bodies; in turns, so that load meets both alike."""
+    """Publishing new scans beside a loop that posts the same bodies; in turns, so that load meets all alike."""
     with _served(place) as (server, catalogue):
         journal = Journal(place / "journal.sqlite")
         login = LoginOptions(credential_file=server.credentials())
@@ -78,31 +78,27 @@ def publish_rate(place: Path, given: argparse.Namespace) -> None:
         numbers = iter(range(10**6))
 
         def bare() -> None:
-            for _ in range(given.scans):
-                made = bundle(f"bare/{next(numbers)}")
-                thumbnail = made.attachments[0]
-                shown = {"caption": thumbnail.caption, "thumbnail": thumbnail.thumbnail, "ownerGroup": "bt-7"}
-                where = f"{catalogue.api}/datasets/{made.dataset.pid.replace('/', '%2F')}"
-                for url, body in (
-                    (f"{catalogue.api}/datasets", made.dataset.fields),
-                    (f"{where}/origdatablocks", made.datablocks[0].as_json()),
-                    (f"{where}/attachments", shown),
-                ):
-                    session.post(url, data=json.dumps(body)).raise_for_status()
+            made = bundle(f"bare/{next(numbers)}")
+            thumbnail = made.attachments[0]
+            shown = {"caption": thumbnail.caption, "thumbnail": thumbnail.thumbnail, "ownerGroup": "bt-7"}
+            where = f"{catalogue.api}/datasets/{made.dataset.pid.replace('/', '%2F')}"
+            for url, body in (
+                (f"{catalogue.api}/datasets", made.dataset.fields),
+                (f"{where}/origdatablocks", made.datablocks[0].as_json()),
+                (f"{where}/attachments", shown),
+            ):
+                session.post(url, data=json.dumps(body)).raise_for_status()
 
         def published(verify: bool) -> None:
-            for _ in range(given.scans):
-                publisher.publish(bundle(f"ours/{next(numbers)}"), UpdatePolicy(verify=verify))
+            publisher.publish(bundle(f"ours/{next(numbers)}"), UpdatePolicy(verify=verify))
 
-        bare()
-        published(True)
-        times = [
-            (timed(bare), timed(lambda: published(True)), timed(lambda: published(False))) for _ in range(given.rounds)
-        ]
-        for column, kind in ((1, "with the read that verifies"), (2, "without it (`--no-verify`)")):
-            rates = [row[0] / row[column] for row in times]
-            text = f"{100 * statistics.median(rates):.0f} % ({100 * min(rates):.0f} to {100 * max(rates):.0f})"
-            note(f"publish rate of one connection beside a bare loop of the same 3 posts, {kind}", text)
+        columns = interleaved(given.rounds * given.scans, bare, lambda: published(True), lambda: published(False))
+        usual, *ours = (statistics.median(column) for column in columns)
+        for median, kind in zip(ours, ("with the read that verifies", "without it (`--no-verify`)"), strict=True):
+            note(
+                f"publish rate of one connection beside a bare loop of the same 3 posts, {kind}",
+                f"{100 * usual / median:.0f} %",
+            )
         publisher.close()
         journal.close()
 
