@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import sqlite3
@@ -46,13 +47,16 @@ LARGEST_HEAD = 16 << 10
 """Bytes of a request's address and headers together."""
 _MOST_DRAINED = 64 << 20
 """Bytes of a body that is too large that are still read."""
+_CONNECTIONS = 8192
 _GRACE = 5
 """Seconds that running requests have when the server stops."""
 _KEEP_ALIVE = 75
 """Seconds for which an idle connection is kept: scans arrive some seconds apart."""
 _HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cache-control": "no-cache"}
-_TOO_LARGE = ProblemError(500, "Internal server error")
-"""The answer of a SciCat backend to a body that is too large."""
+_TOO_LARGE = ProblemError(
+    413, {"message": "the body is larger than 16 MiB", "error": "Payload Too Large", "statusCode": 413}
+)
+"""A SciCat backend answers with 500, from which no client learns that a repetition is of no use."""
 
 
 def create_app(
@@ -193,6 +197,7 @@ def serve(
     `ready` is called with the base address, e.g. "http://127.0.0.1:8085", once connections are accepted.
     Raises `ConfigError` if the address is in use or the files cannot be used.
     """
+    _allow_connections()
     for path in (options.database, options.accounts):
         path.parent.mkdir(parents=True, exist_ok=True)
     with _listening(options.host, options.port) as listener:
@@ -210,9 +215,16 @@ def serve(
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
-            limit_concurrency=512,
         )
         _Server(config, lambda: ready(url) if ready else None, stopping).run([listener])
+
+
+def _allow_connections() -> None:
+    """Let the process have as many open connections as it may: each is a descriptor."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, _CONNECTIONS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def is_loopback(host: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from scicat_watch.embedded import words
 from scicat_watch.embedded.accounts import Caller
-from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS, Kind
+from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS, READERS, Kind
 
 _OPERATORS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _IN = "IN (SELECT value FROM json_each(?))"
@@ -57,6 +57,8 @@ def _readable(kind: Kind, caller: Caller) -> list[Part]:
         return []
     names = [f"group:{group}" for group in caller.groups] + [f"mail:{caller.email}"] * bool(caller.email)
     names += [f"user:{caller.username}"] * (not caller.anonymous)
+    if READERS in kind.links:
+        return [_link(kind, READERS.name, ["all", *names])]
     values = [json.dumps(sorted(caller.groups)), json.dumps(names)]
     return [(f'("isPublished" OR "ownerGroup" {_IN} OR {_READABLE})', values)]
 
@@ -68,24 +70,29 @@ def _linked(kind: Kind, name: str, condition: Any) -> tuple[str, Any] | None:
         return None
     if not all(isinstance(value, str) for value in wanted):
         return None
+    sql, (values,) = _link(kind, name, wanted)
+    return sql, values
+
+
+def _link(kind: Kind, name: str, wanted: list[str]) -> Part:
     links = f"SELECT seq FROM {kind.table}_links WHERE field = '{name}'"  # noqa: S608 - names of our own
-    return f"seq IN ({links} AND value {_IN})", json.dumps(wanted)
+    return f"seq IN ({links} AND value {_IN})", [json.dumps(wanted)]
 
 
 def _with_words(kind: Kind, wanted: str) -> Part:
-    """Whether a record has all the words anywhere, or all of them as parts of its names."""
+    """Whether a record has all the words anywhere; if none has them, whether all are parts of its names."""
     if not wanted.strip():
         return "0", []
     if not kind.searched:
         asked = wanted.lower().split()
         return f"({' AND '.join(['instr(lower(doc), ?)'] * len(asked))})", list(asked)
     part, values = words.any_part(wanted)
-    clauses = [f"seq IN (SELECT rowid FROM datasets_names WHERE {part})"]  # noqa: S608 - texts of our own
+    parts = f"seq IN (SELECT rowid FROM datasets_names WHERE {part})"  # noqa: S608 - texts of our own
     whole = words.whole_words(wanted)
-    if whole:
-        clauses.append(_HAS_TEXTS)
-        values.append(whole)
-    return f"({' OR '.join(clauses)})", values
+    if not whole:
+        return parts, values
+    none = "NOT EXISTS (SELECT 1 FROM datasets_texts WHERE datasets_texts MATCH ?)"
+    return f"({_HAS_TEXTS} OR ({none} AND {parts}))", [whole, whole, *values]
 
 
 def _likely(kind: Kind, name: str, condition: Any) -> str:

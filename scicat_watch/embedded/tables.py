@@ -39,6 +39,12 @@ def _own(document: Document) -> str:
     return json.dumps([f"user:{document['createdBy']}"])
 
 
+def _allowed(document: Document) -> list[str]:
+    found: list[str] = json.loads(_readers(document))
+    owner, published = document.get("ownerGroup"), document.get("isPublished")
+    return found + [f"group:{owner}"] * bool(owner) + ["all"] * bool(published)
+
+
 _RIGHTS = (
     _field("ownerGroup", indexed=True),
     Column("isPublished", lambda document: int(bool(document.get("isPublished"))), plain=False),
@@ -53,6 +59,10 @@ class Link:
 
     name: str
     values: Callable[[Document], Iterable[str]]
+
+
+READERS = Link("", _allowed)
+"""Who may read a record; no filter can name it."""
 
 
 def _members(name: str) -> Link:
@@ -109,6 +119,7 @@ DATASETS = Kind(
     (
         *map(_members, ("proposalIds", "sampleIds", "instrumentIds", "keywords", "principalInvestigators")),
         *map(_single, ("creationLocation", "sourceFolder")),
+        READERS,
     ),
     searched=True,
 )
@@ -122,6 +133,7 @@ BLOCKS = Kind(
         *_RIGHTS,
         *_STAMPS,
     ),
+    (READERS,),
 )
 HAS_THUMBNAIL = "picture"
 """The column's name in catalogues that exist: another one would need another `SCHEMA_VERSION`, and a conversion."""
@@ -135,6 +147,7 @@ ATTACHMENTS = Kind(
         *_STAMPS,
     ),
     (
+        READERS,
         _target("datasetId", "dataset"),
         _target("proposalId", "proposal"),
         _target("sampleId", "sample"),
