@@ -29,7 +29,7 @@ from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_to_wait
 from scicat_watch.catalogue.login import Login
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
-from scicat_watch.catalogue.patience import ConnectionBroken, Postponed
+from scicat_watch.catalogue.patience import ConnectionBroken, Patience, Postponed
 from scicat_watch.catalogue.reasons import why
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, NotLoggedIn, Refused, Unavailable
@@ -61,13 +61,14 @@ class HttpClient:
         login: LoginOptions | None = None,
         stopping: threading.Event | None = None,
         clock: Clock | None = None,
+        questions: Patience | None = None,
     ) -> None:
-        """Raises `ConfigError` for an address that is none."""
+        """`questions`: how often is asked; None: `patience.for_questions`. Raises `ConfigError` for a bad address."""
         self._base = _checked(options.url)
         self._options = options
         self._headers = {name: value.reveal() for name, value in options.headers.items()}
         self._clock: Clock = clock or SystemClock()
-        self._patience = patience.for_questions(self._clock, stopping or threading.Event())
+        self._questions = questions or patience.for_questions(self._clock, stopping or threading.Event())
         self._verify = _verification(options)
         self._own = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
@@ -129,7 +130,7 @@ class HttpClient:
         what = f"{method} {'/'.join(segments)}"
         url = f"{self._base}/{_path(segments)}"
         body = None if json is None else _encoded(json, what)
-        patient = self._patience if method == "GET" else patience.once
+        patient = self._questions if method == "GET" else patience.once
         return patient(
             lambda: self._judged(self._exchange(method, url, what, body, params, token, limit, headers), what)
         )

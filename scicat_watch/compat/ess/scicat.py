@@ -44,7 +44,7 @@ class EssScicat(ScicatV3):
         self._addresses = {collection: urljoin(base, place) for collection, place in endpoints.items()}
         self._home, self._timeout = _origin(base), options.http.timeout
         self._stopping, self._clock = stopping, clock
-        http = HttpClient(replace(options.http, url=self._home), options.login, stopping, clock)
+        http = self._client(replace(options.http, url=self._home), options.login)
         places = {name: _path_of(http, name, self._addresses[name]) for name in ("datasets", "origdatablocks")}
         # Nobody starts the command again for the same file.
         super().__init__(http, options.pid_prefix, places, patience.few_tries(clock, stopping))
@@ -72,8 +72,12 @@ class EssScicat(ScicatV3):
         if _origin(address) == self._home:
             return self._patient(lambda: _answered(self._http, address))
         options = HttpOptions(_origin(address), self._timeout)
-        with closing(HttpClient(options, LoginOptions(token=Secret()), self._stopping, self._clock)) as other:
+        with closing(self._client(options, LoginOptions(token=Secret()))) as other:
             return self._patient(lambda: _answered(other, address))
+
+    def _client(self, options: HttpOptions, login: LoginOptions) -> HttpClient:
+        # The three tries are made out here, of questions as of writes.
+        return HttpClient(options, login, self._stopping, self._clock, patience.once)
 
     def _completed(self, url: str) -> str:
         for collection, place in self._addresses.items():
