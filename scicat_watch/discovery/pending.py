@@ -19,7 +19,7 @@ from scicat_watch.discovery.lines import MANY, Names, first_from
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.settle import Settling
 from scicat_watch.discovery.superblock import Examined
-from scicat_watch.files import inside
+from scicat_watch.files import Roots
 from scicat_watch.model import FileState, Origin, Request, RequestKey, Scan, stem_of
 
 WITHOUT_FILES = "no file or folder of its name is there"
@@ -107,6 +107,8 @@ class Pending:
         self._moment = (math.nan, 0.0)
         """The last monotonic time with its time of day."""
         self._names = Names()
+        self._real_roots: Roots | None = None
+        """The roots with their links followed; only as long as one rescan lasts."""
         self._with_list: dict[Path, bool] = {}
         """Whether directories have their list; as long."""
 
@@ -188,6 +190,7 @@ class Pending:
     def take_ready(self, now: float) -> Iterator[Ready]:
         """The requests that are due and complete; they are pending no longer."""
         self._names.forget()
+        self._real_roots = None
         self._with_list.clear()
         due = self._take_due(now)
         many = Counter(entry.base.parent for entry in due if entry.request.listed)
@@ -273,7 +276,9 @@ class Pending:
             return _Held(f"{master.name} vanished", now + self.later(0.0)) if listed else None
         except OSError as error:
             return _Held(f"{master.name} cannot be examined: {error.strerror}", now + _LONGEST, stuck=True)
-        if not inside(master, self._roots):
+        if self._real_roots is None:
+            self._real_roots = Roots(self._roots)
+        if not self._real_roots.hold(master):
             return _Held(f"{master.name} is a link that leads out of the beamtime", now + _LONGEST, stuck=True)
         siblings = self._siblings(entry, now)
         age = self._age(max(examined.state.changed / 1e9, siblings.changed), now)

@@ -365,11 +365,13 @@ class BeamtimeWatch:
         return True
 
     def _offer_if_changed(self, file: Path, now: float) -> None:
+        if self._pending.has_found(stem_of(file)):
+            return  # First: thousands of files may be closed at once, and how a scan is named takes long.
         request = self._ledger.of_file(file, self.tree.scan_directory(file.parent))
         if request.key in self._handed:
             self._closed_again[request.key] = file
             return
-        if self.is_under_way(request.key) or self._pending.has_found(stem_of(file)):
+        if self.is_under_way(request.key):
             return
         try:
             state = FileState.of(file.stat())

@@ -199,10 +199,11 @@ def stopped(room: Path, factor: float) -> Iterator[Idling]:
         time.sleep(2.0)
         os.kill(daemon.pid, signal.SIGCONT)
         catalogue = daemon.catalogue()
-        began = time.monotonic()
+        began, used = time.monotonic(), cpu_seconds(daemon.pid)
         what = f"{files:,} files while the daemon was stopped"
         eventually(lambda: _state(program, "waiting") >= files or catalogue.pids(), "found", 120)
-        note(f"{what}: all of them known", f"{time.monotonic() - began:.1f} s")
+        used = cpu_seconds(daemon.pid) - used
+        note(f"{what}: all of them known; CPU until then", f"{time.monotonic() - began:.1f} s; {used:.1f} s")
         eventually(catalogue.pids, "the first", 120)
         note(f"{what}: the first in the catalogue, less the delay", f"{time.monotonic() - began - 1.0:.1f} s")
     yield from ()
