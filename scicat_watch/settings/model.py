@@ -119,11 +119,11 @@ class WatchingSection(Section):
     nor the end, of the data file is missing on the disk; for copies that get their size before their content, but not
     on file systems that compress. `end_time`: the NeXus file has an end_time; for writers that write it last."""
     rescan_interval: float = Field(default=60.0, gt=0)
-    """Seconds between two full rescans, which find what file events missed; more if they would take over 2 % of a
-    core."""
+    """Seconds between two full rescans, which find what file events missed; more if they would take over 0.5 % of
+    a core."""
     poll_interval: float = Field(default=5.0, gt=0)
     """Seconds between two rescans where the file system sends no change notifications (NFS, GPFS, Lustre, FUSE). If
-    rescans of all directories would take over 2 % of a core, only those are rescanned so often in which something
+    rescans of all directories would take over 0.5 % of a core, only those are rescanned so often in which something
     changed in the last 15 minutes, at up to 8 % of a core."""
     changed_after: Literal["files", "update", "report"] = _CHANGES.listed
     """What to do with a listed scan whose files change after its dataset was made: `files` updates the file list and
