@@ -44,6 +44,7 @@ bench: $(VENV)/.ready-dev ## Measure; SCANS=200 is how many scans.
 	@$(BIN)/python -m tests.benchmarks.bench_offline
 	@$(BIN)/python -m tests.benchmarks.bench_catalogue
 	@$(BIN)/python -m tests.benchmarks.bench_scale --idle 20
+	@$(BIN)/python -m tests.benchmarks.bench_full
 
 targets: $(VENV)/.ready-dev ## Measure at full size what has a target, in under 10 minutes on a quiet machine.
 	@$(BIN)/python -m tests.benchmarks.bench_targets
