@@ -115,15 +115,22 @@ class Attachment:
 
     png: bytes = field(repr=False)
     caption: str = ""
+    url: str = field(default="", repr=False)
+    """The image as data URL, where it is no PNG of ours; empty: `png`."""
 
     @property
     def thumbnail(self) -> str:
         """The thumbnail as a data URL, which is what SciCat's front ends show."""
-        return _DATA_URL + base64.b64encode(self.png).decode("ascii")
+        return self.url or _DATA_URL + base64.b64encode(self.png).decode("ascii")
 
     def as_json(self) -> dict[str, Any]:
         """The thumbnail, and the caption if there is one."""
         return {"thumbnail": self.thumbnail} | ({"caption": self.caption} if self.caption else {})
+
+    @classmethod
+    def carried(cls, url: str, caption: str) -> Self:
+        """An attachment of another catalogue, as it is there."""
+        return cls(b"", caption, url)
 
     @classmethod
     def from_json(cls, body: Any, place: str = "the attachment") -> Self:

@@ -1,19 +1,25 @@
-"""`scicat-watch catalogue`."""
+"""`scicat-watch catalogue`, and `export`, `import`, `push` below it."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from scicat_watch import kernel
 from scicat_watch.cli.options import PATH, configured, settings_from
 
+if TYPE_CHECKING:
+    from scicat_watch.service.transfer import Summary
+    from scicat_watch.settings.model import Settings
 
-@click.command("catalogue")
+
+@click.group("catalogue", invoke_without_command=True)
 @configured
 @click.option("--host", help="Address to serve on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on; 0 selects a free port.")
@@ -33,7 +39,12 @@ def command(
     as_child: bool,
     **embedded: str | int | Path | None,
 ) -> None:
-    """Serve the embedded catalogue without the daemon: SciCat's REST API (v3 and v4) and web pages."""
+    """Serve the embedded catalogue without the daemon: SciCat's REST API (v3 and v4) and web pages.
+
+    Its subcommands carry catalogues, the embedded one or another, to files and to other catalogues.
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     given = {name: str(value) if isinstance(value, Path) else value for name, value in embedded.items()}
     settings = settings_from(
         config, var_dir, embedded={name: value for name, value in given.items() if value is not None}
@@ -47,6 +58,77 @@ def command(
         kernel.end_with(os.getppid(), signal.SIGTERM)
         threading.Thread(target=_end_with_input, daemon=True).start()
     serving.serve(settings, lambda url: click.echo(url if as_child else f"scicat-watch: catalogue at {url}"))
+
+
+@command.command("export", short_help="Write the catalogue as JSON lines.")
+@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+@configured
+def export(file: IO[str], config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
+    """Write instruments, proposals, samples and datasets with their file lists and thumbnails to FILE, as JSON lines.
+
+    The catalogue is the configured one, or the embedded one. Without FILE they go to standard output.
+    """
+    from scicat_watch.service.moving import exported
+
+    for line in exported(_settings(config, var_dir, log_level)):
+        file.write(f"{line}\n")
+
+
+@command.command("import", short_help="Read JSON lines into the catalogue.")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@configured
+def import_(file: IO[str], config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
+    """Bring the records in FILE, as `export` writes them, into the catalogue. Safe to repeat.
+
+    Exit status: 0 all are there, 1 some were refused, 3 the catalogue is unreachable.
+    """
+    from scicat_watch.service.moving import imported
+
+    _conclude(imported(_settings(config, var_dir, log_level), file, _progress))
+
+
+@command.command("push", short_help="Bring the catalogue's records into another one.")
+@click.option("--to", "target", type=PATH, required=True, help="Configuration file whose catalogue gets the records.")
+@configured
+def push(target: Path, config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
+    """Bring instruments, proposals, samples and datasets into the catalogue of another configuration. Safe to repeat.
+
+    What is there already is compared, and brought up to date as `catalogue.update` of that configuration says.
+    Exit status: 0 all are there, 1 some were refused, 3 one of the catalogues is unreachable.
+    """
+    from scicat_watch.service.moving import pushed
+
+    source = _settings(config, var_dir, log_level)
+    _conclude(pushed(source, settings_from(target, None), _progress))
+
+
+def _settings(config: Path | None, var_dir: Path | None, log_level: str | None) -> Settings:
+    from scicat_watch.service import logs
+
+    settings = settings_from(config, var_dir)
+    logs.set_up(settings.logging, log_level or "warning")
+    return settings
+
+
+def _progress(summary: Summary, total: int) -> None:
+    """One line for each hundred records, and on a terminal one that counts."""
+    count = sum(summary.counts.values())
+    text = f"{count} of {total}" if total else str(count)
+    if sys.stderr.isatty():
+        click.echo(f"\r{text} ", err=True, nl=False)
+    elif count % 100 == 0:
+        click.echo(text, err=True)
+
+
+def _conclude(summary: Summary) -> None:
+    if sys.stderr.isatty():
+        click.echo(err=True)
+    for name, why in summary.failures:
+        click.echo(f"failed {name}: {why}", err=True)
+    counts = {str(status): count for status, count in summary.counts.items()}
+    click.echo(", ".join(f"{counts[status]} {status}" for status in ("created", "updated", "unchanged", "failed")))
+    if summary.failures:
+        sys.exit(1)
 
 
 def _end_with_input() -> None:

@@ -18,7 +18,8 @@ VERBS = {
     "resume": "Have the running daemon go on with a paused beamtime.",
     "preview": "What would be posted for a scan; posts nothing.",
     "config": "Check or show the configuration.",
-    "catalogue": "Serve the embedded catalogue without the daemon.",
+    "catalogue": "Serve the embedded catalogue; export, import, push.",
+    "post": "Post documents of any model to the catalogue.",
     "demo": "A simulated beamtime with daemon and catalogue.",
 }
 

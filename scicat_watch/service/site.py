@@ -8,14 +8,15 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scicat_watch.catalogue.availability import Availability
 from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.publisher import Publisher, UpdatePolicy
-from scicat_watch.catalogue.scicat.connect import connect
+from scicat_watch.catalogue.records import Records
+from scicat_watch.catalogue.scicat.connect import connect, records_of
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import generated_id
 from scicat_watch.discovery.events.choose import open_source
@@ -222,6 +223,31 @@ def catalogue_process(settings: Settings) -> CatalogueProcess:
         return True
 
     return CatalogueProcess(settings, answers)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCatalogue:
+    """A catalogue that is used by a command."""
+
+    url: str
+    records: Records
+    publisher: Publisher
+
+
+@contextmanager
+def open_catalogue(settings: Settings, stopping: threading.Event, clock: Clock) -> Iterator[OpenCatalogue]:
+    """The configured catalogue, or the embedded one, which is started if it does not run."""
+    process = catalogue_process(settings) if settings.catalogue.url is None else None
+    with ExitStack() as opened:
+        journal = open_journal(settings)
+        opened.callback(journal.close)
+        if process is not None:
+            opened.callback(process.close)
+        url = settings.catalogue.url or ""
+        options = (process.find() or process.start()) if process is not None else settings.catalogue.options(url)
+        publisher = opened.enter_context(closing(connect(options, stopping, clock, journal.written(url))))
+        records = opened.enter_context(closing(records_of(options, stopping, clock)))
+        yield OpenCatalogue(options.http.url, records, publisher)
 
 
 def find_catalogue(settings: Settings, clock: Clock, journal: Journal | None = None) -> tuple[str, Publisher | None]:

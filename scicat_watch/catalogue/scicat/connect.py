@@ -8,9 +8,19 @@ from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.memory import Memory
 from scicat_watch.catalogue.options import CatalogueOptions
 from scicat_watch.catalogue.publisher import Publisher
+from scicat_watch.catalogue.records import Records
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.versions import Versions, chosen
 from scicat_watch.clock import Clock, SystemClock
+
+
+def records_of(options: CatalogueOptions, stopping: threading.Event, clock: Clock | None = None) -> Records:
+    """The records of the catalogue of `options`; as `connect`."""
+    from scicat_watch.catalogue.scicat.records import ScicatRecords  # Not needed to publish scans.
+
+    http, version = chosen(options.http, options.api)
+    client = HttpClient(http, options.login, stopping, clock or SystemClock())
+    return ScicatRecords(client, Versions(client, version, options.pid_prefix))
 
 
 def connect(
