@@ -9,10 +9,11 @@ from __future__ import annotations
 from scicat_watch.ledger.known import text as storable
 from scicat_watch.ledger.storage import Storage
 
+# With rowids: rows of more than 1 kB would each take a page of their own otherwise.
 SCHEMA = """
 create table if not exists written (
     catalogue text not null, pid text not null, steps text not null, primary key (catalogue, pid)
-) without rowid;
+);
 """
 
 
