@@ -29,11 +29,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scicat_watch.clock import SystemClock
 from scicat_watch.embedded import accounts as accounts_file
-from scicat_watch.embedded import api_v3, api_v4, database, pages
+from scicat_watch.embedded import database, pages
 from scicat_watch.embedded.options import Public, ServeOptions
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.rows import UnstorableError
 from scicat_watch.embedded.store import Store
+from scicat_watch.embedded.v3 import api as api_v3
+from scicat_watch.embedded.v4 import api as api_v4
 from scicat_watch.embedded.web import Answer, Call, ProblemError, Served, bad_request, not_found
 from scicat_watch.errors import ConfigError
 

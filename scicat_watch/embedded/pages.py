@@ -20,12 +20,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scicat_watch import __version__
-from scicat_watch.embedded import api_v3, api_v4, openapi, overview
+from scicat_watch.embedded import openapi, overview
 from scicat_watch.embedded.options import Public
 from scicat_watch.embedded.routing import Route
 from scicat_watch.embedded.store import Store
 from scicat_watch.embedded.tables import ATTACHMENTS, DATASETS, Document, targets
 from scicat_watch.embedded.thumbnails import thumbnail
+from scicat_watch.embedded.v3 import api as api_v3
+from scicat_watch.embedded.v4 import api as api_v4
 
 DATASETS_PER_PAGE = 50
 FILES_PER_PAGE = 200

@@ -12,7 +12,9 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 
-from scicat_watch.embedded import api_v3, api_v4, openapi
+from scicat_watch.embedded import openapi
+from scicat_watch.embedded.v3 import api as api_v3
+from scicat_watch.embedded.v4 import api as api_v4
 from tests.embedded.conftest import Client, Running, raw_dataset
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install schemathesis")

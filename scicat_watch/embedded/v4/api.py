@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from scicat_watch.embedded import attachments_v4 as attachments
-from scicat_watch.embedded import blocks_v4 as blocks
 from scicat_watch.embedded import datasets as any_version
-from scicat_watch.embedded import datasets_v4 as datasets
 from scicat_watch.embedded import rules_datasets, rules_parts, works
-from scicat_watch.embedded.api_v3 import ANYTHING, records_routes
 from scicat_watch.embedded.blocks import PATCHABLE
 from scicat_watch.embedded.routing import Route, Router
+from scicat_watch.embedded.v3.api import ANYTHING, records_routes
+from scicat_watch.embedded.v4 import attachments, blocks, datasets
 
 ROUTER = Router(
     [

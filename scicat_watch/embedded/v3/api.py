@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scicat_watch.embedded import blocks_v3 as blocks
 from scicat_watch.embedded import datasets as any_version
-from scicat_watch.embedded import datasets_v3 as datasets
-from scicat_watch.embedded import logins_v3 as logins
 from scicat_watch.embedded import rules_datasets, rules_parts, works
-from scicat_watch.embedded.attachments_v3 import OF_DATASETS, OF_PROPOSALS, OF_SAMPLES, Nested, thumbnail
 from scicat_watch.embedded.blocks import PATCHABLE
 from scicat_watch.embedded.records import Records
-from scicat_watch.embedded.records_v3 import instruments, policies, proposals, sample_keys, samples
 from scicat_watch.embedded.routing import Route, Router
+from scicat_watch.embedded.v3 import blocks, datasets, logins
+from scicat_watch.embedded.v3.attachments import OF_DATASETS, OF_PROPOSALS, OF_SAMPLES, Nested, thumbnail
+from scicat_watch.embedded.v3.records import instruments, policies, proposals, sample_keys, samples
 from scicat_watch.embedded.validation import Rules, text
 
 LOGIN = Rules({"username": text, "password": text}, frozenset({"username", "password"}))
