@@ -55,7 +55,8 @@ def test_a_host_without_an_address(http: MakeHttp, monkeypatch: pytest.MonkeyPat
 def test_a_server_that_speaks_no_tls(serve: Serve, http: MakeHttp) -> None:
     said = _said(http(serve(lambda _: Answer()).base.replace("http:", "https:")))
     assert "no safe connection" in said
-    assert "catalogue.ca_file" in said
+    assert "does not speak https" in said
+    assert "catalogue.url" in said
 
 
 def test_a_proxy_that_is_off(http: MakeHttp, monkeypatch: pytest.MonkeyPatch) -> None:
