@@ -79,13 +79,12 @@ def _checked(path: Path) -> sqlite3.Connection:
             raise ConfigError("this is a database of another program: name another file for the catalogue", path)
         if version > SCHEMA_VERSION:
             raise ConfigError("a newer scicat-watch made this catalogue: install that version, or newer", path)
-        if version < SCHEMA_VERSION:
-            connection.execute("BEGIN IMMEDIATE")
-            _create_tables(connection)
-            if tables:
-                log.info("the database %s is converted to what this version uses", path)
-                conversion.convert(connection)
-            connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        _create_tables(connection)  # Also in a catalogue of this version: an index may have come since.
+        if tables and version < SCHEMA_VERSION:
+            log.info("the database %s is converted to what this version uses", path)
+            conversion.convert(connection)
+        connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise

@@ -76,6 +76,18 @@ def new_dataset(body: Mapping[str, Any], pid: str, username: str, now: str, vers
     return document | stamps(username, now)
 
 
+def replaced(stored: Document, body: Mapping[str, Any]) -> Document:
+    """The fields of a dataset after a PUT: what `body` does not name gets its default.
+
+    Unlike on a real backend, what says what the dataset is stays, and so do the totals.
+    """
+    kept = ("type", "version", "classification", "size", "numberOfFiles", "packedSize")
+    typed = {**body, "type": stored.get("type")}
+    whole = new_dataset(typed, stored["pid"], stored["createdBy"], stored["createdAt"], stored.get("version") or "3")
+    gone = dict.fromkeys(stored.keys() - whole.keys(), None)
+    return gone | whole | {name: stored[name] for name in kept if name not in body and name in stored}
+
+
 def stamps(username: str, now: str) -> dict[str, str]:
     """Who made a record, and when."""
     return {"createdBy": username, "createdAt": now, "updatedBy": username, "updatedAt": now}

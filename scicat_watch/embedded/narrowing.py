@@ -15,18 +15,27 @@ _IN = "IN (SELECT value FROM json_each(?))"
 _READABLE = f"EXISTS (SELECT 1 FROM json_each(readers) WHERE value {_IN})"  # noqa: S608 - texts of our own
 
 
-_HAS_TEXTS = "seq IN (SELECT rowid FROM datasets_texts WHERE datasets_texts MATCH ?)"
+_TEXTS = "SELECT rowid FROM datasets_texts WHERE datasets_texts MATCH ?"
+_HAS_TEXTS = f"seq IN ({_TEXTS})"
+_SEQ = {False: "seq", True: "+seq"}
+"""The plus is how SQLite is told not to take a condition for its beginning."""
 
 Part = tuple[str, list[Any]]
 """A condition in SQL, and its values."""
 
 
-def narrowed(kind: Kind, where: Mapping[str, Any], caller: Caller | None) -> tuple[str, list[Any], dict[str, Any]]:
-    """The part of `where` that the database can answer, as SQL with its values, and the part that is left."""
+def narrowed(
+    kind: Kind, where: Mapping[str, Any], caller: Caller | None, *, walking: bool = False
+) -> tuple[str, list[Any], dict[str, Any]]:
+    """The part of `where` that the database can answer, as SQL with its values, and the part that is left.
+
+    `walking` keeps SQLite from collecting, and then sorting, all that fit rights or words, which can be nearly all
+    records: it goes through the index of what is sorted or counted instead, which is in order already.
+    """
     found: list[Part] = []
     rest: dict[str, Any] = {}
     for name, condition in _flat(where):
-        parts, whole = _parts(kind, kind.key if name == "_id" else name, condition)
+        parts, whole = _parts(kind, kind.key if name == "_id" else name, condition, walking)
         found += parts
         if whole:
             continue
@@ -35,14 +44,14 @@ def narrowed(kind: Kind, where: Mapping[str, Any], caller: Caller | None) -> tup
         else:
             rest[name] = condition
     if caller is not None and not caller.admin:
-        found += _readable(kind, caller)
+        found += _readable(kind, caller, walking)
     return " AND ".join(["1", *(sql for sql, _ in found)]), [value for _, values in found for value in values], rest
 
 
-def _parts(kind: Kind, name: str, condition: Any) -> tuple[list[Part], bool]:
+def _parts(kind: Kind, name: str, condition: Any, walking: bool) -> tuple[list[Part], bool]:
     """What SQL can say of a condition, and whether that is all of it."""
     if name == "$text":
-        return [_with_words(kind, condition)], True
+        return [_with_words(kind, condition, walking)], True
     found = _clause(name, condition) if name in kind.plain else _linked(kind, name, condition)
     if found is not None:
         return [(found[0], [found[1]])], True
@@ -50,7 +59,7 @@ def _parts(kind: Kind, name: str, condition: Any) -> tuple[list[Part], bool]:
     return [(_HAS_TEXTS, [likely])] if likely else [], False
 
 
-def _readable(kind: Kind, caller: Caller) -> list[Part]:
+def _readable(kind: Kind, caller: Caller, walking: bool) -> list[Part]:
     if caller.shut_out:
         return [("0", [])]
     if caller.public == "datasets" and kind in (DATASETS, BLOCKS, ATTACHMENTS):
@@ -58,7 +67,7 @@ def _readable(kind: Kind, caller: Caller) -> list[Part]:
     names = [f"group:{group}" for group in caller.groups] + [f"mail:{caller.email}"] * bool(caller.email)
     names += [f"user:{caller.username}"] * (not caller.anonymous)
     if READERS in kind.links:
-        return [_link(kind, READERS.name, ["all", *names])]
+        return [_link(kind, READERS.name, ["all", *names], walking)]
     values = [json.dumps(sorted(caller.groups)), json.dumps(names)]
     return [(f'("isPublished" OR "ownerGroup" {_IN} OR {_READABLE})', values)]
 
@@ -74,12 +83,12 @@ def _linked(kind: Kind, name: str, condition: Any) -> tuple[str, Any] | None:
     return sql, values
 
 
-def _link(kind: Kind, name: str, wanted: list[str]) -> Part:
+def _link(kind: Kind, name: str, wanted: list[str], walking: bool = False) -> Part:
     links = f"SELECT seq FROM {kind.table}_links WHERE field = '{name}'"  # noqa: S608 - names of our own
-    return f"seq IN ({links} AND value {_IN})", [json.dumps(wanted)]
+    return f"{_SEQ[walking]} IN ({links} AND value {_IN})", [json.dumps(wanted)]
 
 
-def _with_words(kind: Kind, wanted: str) -> Part:
+def _with_words(kind: Kind, wanted: str, walking: bool) -> Part:
     """Whether a record has all the words anywhere; if none has them, whether all are parts of its names."""
     if not wanted.strip():
         return "0", []
@@ -87,12 +96,13 @@ def _with_words(kind: Kind, wanted: str) -> Part:
         asked = wanted.lower().split()
         return f"({' AND '.join(['instr(lower(doc), ?)'] * len(asked))})", list(asked)
     part, values = words.any_part(wanted)
-    parts = f"seq IN (SELECT rowid FROM datasets_names WHERE {part})"  # noqa: S608 - texts of our own
+    parts = f"SELECT rowid FROM datasets_names WHERE {part}"  # noqa: S608 - texts of our own
     whole = words.whole_words(wanted)
     if not whole:
-        return parts, values
-    none = "NOT EXISTS (SELECT 1 FROM datasets_texts WHERE datasets_texts MATCH ?)"
-    return f"({_HAS_TEXTS} OR ({none} AND {parts}))", [whole, whole, *values]
+        return f"{_SEQ[walking]} IN ({parts})", values
+    # One list, and not an OR, which would have SQLite look up each record that fits and then sort them all.
+    none = f"NOT EXISTS ({_TEXTS})"
+    return f"{_SEQ[walking]} IN ({_TEXTS} UNION ALL {parts} AND {none})", [whole, *values, whole]
 
 
 def _likely(kind: Kind, name: str, condition: Any) -> str:

@@ -74,7 +74,7 @@ def metadata_keys(session: Session, kind: Kind, member: str, call: Call) -> list
 
 def _chosen(session: Session, kind: Kind, call: Call) -> tuple[str, list[Any]]:
     query = asked(call).query
-    clause, values, rest = narrowed(kind, query.where, call.caller)
+    clause, values, rest = narrowed(kind, query.where, call.caller, walking=True)
     if rest:
         fitting = session.find(kind, replace(query, limit=_ALL_OF_THEM, skip=0, order=()), call.caller)
         clause = f'"{kind.key}" IN (SELECT value FROM json_each(?))'  # noqa: S608 - names of our own
@@ -84,9 +84,9 @@ def _chosen(session: Session, kind: Kind, call: Call) -> tuple[str, list[Any]]:
 
 def _facet(session: Session, kind: Kind, name: str, clause: str, values: list[Any]) -> list[dict[str, Any]]:
     field = forms.PLURALS.get(name, name)
-    chosen = f"SELECT seq FROM {kind.table} WHERE {clause}"  # noqa: S608 - texts of our own
     if any(link.name == field for link in kind.links):
-        sql = f"SELECT value, count(*) FROM {kind.table}_links WHERE field = ? AND seq IN ({chosen})"  # noqa: S608
+        chosen = "" if clause == "1" else f"AND seq IN (SELECT seq FROM {kind.table} WHERE {clause})"  # noqa: S608
+        sql = f"SELECT value, count(*) FROM {kind.table}_links WHERE field = ? {chosen}"  # noqa: S608
         rows = session.connection.execute(f"{sql} GROUP BY 1 ORDER BY 2 DESC, 1", (field, *values))
         return [{"_id": value, "count": count} for value, count in rows]
     path = "$." + ".".join(json.dumps(part, ensure_ascii=False) for part in field.split("."))

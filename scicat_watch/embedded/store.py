@@ -97,15 +97,18 @@ class Session:
 
     def find(self, kind: Kind, query: Query, caller: Caller | None = None) -> list[Document]:
         """The records that a query asks for; with a caller, only those that they may read."""
-        clause, values, rest = narrowed(kind, query.where, caller)
         by_columns = all(name in kind.plain for name, _ in query.order)
+        clause, values, rest = narrowed(kind, query.where, caller, walking=_in_order(kind, query))
         order = [f'"{name}" {"DESC" if descending else "ASC"}' for name, descending in query.order if by_columns]
         order.append(f"seq {'DESC' if order and query.order[0][1] else 'ASC'}")
-        sql = f"{rows.selected(kind)} WHERE {clause} ORDER BY {', '.join(order)}"
+        ordering = f"ORDER BY {', '.join(order)}"
         if by_columns and not rest:
-            # The database stops where the page ends, so even the last of many pages parses few documents.
-            page = self.connection.execute(f"{sql} LIMIT ? OFFSET ?", (*values, query.limit, query.skip))
+            # Documents are long: only those of the page are read, even if it is the last of many.
+            chosen = f"SELECT seq FROM {kind.table} WHERE {clause} {ordering} LIMIT ? OFFSET ?"  # noqa: S608
+            sql = f"{rows.selected(kind)} WHERE seq IN ({chosen}) {ordering}"
+            page = self.connection.execute(sql, (*values, query.limit, query.skip))
             return [rows.document(kind, row) for row in page]
+        sql = f"{rows.selected(kind)} WHERE {clause} {ordering}"
         found: list[Document] = []
         with closing(self.connection.execute(sql, values)) as all_of_them:
             for row in all_of_them:
@@ -118,7 +121,7 @@ class Session:
 
     def count(self, kind: Kind, where: Mapping[str, Any], caller: Caller | None = None) -> int:
         """How many records `find` would find without a limit."""
-        clause, values, rest = narrowed(kind, where, caller)
+        clause, values, rest = narrowed(kind, where, caller, walking=kind.searched)
         if not rest:
             row = self.connection.execute(f"SELECT count(*) FROM {kind.table} WHERE {clause}", values).fetchone()  # noqa: S608
             return int(row[0])
@@ -140,6 +143,12 @@ class Session:
             ' FROM origdatablocks WHERE "datasetId" = ?), "updatedAt" = ?, "updatedBy" = ? WHERE pid = ?',
             (pid, *stamp, pid),
         )
+
+
+def _in_order(kind: Kind, query: Query) -> bool:
+    """Whether there is an index that has the records in the order that is asked for."""
+    name = query.order[0][0] if query.order else ""
+    return len(query.order) == 1 and any(column.name == name and column.indexed for column in kind.columns)
 
 
 class Store:

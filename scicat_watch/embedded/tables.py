@@ -110,7 +110,7 @@ DATASETS = Kind(
     (
         _field("datasetName", indexed=True),
         _field("creationTime", indexed=True),
-        _field("type"),
+        _field("type", indexed=True),
         _field("size", live=True),
         _field("numberOfFiles", live=True),
         *_RIGHTS,

@@ -246,6 +246,44 @@ def test_include_brings_what_belongs_to_a_dataset(catalogue: Running) -> None:
     assert client.get("proposals/{}", "P1").json()["numberOfDatasets"] == 1
 
 
+def test_a_put_keeps_what_says_what_the_dataset_is(catalogue: Running) -> None:
+    client = catalogue.client("ingestor")
+    pid = made(client, "scan_1", description="gone", proposalId="P1", keywords=["gone"])
+    client.post("datasets/{}/origdatablocks", block(3), pid)
+    before = client.get("datasets/{}", pid).json()
+    assert client.put("datasets/{}", raw_dataset("scan_1", type=...), pid).status_code == 400  # It names its pid.
+    assert client.put("datasets/{}", {"description": "too little"}, pid).status_code == 400
+    assert catalogue.client("").put("datasets/{}", raw_dataset(pid=..., type=...), pid).status_code == 403
+    answer = client.put("datasets/{}", raw_dataset(pid=..., type=..., comment="new", proposalId="P2"), pid)
+    assert answer.status_code == 200, answer.text
+    found = client.get("datasets/{}", pid).json()
+    assert (found["comment"], found["proposalId"], found["keywords"]) == ("new", "P2", [])
+    assert found.get("description") is None
+    for name in ("pid", "type", "version", "size", "numberOfFiles", "createdAt", "createdBy"):
+        assert found[name] == before[name], name
+
+
+def test_file_lists_are_found_and_counted_by_fields_and_text(catalogue: Running) -> None:
+    client = catalogue.client("ingestor")
+    pids = [made(client, name) for name in ("scan_1", "scan_2")]
+    for pid, size in zip(pids, (3, 4), strict=True):
+        client.post("datasets/{}/origdatablocks", block(size), pid)
+    found = client.get("origdatablocks/fullquery", fields={"datasetId": pids[1]}).json()
+    assert [(one["datasetId"], one["size"]) for one in found] == [(pids[1], 4)]
+    path = found[0]["dataFileList"][0]["path"]
+    assert len(client.get("origdatablocks/fullquery", fields={"text": path}, limits={"limit": 1}).json()) == 1
+    assert client.get("origdatablocks/fullquery", fields={"text": "in no path"}).json() == []
+    files = client.get("origdatablocks/fullquery/files", fields={"datasetId": pids[0]}).json()
+    assert [(one["datasetId"], one["dataFileList"]["path"]) for one in files] == [(pids[0], path)]
+    facets = client.get("origdatablocks/fullfacet", fields={}, facets=["datasetId", "ownerGroup"]).json()
+    assert facets[0]["all"] == [{"totalSets": 2}]
+    assert facets[0]["ownerGroup"] == [{"_id": "ingestor", "count": 2}]
+    assert sorted((one["_id"], one["count"]) for one in facets[0]["datasetId"]) == [(pid, 1) for pid in pids]
+    stranger = catalogue.client("")
+    assert stranger.get("origdatablocks/fullquery", fields={}).json() == []
+    assert stranger.get("origdatablocks/fullfacet", fields={}, facets=["ownerGroup"]).json()[0]["ownerGroup"] == []
+
+
 def test_full_query_finds_texts_and_values(catalogue: Running) -> None:
     client = catalogue.client("ingestor")
     pid = made(client, "Films (1)", keywords=["SAXS"])

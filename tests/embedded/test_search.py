@@ -65,6 +65,23 @@ def test_full_query(client: Client, fields: dict[str, Any], expected: list[str])
     assert found(client, **fields) == expected
 
 
+@pytest.mark.parametrize(
+    "order", ["", "creationTime:desc", "datasetName:asc", "size:desc", "creationTime:desc,pid:asc"]
+)
+@pytest.mark.parametrize(("text", "expected"), [("", 3), ("fe", 2), ("saxs", 2), ("0004", 2), ("hidden", 0)])
+def test_every_order_finds_the_same_by_pages(client: Client, order: str, text: str, expected: int) -> None:
+    fields, pages = {"text": text}, []
+    for skip in range(4):
+        limits = {"limit": 1, "skip": skip, "order": order}
+        pages += client.get("datasets/fullquery", fields=fields, limits=limits).json()
+    assert len({one["pid"] for one in pages}) == len(pages) == expected
+    whole = client.get("datasets/fullquery", fields=fields, limits={"order": order}).json()
+    assert [one["pid"] for one in whole] == [one["pid"] for one in pages]
+    if name := order.partition(":")[0]:
+        values = [one[name] for one in whole]
+        assert values == sorted(values, reverse=":desc" in order)
+
+
 def test_an_index_follows_what_changes(client: Client, catalogue: Running) -> None:
     client.patch("datasets/{}", {"description": "now with vanadium", "datasetName": "other"}, "20.500.1/d0")
     assert (found(client, text="vanadium"), found(client, text="00041")) == (["d0"], [])

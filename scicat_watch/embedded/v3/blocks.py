@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scicat_watch.embedded import blocks, datasets, rules_parts
+from scicat_watch.embedded import blocks, datasets, rules_parts, search
 from scicat_watch.embedded.query import Query, projected
 from scicat_watch.embedded.tables import BLOCKS, DATASETS
 from scicat_watch.embedded.web import Answer, Call, Served, asked, forbidden, not_found, posted
@@ -54,6 +54,26 @@ def find(catalogue: Served, call: Call) -> Answer:
     with catalogue.store.reading() as session:
         found = session.find(BLOCKS, query, call.caller)
     return Answer([projected(blocks.shown(block), query.fields) for block in found])
+
+
+def full_query(catalogue: Served, call: Call) -> Answer:
+    """`GET /origdatablocks/fullquery`: by values of fields, and by `text` in paths and all other texts."""
+    with catalogue.store.reading() as session:
+        found = session.find(BLOCKS, search.asked(call).query, call.caller)
+    return Answer([blocks.shown(block) for block in found])
+
+
+def full_query_files(catalogue: Served, call: Call) -> Answer:
+    """`GET /origdatablocks/fullquery/files`: as `fullquery`, with one row for each file."""
+    with catalogue.store.reading() as session:
+        found = session.find(BLOCKS, search.asked(call).query, call.caller)
+    return Answer([{**block, "dataFileList": file} for block in found for file in block["dataFileList"]])
+
+
+def full_facet(catalogue: Served, call: Call) -> Answer:
+    """`GET /origdatablocks/fullfacet`: how often each value of some fields occurs."""
+    with catalogue.store.reading() as session:
+        return Answer(search.facets(session, BLOCKS, call))
 
 
 def count(catalogue: Served, call: Call) -> Answer:

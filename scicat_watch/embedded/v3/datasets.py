@@ -106,6 +106,23 @@ def patch(catalogue: Served, call: Call, pid: str) -> Answer:
     return Answer(forms.shown(datasets.changed(catalogue, call, pid, change)))
 
 
+def put(catalogue: Served, call: Call, pid: str) -> Answer:
+    """`PUT /datasets/{pid}`: fields that are not named get their defaults; type and totals stay."""
+    if call.caller.anonymous:
+        raise forbidden()
+    body = call.document()
+
+    def change(document: Document) -> Document:
+        faults = rules_datasets.check_dataset(
+            body, rules_datasets.dataset_rules(document.get("type")).without("pid", "type")
+        )
+        if faults:
+            raise faulty_dataset(faults)
+        return forms.replaced(document, body)
+
+    return Answer(forms.shown(datasets.changed(catalogue, call, pid, change)))
+
+
 def delete(catalogue: Served, call: Call, pid: str) -> Answer:
     """`DELETE /datasets/{pid}`: the dataset alone; its file lists and thumbnails stay, as on a real backend."""
     return Answer(datasets.removed(catalogue, call, pid) | {"id": pid})

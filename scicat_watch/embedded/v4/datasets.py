@@ -105,13 +105,7 @@ def put(catalogue: Served, call: Call, pid: str) -> Answer:
     """`PUT /datasets/{pid}`: fields that are not named get their defaults; type, version and totals stay."""
     body = posted(call, rules_datasets.DATASET_V4.without("pid", "type"))
 
-    def change(document: Document) -> Document:
-        kept = ("pid", "type", "version", "classification", "size", "numberOfFiles", "packedSize")
-        whole = forms.new_dataset(body, pid, document["createdBy"], document["createdAt"], version="4")
-        gone = dict.fromkeys(document.keys() - whole.keys(), None)
-        return gone | whole | {name: document[name] for name in kept if name not in body and name in document}
-
-    return Answer(_with_ids(datasets.changed(catalogue, call, pid, change)))
+    return Answer(_with_ids(datasets.changed(catalogue, call, pid, lambda document: forms.replaced(document, body))))
 
 
 def delete(catalogue: Served, call: Call, pid: str) -> Answer:
