@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
+import time
 
 from scicat_watch.embedded import attachments, rows
 from scicat_watch.embedded.tables import KINDS, Document
+
+log = logging.getLogger(__name__)
+
+_REPORT_EVERY = 5.0
+"""Seconds between two messages. They are warnings, as nothing is served meanwhile."""
 
 
 def convert(connection: sqlite3.Connection) -> None:
@@ -18,7 +25,12 @@ def convert(connection: sqlite3.Connection) -> None:
     for kind in KINDS:
         if not kind.links:
             continue
-        for seq, text in connection.execute(f"SELECT seq, doc FROM {kind.table}"):  # noqa: S608
+        (total,) = connection.execute(f"SELECT count(*) FROM {kind.table}").fetchone()  # noqa: S608
+        reported = time.monotonic()
+        for number, (seq, text) in enumerate(connection.execute(f"SELECT seq, doc FROM {kind.table}")):  # noqa: S608
+            if time.monotonic() - reported >= _REPORT_EVERY:
+                reported = time.monotonic()
+                log.warning("the database is converted: %d of %d %s", number, total, kind.table)
             added = rows.links(kind, json.loads(text), seq)
             connection.executemany(f"INSERT OR IGNORE INTO {kind.table}_links VALUES (?, ?, ?)", added)  # noqa: S608
             for statement, index in rows.indexes(kind, json.loads(text), seq):

@@ -82,7 +82,7 @@ def _checked(path: Path) -> sqlite3.Connection:
         connection.execute("BEGIN IMMEDIATE")
         _create_tables(connection)  # Also in a catalogue of this version: an index may have come since.
         if tables and version < SCHEMA_VERSION:
-            log.info("the database %s is converted to what this version uses", path)
+            log.warning("the database %s is converted to what this version uses; it is served afterwards", path)
             conversion.convert(connection)
         connection.execute("COMMIT")
     except BaseException:

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _ACCOUNT = "ingestor"
 _START = 120.0  # Seconds that the catalogue may take to start; a busy machine takes its time.
+_START_PER_BYTE = 1e-6  # More seconds: a database is read whole, and that of an older version is converted.
 _RESTART_AFTER = 2.0
 _LISTENS_WITHIN = 5.0
 
@@ -94,7 +95,7 @@ class CatalogueProcess:
         command += ["--public", serve.public] if serve.public else []
         # It ends when its standard input does, so it never outlives us, however we end.
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
-        address = _first_line(child, _START)
+        address = _first_line(child, start_limit(serve.database))
         if not address.startswith("http"):
             child.terminate()
             raise ScicatWatchError(
@@ -171,6 +172,12 @@ def _password(accounts: Path) -> str:
         return next(str(account["password"]) for account in known if account["username"] == _ACCOUNT)
     except (OSError, ValueError, KeyError, TypeError, StopIteration):
         raise ConfigError(f"no account {_ACCOUNT!r} in it, which the daemon logs in with", accounts) from None
+
+
+def start_limit(database: Path) -> float:
+    """Seconds that the catalogue may take to start with this database."""
+    size = database.stat().st_size if database.exists() else 0
+    return _START + size * _START_PER_BYTE
 
 
 def _first_line(child: subprocess.Popen[str], seconds: float) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scicat_watch.embedded import conversion
 from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.database import APPLICATION_ID, SCHEMA_VERSION
 from scicat_watch.embedded.query import Query, matches, ordered
@@ -248,6 +249,34 @@ INSERT INTO attachments (_id, datasetId, ownerGroup, doc) VALUES ('a1', 'p/1', '
 PRAGMA user_version = 1;
 """
 """What a catalogue of the first version had, as far as it is converted."""
+
+
+def test_an_index_that_came_later_is_made_at_the_next_start(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY 1"
+    store = Store(path)
+    with store.writing() as session:
+        session.insert(DATASETS, document("p/1", type="raw"))
+        expected = session.connection.execute(indexes).fetchall()
+        session.connection.execute("DROP INDEX datasets_type")
+    store.close()
+    store = Store(path)
+    with store.reading() as session:
+        assert session.connection.execute(indexes).fetchall() == expected
+        assert session.count(DATASETS, {"type": "raw"}) == 1
+    store.close()
+
+
+def test_a_conversion_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{V1} PRAGMA application_id = {APPLICATION_ID};")
+    connection.close()
+    monkeypatch.setattr(conversion, "_REPORT_EVERY", 0.0)
+    Store(path).close()
+    assert "0 of 1 datasets" in caplog.text
 
 
 def test_a_catalogue_of_the_first_version_is_converted(tmp_path: Path) -> None:
