@@ -18,7 +18,7 @@ _READABLE = f"EXISTS (SELECT 1 FROM json_each(readers) WHERE value {_IN})"  # no
 _TEXTS = "SELECT rowid FROM datasets_texts WHERE datasets_texts MATCH ?"
 _HAS_TEXTS = f"seq IN ({_TEXTS})"
 _SEQ = {False: "seq", True: "+seq"}
-"""The plus is how SQLite is told not to take a condition for its beginning."""
+"""With the plus SQLite does not begin with the condition."""
 
 Part = tuple[str, list[Any]]
 """A condition in SQL, and its values."""
