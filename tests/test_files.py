@@ -74,6 +74,21 @@ def test_inside_follows_every_link(tmp_path: Path) -> None:
     assert not files.inside(root / "x", [])
 
 
+def test_of_many_files_of_one_directory_each_link_is_followed(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (root / "raw").mkdir(parents=True)
+    elsewhere.mkdir()
+    for file in (root / "raw" / "a.nxs", root / "raw" / "b.nxs", elsewhere / "c.nxs"):
+        file.touch()
+    (root / "raw" / "out.nxs").symlink_to(elsewhere / "c.nxs")
+    (root / "raw" / "in.nxs").symlink_to(root / "raw" / "a.nxs")
+    (root / "linked").symlink_to(elsewhere)
+    held = files.Inside([root])
+    for _ in range(2):
+        names = ("raw/a.nxs", "raw/b.nxs", "raw/in.nxs", "raw/out.nxs", "linked/c.nxs")
+        assert [held.holds(f"{root}/{name}") for name in names] == [True, True, True, False, False]
+
+
 def test_a_line_that_a_full_disk_does_not_take_is_an_error_and_lines_before_it_stay(fs: FakeFilesystem) -> None:
     path = Path("/data/a.lst")
     fs.create_dir(path.parent)

@@ -11,7 +11,6 @@ import heapq
 import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from scicat_watch.model import FileState
@@ -30,40 +29,42 @@ class Growth(NamedTuple):
     """When the newest of them changed, in seconds since 1970."""
 
 
-def growth(beginnings: Iterable[Path], names: Callable[[Path], Sequence[str]]) -> Growth:
-    """The files that begin so, with `_` or `.` after it, and what is in folders of that name.
+def growth(beginnings: Iterable[str], names: Callable[[str], Sequence[str]]) -> Growth:
+    """The files whose paths begin so, with `_` or `.` after it, and what is in folders of that name.
 
-    `names`: the sorted names in a directory. What cannot be examined does not count.
+    `names`: the sorted names in a directory. What cannot be examined does not count. Paths are text here: thousands of
+    scans may come at once.
     """
     found: list[object] = []
     states: list[FileState] = []
     for beginning in beginnings:
-        beside = names(beginning.parent)
+        directory, _, start = beginning.rpartition("/")
+        beside = names(directory)
         for separator in "._":
-            low = bisect.bisect_left(beside, beginning.name + separator)
-            high = bisect.bisect_left(beside, beginning.name + separator + _LAST)
+            low = bisect.bisect_left(beside, start + separator)
+            high = bisect.bisect_left(beside, start + separator + _LAST)
             found.append(high - low)
             for name in beside[max(low, high - _EXAMINED) : high]:
-                _add(found, states, beginning.with_name(name))
-        place = bisect.bisect_left(beside, beginning.name)
-        if place < len(beside) and beside[place] == beginning.name:
+                _add(found, states, directory, name)
+        place = bisect.bisect_left(beside, start)
+        if place < len(beside) and beside[place] == start:
             _add_folder(found, states, beginning, deeper=True)
     newest = max((max(state.modified, state.changed) for state in states), default=0)
     return Growth((*found, *states), newest / 1e9)
 
 
-def _add(found: list[object], states: list[FileState], path: Path) -> None:
+def _add(found: list[object], states: list[FileState], directory: str, name: str) -> None:
     try:
-        states.append(FileState.of(path.lstat()))
+        states.append(FileState.of(os.lstat(f"{directory}/{name}")))
     except OSError:
         return
-    found.append(path.name)
+    found.append(name)
 
 
-def _add_folder(found: list[object], states: list[FileState], path: Path, *, deeper: bool) -> None:
+def _add_folder(found: list[object], states: list[FileState], path: str, *, deeper: bool) -> None:
     """A folder, its last file, and the same of the folders in it."""
     try:
-        states.append(FileState.of(path.lstat()))
+        states.append(FileState.of(os.lstat(path)))
         with os.scandir(path) as entries:
             inside = list(itertools.islice(entries, _MOST_NAMES))
     except OSError:
@@ -71,8 +72,8 @@ def _add_folder(found: list[object], states: list[FileState], path: Path, *, dee
     found.append(len(inside))
     if len(inside) < _MOST_NAMES:
         for name in heapq.nlargest(_EXAMINED, (entry.name for entry in inside)):
-            _add(found, states, path / name)
+            _add(found, states, path, name)
     if deeper:
         folders = sorted(entry.name for entry in inside if entry.is_dir(follow_symlinks=False))
         for name in folders[:_MOST_FOLDERS]:
-            _add_folder(found, states, path / name, deeper=False)
+            _add_folder(found, states, f"{path}/{name}", deeper=False)

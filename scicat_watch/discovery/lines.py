@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from scicat_watch.discovery.absent import Absent
 from scicat_watch.discovery.listfile import entries, parse_list
-from scicat_watch.model import ListEntry, RequestKey
+from scicat_watch.model import ListEntry, RequestKey, Scan
 
 MANY = 20
 """Lines that come together, from which on it is worth listing the directories of their files."""
@@ -145,9 +145,9 @@ class LinesWithoutFiles:
         return next(entries(parse_list(key.line.encode(), self._longest)))
 
 
-def beginnings(entry: ListEntry, directory: Path) -> tuple[str, ...]:
-    """Paths that the files of a line's scan may begin with; `directory`: that of its list."""
-    return tuple(f"{os.fspath(directory)}/{stem}" for stem in (entry.stem, *entry.extras))
+def beginnings(of: ListEntry | Scan, directory: Path) -> tuple[str, ...]:
+    """Paths that the files of a scan, or of a line's, may begin with; `directory`: the one that its name is within."""
+    return tuple(f"{os.fspath(directory)}/{stem}" for stem in (of.stem, *of.extras))
 
 
 def first_from(names: Sequence[str], name: str) -> str:

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +16,11 @@ from pathlib import Path
 from scicat_watch.discovery import superblock
 from scicat_watch.discovery.absent import Absent
 from scicat_watch.discovery.growth import Growth, growth
-from scicat_watch.discovery.lines import MANY, Names, first_from
+from scicat_watch.discovery.lines import MANY, Names, beginnings, first_from
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.settle import Settling
 from scicat_watch.discovery.superblock import Examined
-from scicat_watch.files import Roots
+from scicat_watch.files import Inside
 from scicat_watch.model import FileState, Origin, Request, RequestKey, Scan, stem_of
 
 WITHOUT_FILES = "no file or folder of its name is there"
@@ -58,7 +59,7 @@ class _Held:
     until: float = 0.0
     """When to check again."""
     stuck: bool = False
-    awaited: tuple[Path, ...] = ()
+    awaited: tuple[str, ...] = ()
     """Beginnings of files that are to come before then; none if it is not known what is missing."""
 
 
@@ -107,8 +108,8 @@ class Pending:
         self._moment = (math.nan, 0.0)
         """The last monotonic time with its time of day."""
         self._names = Names()
-        self._real_roots: Roots | None = None
-        """The roots with their links followed; only as long as one rescan lasts."""
+        self._inside = Inside(roots)
+        """Which files are in the roots; only as long as one rescan lasts."""
         self._with_list: dict[Path, bool] = {}
         """Whether directories have their list; as long."""
 
@@ -190,7 +191,7 @@ class Pending:
     def take_ready(self, now: float) -> Iterator[Ready]:
         """The requests that are due and complete; they are pending no longer."""
         self._names.forget()
-        self._real_roots = None
+        self._inside = Inside(self._roots)
         self._with_list.clear()
         due = self._take_due(now)
         many = Counter(entry.base.parent for entry in due if entry.request.listed)
@@ -229,7 +230,7 @@ class Pending:
         heapq.heappush(self._queue, (entry.due, entry.number, key))
         self._await_nothing(key)
         if held.awaited:
-            self._awaited[key] = tuple(map(os.fspath, held.awaited))
+            self._awaited[key] = held.awaited
             self._absent.add(key, self._names, now)
 
     def _await_nothing(self, key: RequestKey) -> None:
@@ -263,22 +264,20 @@ class Pending:
         if master is not None:
             return self._check_file(key, entry, master, now)
         if not self._has_list(key.directory):
-            awaited = (*_beginnings(scan), key.directory / self._list_name)
+            awaited = (*beginnings(scan, scan.directory), os.fspath(key.directory / self._list_name))
             return _Held("its directory or list is not there", math.inf, stuck=True, awaited=awaited)
         return self._check_folder(entry, now)
 
     def _check_file(self, key: RequestKey, entry: _Entry, master: Path, now: float) -> Ready | _Held | None:
-        listed, place = entry.request.listed, entry.request.scan.place
+        listed, scan = entry.request.listed, entry.request.scan
         try:
             examined = superblock.examine(master, allocated="allocated" in self._rules.complete_when)
-            folder = FileState.of(place.stat()) if not listed and place.is_dir() else None
+            folder = None if listed else _folder(f"{scan.directory}/{scan.name}")
         except FileNotFoundError:
             return _Held(f"{master.name} vanished", now + self.later(0.0)) if listed else None
         except OSError as error:
             return _Held(f"{master.name} cannot be examined: {error.strerror}", now + _LONGEST, stuck=True)
-        if self._real_roots is None:
-            self._real_roots = Roots(self._roots)
-        if not self._real_roots.hold(master):
+        if not self._inside.holds(os.fspath(master)):
             return _Held(f"{master.name} is a link that leads out of the beamtime", now + _LONGEST, stuck=True)
         siblings = self._siblings(entry, now)
         age = self._age(max(examined.state.changed / 1e9, siblings.changed), now)
@@ -295,8 +294,8 @@ class Pending:
     def _check_folder(self, entry: _Entry, now: float) -> Ready | _Held:
         """A listed scan without a data file: it has detector files, or files that are to come, or none."""
         named_at, waited = entry.since + self._rules.ingestion_delay, now - entry.since
-        key, settled = entry.request.key, False
-        if found := self._has_files(entry.request.scan):
+        key, scan, settled = entry.request.key, entry.request.scan, False
+        if found := self._has_files(scan):
             siblings = self._siblings(entry, now)
             settled = self._settling.check(key, siblings.signature, now, self._age(siblings.changed, now))
         if now < named_at:
@@ -307,15 +306,16 @@ class Pending:
             return _Held("its files were just changing", self._settling.ready_at(key))
         if waited < self._rules.without_files_after:
             until = entry.since + self._rules.without_files_after
-            return _Held(WITHOUT_FILES, until, stuck=True, awaited=_beginnings(entry.request.scan))
+            return _Held(WITHOUT_FILES, until, stuck=True, awaited=beginnings(scan, scan.directory))
         return Ready(entry.request, comment="No files of this scan were found.")
 
     def _has_files(self, scan: Scan) -> bool:
-        for beginning in _beginnings(scan):
-            names = self._names(beginning.parent)
-            if beginning.name == first_from(names, beginning.name):
+        for beginning in beginnings(scan, scan.directory):
+            directory, _, start = beginning.rpartition("/")
+            names = self._names(directory)
+            if start == first_from(names, start):
                 return True
-            if any(first_from(names, goes_on := beginning.name + after).startswith(goes_on) for after in "._"):
+            if any(first_from(names, goes_on := start + after).startswith(goes_on) for after in "._"):
                 return True
         return False
 
@@ -323,7 +323,8 @@ class Pending:
         """The other files of a scan as far as they count: not for ever, as a log file may grow for ever."""
         if "siblings" not in self._rules.complete_when or now - entry.since >= self._rules.siblings_within:
             return Growth()
-        return growth(_beginnings(entry.request.scan), self._names)
+        scan = entry.request.scan
+        return growth(beginnings(scan, scan.directory), self._names)
 
     def _has_list(self, directory: Path) -> bool:
         if (there := self._with_list.get(directory)) is None:
@@ -382,8 +383,13 @@ def find_master(scan: Scan, extensions: tuple[str, ...]) -> Path | None:
     return None
 
 
-def _beginnings(scan: Scan) -> tuple[Path, ...]:
-    return tuple(scan.directory / stem for stem in (scan.stem, *scan.extras))
+def _folder(path: str) -> FileState | None:
+    """The state of the folder of this path; None if there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - fast
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return FileState.of(status) if stat.S_ISDIR(status.st_mode) else None
 
 
 def _is_text(name: str) -> bool:

@@ -174,7 +174,8 @@ class Tree:
         node.problem = ""
         for gone in node.children - children:
             self._drop(gone)
-        node.children = children
+        # The paths of the nodes themselves: at a large site each second copy takes megabytes.
+        node.children = frozenset(self.nodes[child].path if child in self.nodes else child for child in children)
         return True
 
     def _has_scans_beside(self, node: DirectoryNode) -> bool:
@@ -260,10 +261,12 @@ class Tree:
 
     def scan_directory(self, directory: Path) -> Path:
         """The directory that names the scans of `directory`: the nearest one above with a list, or the root."""
-        for above in (directory, *directory.parents):
+        above = directory
+        while above not in (self.root, above.parent):  # Asked for each file: all parents at once would take longer.
             node = self.nodes.get(above)
-            if above == self.root or (node is not None and node.has_list):
-                return above
+            if node is not None and node.has_list:
+                return node.path
+            above = above.parent
         return self.root
 
 

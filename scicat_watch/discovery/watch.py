@@ -238,29 +238,29 @@ class BeamtimeWatch:
 
     def _check_list(self, path: Path, now: float, *, full: bool, anew: bool) -> None:
         """`anew`: its directory was listed, so it may be another file under the same name."""
+        node = self.tree.nodes[path.parent]
+        directory = node.path  # The same path for all that is kept: at a large site each copy takes megabytes.
         if path not in self._lists:
             self._lists[path] = DatasetList(path, self._rules.longest_line)
             anew = True
-        if anew:
-            self._entered(path)
         known = self._lists[path]
+        if anew:
+            self._entered(known.path)
         if known.refresh(self.beamtime.directory):
-            self.tree.nodes[path.parent].list_changed_at = now - (
-                age(known.state) if self._first and known.state else 0
-            )
+            node.list_changed_at = now - (age(known.state) if self._first and known.state else 0)
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
-            self._pending.drop_lines(path.parent, known.gone)
-            self._without_files.drop(path.parent, known.gone)
+            self._pending.drop_lines(directory, known.gone)
+            self._without_files.drop(directory, known.gone)
             self._pending.drop_claimed(self._claimed)
         elif not full:
             return
         # What was open at the last rescan is offered again, so that nothing depends on a request's being handed on.
         try:
-            done = self._ledger.done_lines(path.parent) if known.open else ()
+            done = self._ledger.done_lines(directory) if known.open else ()
             wanted = [entry for entry in known.open if entry.line not in done]
             if self._patient and len(wanted) >= MANY:
-                wanted = self._keep_those_without_files(wanted, path.parent, now)
-            known.open = [entry for entry in wanted if self._offer_line(entry, path.parent, now, known.changed_at)]
+                wanted = self._keep_those_without_files(wanted, directory, now)
+            known.open = [entry for entry in wanted if self._offer_line(entry, directory, now, known.changed_at)]
         except OSError as error:
             known.unread(f"what was ingested cannot be read: {error}")
 

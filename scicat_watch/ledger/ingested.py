@@ -19,7 +19,6 @@ import errno
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Container, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ log = logging.getLogger(__name__)
 
 PUBLISHED_AS = "__dataset__"
 _LARGEST = 1 << 30
+_NONE: frozenset[str] = frozenset()
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What file systems without locks answer: some network and cluster file systems, NFS without its lock service."""
 _PLAIN = "/~:+@,=()"  # Characters of names that need no percent-encoding in a record, beside letters and digits.
@@ -101,7 +101,15 @@ class Contents(NamedTuple):
 
 
 class IngestedList:
-    """The ingested list of one scan directory; missing is the same as empty. Used by several threads."""
+    """The ingested list of one scan directory; missing is the same as empty. Used by several threads.
+
+    There may be ten thousand of them, so little is kept that is empty.
+    """
+
+    __slots__ = (
+        "_done", "_entries", "_lock", "_names", "_older", "_published", "_revision", "_seen", "_sound", "_unwritten",
+        "path",
+    )  # fmt: skip
 
     def __init__(self, path: Path, older: tuple[Path, ...] = ()) -> None:
         """`older`: further places where records of the same scans may stand, which are only read."""
@@ -109,14 +117,14 @@ class IngestedList:
         self._older = older
         self._done: set[str] = set()
         self._names: set[str] = set()
-        """The same set as long as each line is a name: there may be ten thousand such lists."""
-        self._entries: set[str] = set()
+        """The same set as long as each line is a name."""
+        self._entries: Set[str] = _NONE
         """Names of datasets that are not those of files: of entries of a file, and such as need quotes."""
         self._published: dict[str, str] = {}
         self._revision = 0
         self._sound = False
         self._seen: FileState | None = None
-        self._unwritten: deque[Record] = deque()
+        self._unwritten: list[Record] = []
         """What the disk did not take, in its order."""
         self._lock = threading.Lock()
 
@@ -181,7 +189,10 @@ class IngestedList:
         if (name := _name(line)) != line and self._names is self._done:
             self._names = set(self._done)
         self._done.add(line)
-        (self._names if name else self._entries).add(name or _entry(line))
+        if name:
+            self._names.add(name)
+        else:
+            self._entries = self._entries | {_entry(line)}
         self._revision += 1
 
     def _append(self, record: Record) -> None:
@@ -191,7 +202,7 @@ class IngestedList:
     def _write(self) -> None:
         while self._unwritten:
             self._write_line(str(self._unwritten[0]))
-            self._unwritten.popleft()
+            del self._unwritten[0]
 
     def _write_line(self, line: str) -> None:
         if not self._sound:
@@ -214,7 +225,7 @@ class IngestedList:
         # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
         names = set(filter(None, map(_name, lines)))
         self._done, self._names, self._seen = lines, lines if names == lines else names, seen
-        self._entries = {_entry(line) for line in lines if not _name(line)}
+        self._entries = {_entry(line) for line in lines if not _name(line)} or _NONE
         self._published = published
         self._revision += 1
 

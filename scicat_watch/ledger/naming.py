@@ -85,12 +85,12 @@ def _as_begun(scan: Scan, root: Path, known: Known) -> Scan:
 
 
 def _under_its_directory(scan: Scan, root: Path, known: Known) -> Scan:
-    directory = scan.directory
-    if (above := _begun_above(scan.place, directory, root, known)) is not None:
+    directory, place = scan.directory, scan.place
+    if (above := _begun_above(place, directory, root, known)) is not None:
         return scan.under(above)
     if "/" not in scan.name or known.begun_in(directory, scan.name):
         return scan
-    below = _begun_below(scan.place, directory, known)
+    below = _begun_below(place, directory, known)
     return (scan.below(below) if below else None) or scan  # The list of a directory below had named it, and has gone.
 
 

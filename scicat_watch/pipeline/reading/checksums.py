@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,16 +79,6 @@ def _take_in(state: Hash, descriptor: int, chunk: int) -> int:
             state.update(buffer[:count])
             size += count
     return size
-
-
-def digests(paths: Iterable[Path], algorithm: str = "sha256", workers: int | None = None) -> list[FileDigest]:
-    """The checksums of several files, in their order, made by `workers` threads; None: one per core.
-
-    Raises what `digest` raises for the first file that has none.
-    """
-    hash_named(algorithm)
-    with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="checksum") as pool:
-        return list(pool.map(partial(digest, algorithm=algorithm), paths))
 
 
 def hash_named(algorithm: str) -> Hash:

@@ -10,7 +10,7 @@ import pytest
 
 from scicat_watch.errors import ConfigError, ReadingError
 from scicat_watch.pipeline.reading import checksums
-from scicat_watch.pipeline.reading.checksums import FileChanged, digest, digests
+from scicat_watch.pipeline.reading.checksums import FileChanged, digest
 
 CONTENT = bytes(range(256)) * 5000 + b"the end"
 
@@ -52,7 +52,7 @@ def test_xxh3_without_its_extra_says_what_to_install(file: Path, monkeypatch: py
 
 def test_an_unknown_algorithm_is_named_with_those_that_are_known(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"'crc32'.*blake2b"):
-        digests([file], "crc32")
+        digest(file, "crc32")
 
 
 def test_a_file_that_grows_or_is_rewritten_meanwhile_has_no_checksum(file: Path) -> None:
@@ -73,17 +73,6 @@ def test_what_is_no_readable_file_is_refused_with_a_reason(tmp_path: Path) -> No
     for name, reason in (("pipe", "not a regular file"), ("missing", "No such file"), (".", "directory|regular")):
         with pytest.raises(ReadingError, match=reason):
             digest(tmp_path / name)
-
-
-def test_several_files_come_in_their_order(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}.h5" for number in range(20)]
-    for number, path in enumerate(paths):
-        path.write_bytes(bytes(number * 1000))
-    found = digests(paths, "sha256", workers=3)
-    assert [one.size for one in found] == [number * 1000 for number in range(20)]
-    assert found[3].chk == hashlib.sha256(bytes(3000)).hexdigest()
-    with pytest.raises(ReadingError, match=r"21\.h5"):
-        digests([*paths, tmp_path / "21.h5"])
 
 
 def test_blake2b_agrees_with_the_usual_program(file: Path) -> None:
