@@ -11,6 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+_GUARDED = frozenset({"config", "ingest", "pause", "preview", "rescan", "resume"})
+"""Commands that use directories of beamtimes; the daemon's guards itself."""
+
 
 def __getattr__(name: str) -> Any:
     """`cli`, the group of all commands, and `VERBS`, loaded on first use: ESS's commands do not need them."""
@@ -23,6 +26,8 @@ def __getattr__(name: str) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a `ScicatWatchError` becomes a message and an exit status."""
+    if arguments is None:
+        _guard(*sys.argv[1:2])
     from scicat_watch.cli.group import cli
     from scicat_watch.errors import ConfigError, ScicatWatchError, Unavailable
 
@@ -35,6 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error, 3)
     except ScicatWatchError as error:
         _fail(error, 1)
+
+
+def _guard(verb: str = "") -> None:
+    """Go on in a child process if the command of this name uses directories that may not answer."""
+    if verb in _GUARDED:
+        from scicat_watch.service.daemon import guard
+
+        guard.guard(guard.ENDS_WITHIN if verb == "ingest" else guard.COMMAND_ENDS_WITHIN, stuck=1)
 
 
 def _fail(error: Exception, status: int) -> None:

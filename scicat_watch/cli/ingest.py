@@ -64,11 +64,14 @@ def command(
     )  # fmt: skip
 
     from scicat_watch.service import logs
+    from scicat_watch.service.answering import Answering
     from scicat_watch.service.control.client import connect
     from scicat_watch.service.oneshot import Summary
 
     logs.set_up(settings.logging, log_level or "warning")
     summary, left = Summary(), paths
+    with Answering() as answering:
+        answering.try_paths(*paths)
     with _progress() as progress:
         if (control := connect(settings.var_dir)) is not None:
             if no_thumbnails:
@@ -105,12 +108,15 @@ def _ingest_here(
     paths: tuple[Path, ...], settings: Settings, retry: bool, progress: Progress, *, verify: bool
 ) -> Summary:
     """Ingest the paths in this process."""
+    from scicat_watch.service.answering import Answering
     from scicat_watch.service.oneshot import OneShot
     from scicat_watch.service.site import Site
     from scicat_watch.service.targets import targets
 
     if not paths and not settings.beamtimes.directories and not settings.beamtimes.base_directories:
         raise ConfigError("nothing to ingest: name a path, or set beamtimes.directories in a configuration (-c)")
+    with Answering() as answering:
+        answering.try_beamtimes(settings.beamtimes.rules(), *paths)
     found = targets(paths, settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -119,7 +125,7 @@ def _ingest_here(
     def advance(outcome: Outcome, total: int) -> None:
         progress(outcome.status, outcome.request.pid, total)
 
-    with contextlib.closing(Site(settings, stopping)) as site:
+    with contextlib.closing(Site(settings, stopping)) as site, Answering(site.calls):
         site.policy = replace(site.policy, verify=verify)
         return OneShot(site, advance, retry=retry).run(found)
 

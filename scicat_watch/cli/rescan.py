@@ -21,17 +21,21 @@ def command(paths: tuple[Path, ...], config: Path | None, var_dir: Path | None, 
     file system sends no change notifications. New scans are ingested as always: see `scicat-watch status`.
     Exit status: 0 all rescanned, 1 a beamtime could not be rescanned, or no daemon runs.
     """
+    from scicat_watch.service.answering import Answering
     from scicat_watch.service.control.client import named, reached
 
     settings = settings_from(config, var_dir)
     beamtimes, unwatched, failures = 0, list[str](), list[tuple[str, str]]()
+    with Answering() as answering:
+        answering.try_paths(*paths)
     with reached(settings.var_dir) as control:
         for message in control.follow("rescan", paths=named(paths)):
             if message["event"] == "taken":
                 beamtimes, unwatched = message["beamtimes"], message["unwatched"]
             failures = message.get("failures", failures)
+    rescanned = beamtimes - len(failures)
     failures = [*failures, *((path, "the daemon does not watch it") for path in unwatched)]
-    click.echo(f"beamtimes rescanned: {beamtimes}")
+    click.echo(f"beamtimes rescanned: {rescanned}")
     for what, why in failures:
         click.echo(printable(f"failed {what}: {why}"), err=True)
     sys.exit(1 if failures else 0)

@@ -8,7 +8,7 @@ about to make calls. Whoever asks learns where no answer has come for long; aski
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,6 +91,10 @@ class Calls:
     def silence(self, root: Path) -> Silence | None:
         """Since when a root has not answered, as of the last check; None if it answers."""
         return self._silent.get(root)
+
+    def silences(self, but_for: Container[Path] = ()) -> list[Silence]:
+        """All roots that did not answer when that was last checked."""
+        return [silence for root, silence in self._silent.items() if root not in but_for]
 
     def hangs(self, path: Path) -> bool:
         """Whether `path` is in a root that did not answer when that was last checked."""

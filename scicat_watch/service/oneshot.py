@@ -130,10 +130,13 @@ class OneShot:
         while due is not None and not self._stopping.is_set():
             self._site.clock.wait(due - self._site.clock.monotonic(), self._stopping)
             before = work.found
-            due = work.step()
+            with self._site.calls.on(work.target.beamtime.directory):
+                due = work.step()
             with self._lock:
                 self._total += work.found - before
-        for what, why in work.failures():
+        with self._site.calls.on(work.target.beamtime.directory):
+            failures = list(work.failures())
+        for what, why in failures:
             self._fail(what, why)
 
     def _fail(self, what: str, why: str) -> None:
@@ -146,9 +149,10 @@ class OneShot:
         self._dispatcher.join(_END_WITHIN)
         for work in works:
             work.settle(_END_WITHIN)
-            work.take_results()
-            if not work.foreign():  # Otherwise the state is the other's to report.
-                work.report()
+            with self._site.calls.on(work.beamtime.directory):
+                work.take_results()
+                if not work.foreign():  # Otherwise the state is the other's to report.
+                    work.report()
             work.release(_END_WITHIN)
         summary = self._summary
         summary.left = max(0, self._total - self._tried)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from scicat_watch.errors import ConfigError, ScicatWatchError
 from scicat_watch.files import plain
+from scicat_watch.service.answering import Answering
 from scicat_watch.service.control import place
 from scicat_watch.service.control.protocol import ALIVE, END, ERROR, LARGEST_MESSAGE, VERSION, Message, line
 
@@ -92,6 +93,8 @@ def switch(var_dir: Path, command: str, beamtime: str) -> tuple[list[tuple[str, 
 
     Each that it did, with both; and whether that lasts when the daemon ends.
     """
+    with Answering() as answering:
+        answering.try_paths(Path(beamtime))
     paths = named((Path(beamtime),)) if Path(beamtime).is_dir() else []
     with reached(var_dir) as control:
         done = control.ask(command, beamtime=beamtime, paths=paths)

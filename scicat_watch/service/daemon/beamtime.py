@@ -63,7 +63,7 @@ class BeamtimeLoop:
         self._asked.put(job)
         self.hints.wake()
         if self._ended:
-            self._abandon_asked()
+            self._abandon_asked(self._ended)
 
     def renew(self) -> None:
         """Search the beamtime for scans anew, by the settings that are in force now; called by any thread."""
@@ -79,6 +79,15 @@ class BeamtimeLoop:
             self._paused.set()
         self.hints.wake()
 
+    def give_up(self, why: str) -> None:
+        """Do no longer what was asked for, as the file system does not answer; called by another thread.
+
+        What has been begun ends with its next step.
+        """
+        for job in list(self._jobs):
+            job.abandon(why)
+        self._abandon_asked(why)
+
     def leave(self) -> None:
         """Let `run` end, because the beamtime is not to be watched any more."""
         self._leaving.set()
@@ -92,7 +101,7 @@ class BeamtimeLoop:
         while not self._over():
             self._rest(self.turn())
         self._ended = "the daemon is stopping" if self._site.stopping.is_set() else "it is watched no longer"
-        self._abandon_asked()
+        self._abandon_asked(self._ended)
         for job in self._jobs:
             job.abandon(self._ended)
         for pace in (self._site.paces.all, self._site.paces.live):
@@ -262,10 +271,10 @@ class BeamtimeLoop:
                 due = min(due, again)
         return due
 
-    def _abandon_asked(self) -> None:
+    def _abandon_asked(self, why: str) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                self._asked.get_nowait().abandon(self._ended)
+                self._asked.get_nowait().abandon(why)
 
     def _rest(self, until: float) -> None:
         if not self._over() and self._clock.wait(max(0.0, until - self._clock.monotonic()), self.hints.filled):

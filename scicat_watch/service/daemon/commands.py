@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scicat_watch.errors import ConfigError
 from scicat_watch.service import status
+from scicat_watch.service.calls import Silence
 from scicat_watch.service.control.protocol import Asked, Named
 from scicat_watch.service.control.server import Reply
 from scicat_watch.service.daemon.beamtime import BeamtimeLoop
@@ -55,18 +56,21 @@ class Commands:
                 self._pause(asked, reply)
 
     def _ingest(self, asked: Asked, reply: Reply) -> None:
-        chosen, unwatched = self._chosen(asked.paths)
+        chosen, silent, unwatched = self._chosen(asked.paths)
         log.info("a command asks for %s of %s", "another try" if asked.retry else "the ingestion", _all(asked))
-        reply.send({"event": "taken", "beamtimes": len(chosen), "unwatched": unwatched})
-        wish = Wish(self._site, len(chosen), reply)
+        parts = len(chosen) + len(silent)
+        reply.send({"event": "taken", "beamtimes": parts, "unwatched": unwatched})
+        wish = Wish(self._site, parts, reply)
+        _fail(wish, silent)
         for loop, paths in chosen.items():
             loop.ask(Ingest(self._site, self._dispatcher, paths, wish, loop.hints.wake, retry=asked.retry))
 
     def _rescan(self, asked: Asked, reply: Reply) -> None:
-        chosen, unwatched = self._chosen(asked.paths)
+        chosen, silent, unwatched = self._chosen(asked.paths)
         log.info("a command asks for a full rescan of %s", _all(asked))
-        reply.send({"event": "taken", "beamtimes": len(chosen), "unwatched": unwatched})
-        parts = Parts(len(chosen), reply)
+        reply.send({"event": "taken", "beamtimes": len(chosen) + len(silent), "unwatched": unwatched})
+        parts = Parts(len(chosen) + len(silent), reply)
+        _fail(parts, silent)
         for loop in chosen:
             loop.ask(Rescan(parts, loop.beamtime.directory))
 
@@ -87,20 +91,28 @@ class Commands:
             log.warning("that can be noted nowhere: it lasts until the daemon ends")
         reply.end(beamtimes=[[loop.beamtime.id, str(loop.beamtime.directory)] for loop in found], kept=kept)
 
-    def _chosen(self, paths: tuple[Named, ...]) -> tuple[dict[BeamtimeLoop, tuple[Path, ...]], list[str]]:
-        """The beamtimes that are concerned, each with its paths, and the paths that are in none."""
+    def _chosen(
+        self, paths: tuple[Named, ...]
+    ) -> tuple[dict[BeamtimeLoop, tuple[Path, ...]], list[Silence], list[str]]:
+        """The beamtimes that are concerned, each with its paths; roots of which it is not known yet what they hold, as
+        they do not answer; and the paths that are in none of both.
+        """
         loops = self._loops()
+        silences = self._site.calls.silences({loop.beamtime.directory for loop in loops})
         if not paths:
-            return {loop: (loop.beamtime.directory,) for loop in loops}, []
+            return {loop: (loop.beamtime.directory,) for loop in loops}, silences, []
+        silent: list[Silence] = []
         chosen: dict[BeamtimeLoop, tuple[Path, ...]] = {}
         unwatched = []
         for named in paths:
             found = self._concerned(named, loops)
             for loop, path in found:
                 chosen[loop] = (*chosen.get(loop, ()), path)
-            if not found:
+            hanging = [one for one in silences if one.root.is_relative_to(named.place)]
+            silent += [one for one in hanging if one not in silent]
+            if not found and not hanging:
                 unwatched.append(named.path)
-        return chosen, unwatched
+        return chosen, silent, unwatched
 
     def _concerned(self, named: Named, loops: list[BeamtimeLoop]) -> list[tuple[BeamtimeLoop, Path]]:
         """The beamtimes that a path is in, or that are below it, each with what of the path concerns it."""
@@ -116,6 +128,11 @@ class Commands:
             rules, host = self._site.settings.watch_rules(), self._site.host
             found = [loop for loop in found if names_list_of(path, loop.beamtime, rules, host)] or found[:1]
         return [(loop, path) for loop in found]
+
+
+def _fail(parts: Parts, silent: list[Silence]) -> None:
+    for silence in silent:
+        parts.done(silence, [(str(silence.root), f"{silence}; the daemon goes on by itself when it answers")])
 
 
 def _all(asked: Asked) -> str:

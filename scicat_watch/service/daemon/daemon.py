@@ -269,6 +269,9 @@ class Daemon:
     def _report_silences(self) -> None:
         """Report each root that does not answer, and that it answers again."""
         before, self._silent = self._silent, self._site.calls.check()
+        for hanging, why in self._silent.items():
+            for thread in self._threads.of(hanging):
+                thread.loop.give_up(f"{why}; the daemon goes on by itself when it answers")
         for root in before.keys() | self._silent.keys():
             if before.get(root) == (silence := self._silent.get(root)):
                 continue

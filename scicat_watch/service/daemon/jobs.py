@@ -40,7 +40,7 @@ class Job(Protocol):
         """
 
     def abandon(self, why: str) -> None:
-        """It will not be done."""
+        """It will not be done; called by any thread, also while `step` is."""
 
 
 class Parts:
@@ -48,18 +48,27 @@ class Parts:
 
     def __init__(self, parts: int, reply: Reply) -> None:
         self._reply, self._left, self._failures = reply, parts, list[Failure]()
+        self._done = set[object]()
         self._lock = threading.Lock()
         if parts == 0:
             self._end()
 
-    def done(self, failures: Iterable[Failure] = ()) -> None:
-        """One part is done; what went wrong there."""
+    def done(self, part: object, failures: Iterable[Failure] = ()) -> None:
+        """A part is done, or given up; what went wrong there. What is said of it later is not heard."""
         with self._lock:
+            if part in self._done:
+                return
+            self._done.add(part)
             for failure in failures:
                 self._fail(failure)
             self._left -= 1
             if self._left == 0:
                 self._end()
+
+    def has(self, part: object) -> bool:
+        """Whether a part is done, or was given up."""
+        with self._lock:
+            return part in self._done
 
     def _fail(self, failure: Failure) -> None:
         self._failures.append(failure)
@@ -79,11 +88,11 @@ class Rescan:
 
     def step(self, work: BeamtimeWork, problem: str) -> None:
         """It was made just now."""
-        self._parts.done([(str(work.beamtime.directory), problem)] if problem else [])
+        self._parts.done(self, [(str(work.beamtime.directory), problem)] if problem else [])
 
     def abandon(self, why: str) -> None:
         """It was not made."""
-        self._parts.done([(str(self._directory), why)])
+        self._parts.done(self, [(str(self._directory), why)])
 
 
 class Wish(Parts):
@@ -167,6 +176,8 @@ class Ingest:
 
     def step(self, work: BeamtimeWork, problem: str) -> float | None:
         """Rescan what is due, and take what has come of it."""
+        if self._wish.has(self):
+            return None  # It was given up while the file system did not answer.
         works = self._works if self._works is not None else self._begin(work)
         due = math.inf
         for one in list(self._open):
@@ -179,14 +190,14 @@ class Ingest:
             else:
                 due = min(due, next_due)
         if not self._open and all(one.settled for one in works):
-            self._wish.done(self._failures)
+            self._wish.done(self, self._failures)
             return None
         self._wish.check_catalogue()
         return min(due, self._site.clock.monotonic() + _CHECK_EVERY)
 
     def abandon(self, why: str) -> None:
         """Say why it was not done."""
-        self._wish.done([(", ".join(map(str, self._paths)), why)])
+        self._wish.done(self, [(", ".join(map(str, self._paths)), why)])
 
     def _begin(self, work: BeamtimeWork) -> list[OnceWork]:
         found = []
