@@ -3,6 +3,7 @@
 So a process that was killed, or an answer that got lost, leaves three kinds of steps: done, begun, and not sent. What
 is in the catalogue is found there by reading. Only where our account may not read what it wrote, or nobody wants to
 ask, these notes decide alone; a step that was begun and not ended is in doubt then, and never done a second time.
+That a step is done is kept together with the beginning of the next one, which halves what is written.
 
 A memory keeps one text for each dataset; the service has it kept in the journal.
 """
@@ -58,7 +59,7 @@ class Written:
         known = _known(self._text)
         self._steps = {step: sure for step, sure in known.items() if isinstance(sure, bool)}
         self.baseline = _baseline(known.get(_BASELINE))
-        """What the dataset is compared with; None if nobody knows. Kept at the next note."""
+        """What the dataset is compared with; None if nobody knows. Kept at the next step, or by `keep`."""
 
     def any(self, part: Part) -> bool:
         """Whether a write of this part was ever begun."""
@@ -81,44 +82,39 @@ class Written:
 
     @contextmanager
     def writing(self, part: Part, content: str) -> Iterator[None]:
-        """Within it one write is made: of the whole part for a dataset, of one more for the others."""
+        """Within it one write is made: of the whole part for a dataset, of one more for the others.
+
+        That it began is kept before it; that it is done is kept at the next step, or by `keep`.
+        """
         step, before = f"{part}:{content}", dict(self._steps)
         self._steps[step] = False
-        self._keep()
+        self.keep()
         try:
             yield
         except CatalogueError as error:
             if isinstance(error, Refused) or not error.sent:
                 self._steps = before
-                self._keep()
+                self.keep()
             raise
         if part == "dataset":  # Until now, what it was before may still have been there.
             self._forget(part)
         self._steps[step] = True
-        self._keep()
 
     def agrees(self, parts: Mapping[Part, Iterable[str]]) -> None:
         """The catalogue was found, or made, to hold just this of these parts."""
         for part, contents in parts.items():
             self._forget(part)
             self._steps |= {f"{part}:{content}": True for content in contents}
-        self._keep()
-
-    def note(self, baseline: Baseline) -> None:
-        """Remember what the dataset is to be compared with from now on."""
-        self.baseline = baseline
-        self._keep()
+        self.keep()
 
     def made(self, part_id: str) -> None:
-        """A file list or thumbnail of this id is ours; kept at the next note."""
+        """A file list or thumbnail of this id is ours; kept at the next step, or by `keep`."""
         if part_id:
             baseline = self.baseline or Baseline()
             self.baseline = replace(baseline, parts=baseline.parts | {part_of(part_id)})
 
-    def _forget(self, part: Part) -> None:
-        self._steps = {step: sure for step, sure in self._steps.items() if not step.startswith(f"{part}:")}
-
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Keep all that is known by now."""
         known: dict[str, Any] = dict(self._steps)
         if self.baseline is not None:
             known[_BASELINE] = base64.b85encode(self.baseline.as_bytes()).decode("ascii")
@@ -126,6 +122,9 @@ class Written:
         if text != self._text:
             self._memory.remember(self._pid, text)
             self._text = text
+
+    def _forget(self, part: Part) -> None:
+        self._steps = {step: sure for step, sure in self._steps.items() if not step.startswith(f"{part}:")}
 
 
 def digest(content: Any) -> str:

@@ -12,7 +12,9 @@ import statistics
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -30,6 +32,10 @@ from tests.catalogue.faulty import ChanceProxy
 from tests.flows.program import Catalogue, Site
 from tests.makers import LIST, append, beamtime_directory, nexus
 
+LANES = 4
+"""Connections side by side: the default of `catalogue.connections`."""
+EACH = 5
+"""Scans for each of them before the next kind has its turn."""
 MIX = {"lost": 0.15, "gateway": 0.05, "reset": 0.03}
 
 
@@ -37,10 +43,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=[one.__name__ for one in MEASURED], help="leave the others out")
     given = parser.parse_args()
     head()
     with tempfile.TemporaryDirectory() as place:
-        for number, measure in enumerate((requests_of_a_scan, publish_rate, faults)):
+        for number, measure in enumerate(MEASURED):
+            if given.only not in (None, measure.__name__):
+                continue
             room = Path(place) / str(number)
             room.mkdir()
             measure(room, given)
@@ -73,34 +82,59 @@ def publish_rate(place: Path, given: argparse.Namespace) -> None:
         http = HttpClient(HttpOptions(catalogue.api), login)
         memory = journal.written(catalogue.api)
         publisher = ScicatPublisher(ScicatV3(http), threading.Event(), SystemClock(), memory)
-        session = requests.Session()
-        session.headers.update({**catalogue.headers, "Content-Type": "application/json"})
         numbers = iter(range(10**6))
+        bare = _bare(catalogue, numbers)
 
-        def bare() -> None:
-            made = bundle(f"bare/{next(numbers)}")
-            thumbnail = made.attachments[0]
-            shown = {"caption": thumbnail.caption, "thumbnail": thumbnail.thumbnail, "ownerGroup": "bt-7"}
-            where = f"{catalogue.api}/datasets/{made.dataset.pid.replace('/', '%2F')}"
-            for url, body in (
-                (f"{catalogue.api}/datasets", made.dataset.fields),
-                (f"{where}/origdatablocks", made.datablocks[0].as_json()),
-                (f"{where}/attachments", shown),
-            ):
-                session.post(url, data=json.dumps(body)).raise_for_status()
+        def verified() -> None:
+            publisher.publish(bundle(f"ours/{next(numbers)}"), UpdatePolicy(verify=True))
 
-        def published(verify: bool) -> None:
-            publisher.publish(bundle(f"ours/{next(numbers)}"), UpdatePolicy(verify=verify))
+        def unverified() -> None:
+            publisher.publish(bundle(f"ours/{next(numbers)}"), UpdatePolicy(verify=False))
 
-        columns = interleaved(given.rounds * given.scans, bare, lambda: published(True), lambda: published(False))
-        usual, *ours = (statistics.median(column) for column in columns)
-        for median, kind in zip(ours, ("with the read that verifies", "without it (`--no-verify`)"), strict=True):
-            note(
-                f"publish rate of one connection beside a bare loop of the same 3 posts, {kind}",
-                f"{100 * usual / median:.0f} %",
-            )
+        columns = interleaved(given.rounds * given.scans, bare, verified, unverified)
+        _rates("one connection", [statistics.median(column) for column in columns])
+        with ThreadPoolExecutor(LANES) as lanes:
+            several = [partial(_side_by_side, lanes, one) for one in (bare, verified, unverified)]
+            columns = interleaved(given.rounds * given.scans // (LANES * EACH), *several)
+        _rates(f"{LANES} connections", [sum(column) for column in columns])
         publisher.close()
         journal.close()
+
+
+def _rates(connections: str, seconds: list[float]) -> None:
+    """Note the rates of publishing in all ways beside the first, bare one."""
+    bare, *ours = seconds
+    for taken, kind in zip(ours, ("with the read that verifies", "without it (`--no-verify`)"), strict=True):
+        rate = f"{100 * bare / taken:.0f} %"
+        note(f"publish rate of {connections} beside a bare loop of the same 3 posts, {kind}", rate)
+
+
+def _side_by_side(lanes: ThreadPoolExecutor, action: Callable[[], None]) -> None:
+    """Do it a few times on each lane."""
+    for done in [lanes.submit(action) for _ in range(LANES * EACH)]:
+        done.result()
+
+
+def _bare(catalogue: Catalogue, numbers: Iterator[int]) -> Callable[[], None]:
+    """Post the bodies of a new scan, and nothing else; each thread has its connection."""
+    own = threading.local()
+
+    def bare() -> None:
+        if not hasattr(own, "session"):
+            own.session = requests.Session()
+            own.session.headers.update({**catalogue.headers, "Content-Type": "application/json"})
+        made = bundle(f"bare/{next(numbers)}")
+        thumbnail = made.attachments[0]
+        shown = {"caption": thumbnail.caption, "thumbnail": thumbnail.thumbnail, "ownerGroup": "bt-7"}
+        where = f"{catalogue.api}/datasets/{made.dataset.pid.replace('/', '%2F')}"
+        for url, body in (
+            (f"{catalogue.api}/datasets", made.dataset.fields),
+            (f"{where}/origdatablocks", made.datablocks[0].as_json()),
+            (f"{where}/attachments", shown),
+        ):
+            own.session.post(url, data=json.dumps(body)).raise_for_status()
+
+    return bare
 
 
 def faults(place: Path, given: argparse.Namespace) -> None:
@@ -169,6 +203,8 @@ PNG = bytes.fromhex(
     "18dd8db00000000049454e44ae426082"
 )
 """A picture of one pixel, so that drawing is not measured."""
+
+MEASURED = (requests_of_a_scan, publish_rate, faults)
 
 if __name__ == "__main__":
     main()

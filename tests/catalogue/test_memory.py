@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from scicat_watch.catalogue.memory import ShortMemory, Written, digest
@@ -12,9 +15,17 @@ def again(memory: ShortMemory) -> Written:
     return Written(memory, "7/a")
 
 
+@contextmanager
+def keeping(memory: ShortMemory) -> Iterator[Written]:
+    """A process that ends well."""
+    written = again(memory)
+    yield written
+    written.keep()
+
+
 def test_a_write_is_begun_before_it_is_done() -> None:
     memory = ShortMemory()
-    with again(memory).writing("origdatablock", "x"):
+    with keeping(memory) as written, written.writing("origdatablock", "x"):
         assert again(memory).done("origdatablock", "x") is None
         assert again(memory).any("origdatablock")
         assert not again(memory).holds("origdatablock", ["x"])
@@ -23,6 +34,27 @@ def test_a_write_is_begun_before_it_is_done() -> None:
     assert again(memory).holds("origdatablock", ["x"])
     assert not again(memory).any("attachment")
     assert Written(memory, "7/b").done("origdatablock", "x") is False
+
+
+def test_that_a_write_is_done_is_kept_with_the_beginning_of_the_next_one() -> None:
+    class Counting(ShortMemory):
+        kept = 0
+
+        def remember(self, pid: str, text: str) -> None:
+            self.kept += 1
+            super().remember(pid, text)
+
+    memory = Counting()
+    written = again(memory)
+    with written.writing("dataset", "x"):
+        pass
+    with written.writing("origdatablock", "y"):
+        assert again(memory).holds("dataset", ["x"])
+        assert again(memory).done("origdatablock", "y") is None
+    for _ in range(2):
+        written.keep()
+        assert again(memory).holds("origdatablock", ["y"])
+    assert memory.kept == 3
 
 
 @pytest.mark.parametrize(
@@ -46,13 +78,13 @@ def test_a_write_that_failed_is_in_doubt_unless_it_was_refused_or_not_sent(
 
 def test_a_dataset_is_as_it_was_written_last() -> None:
     memory = ShortMemory()
-    with again(memory).writing("dataset", "first"):
+    with keeping(memory) as written, written.writing("dataset", "first"):
         pass
     with pytest.raises(Unavailable), again(memory).writing("dataset", "second"):
         raise Unavailable("no answer")
     assert again(memory).done("dataset", "first") is True
     assert not again(memory).holds("dataset", ["first"])
-    with again(memory).writing("dataset", "third"):
+    with keeping(memory) as written, written.writing("dataset", "third"):
         pass
     assert again(memory).holds("dataset", ["third"])
     again(memory).agrees({"dataset": ("fourth",), "attachment": ()})

@@ -38,8 +38,11 @@ class ScicatApi(Protocol):
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none."""
 
-    def holding(self, pid: str) -> Holding | None:
-        """The stored dataset with its file lists and thumbnails, by one request; None if there is none."""
+    def holding(self, pid: str, *, brief: bool = False) -> Holding | None:
+        """The stored dataset with its file lists and thumbnails, by one request; None if there is none.
+
+        `brief`: of the dataset itself no more is needed than its totals and what changing them takes.
+        """
 
     def dataset_with(self, entry: str, value: Any) -> Mapping[str, Any] | None:
         """A stored dataset whose scientific metadata has this value in `entry`; None if there is none."""

@@ -70,6 +70,12 @@ class Update:
         if not self._policy.verify and all(self._written.holds(*one) for one in self._contents().items()):
             files, shown = (Status.UNCHANGED if some else None for some in (self._blocks, self._thumbnails))
             return Published(self._full_pid, Status.UNCHANGED, files, shown)
+        try:
+            return self._rounds()
+        finally:
+            self._written.keep()
+
+    def _rounds(self) -> Published:
         for _ in range(ROUNDS - 1):
             self._doubtful = False
             try:
@@ -136,7 +142,7 @@ class Update:
                 raise
             self._written.baseline = written(self._dataset.fields)
         try:
-            return (self._policy.verify and self._api.holding(self._pid)) or Holding({})
+            return (self._policy.verify and self._api.holding(self._pid, brief=True)) or Holding({})
         except Refused:
             # Whoever may create a dataset for other groups may not read it; what is new has nothing yet.
             return Holding({})
@@ -165,7 +171,7 @@ class Update:
         merged = merge(stored, wanted, policy, base)
         self._left = said(merged.left, base is not None)
         if not merged.patch:
-            self._written.note(merged.written)
+            self._written.baseline = merged.written
             return Status.UNCHANGED
         with self._writing("dataset", self._content):
             with rights.needing(rights.to_change(str(stored.get("ownerGroup") or ""))):
@@ -200,6 +206,7 @@ class Update:
         self, plan: BlockPlan, ours: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatablock]
     ) -> None:
         """Remove file lists of ours that are too many; without the right to, the files are spread over all of them."""
+        self._written.keep()
         for block_id in plan.remove:
             try:
                 with self._doubting(), rights.needing(rights.TO_REMOVE):
@@ -215,6 +222,7 @@ class Update:
 
     def _right_totals(self, held: Holding, changed: bool) -> bool:
         """Have the dataset say the size and the number of the files that its file lists have; whether it did not."""
+        self._written.keep()
         if changed:
             held = self._api.holding(self._pid) or held
         wrong = {name: sum_ for name, sum_ in totals(held.blocks).items() if held.dataset.get(name) != sum_}

@@ -38,6 +38,8 @@ FIELDS = (
     "createdAt", "updatedBy", "updatedAt",
 )  # fmt: skip
 """What is asked for of a dataset: all but its history, which may be long and for which some datasets answer 500."""
+TOTALS_FIELDS = ("pid", "type", *TOTALS, "updatedAt")
+"""What is asked for where only the totals matter: metadata may be long."""
 NESTED_BLOCKS = 100
 """How many file lists the nested route gives at most."""
 NESTED_ATTACHMENTS = 10
@@ -87,9 +89,9 @@ class ScicatV3:
         """The stored dataset; None if there is none. `Refused` if it is there but not for our account."""
         return self._stored(pid)
 
-    def holding(self, pid: str) -> Holding | None:
+    def holding(self, pid: str, *, brief: bool = False) -> Holding | None:
         """The stored dataset with its file lists and thumbnails; None and `Refused` as `dataset`."""
-        wanted = {"fields": [*FIELDS, *RELATIONS], "include": list(RELATIONS)}
+        wanted = {"fields": [*(TOTALS_FIELDS if brief else FIELDS), *RELATIONS], "include": list(RELATIONS)}
         stored = self._stored(pid, params=_filter(wanted), limit=LONGEST_LISTS)
         if stored is None:
             return None

@@ -63,8 +63,8 @@ class ScicatV4(ScicatV3):
         stored = self._stored(pid)
         return None if stored is None else _plain(stored)
 
-    def holding(self, pid: str) -> Holding | None:
-        """The stored dataset with its file lists and thumbnails; None and `Refused` as `dataset`."""
+    def holding(self, pid: str, *, brief: bool = False) -> Holding | None:
+        """The stored dataset with its file lists and thumbnails; None and `Refused` as `dataset`; always all of it."""
         stored = self._stored(pid, params=[("include", name) for name in RELATIONS], limit=LONGEST_LISTS)
         if stored is None:
             return None
