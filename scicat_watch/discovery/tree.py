@@ -122,6 +122,14 @@ class Tree:
                         path = path.parent  # noqa: PLW2901 - up to the root.
         return found
 
+    def all_nodes(self) -> dict[Path, DirectoryNode]:
+        """The directories of all of the beamtime, also where only a part of it is rescanned."""
+        if not self._within:
+            return self.nodes
+        whole = Tree(self.root, self._list_name, self._rules)
+        whole.rescan(time.monotonic(), None)
+        return whole.nodes
+
     def relist(self, path: Path) -> None:
         """Have a directory listed at the next rescan, changed or not."""
         if (node := self.nodes.get(path)) is not None:

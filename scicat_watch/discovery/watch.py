@@ -204,6 +204,10 @@ class BeamtimeWatch:
                 if not self._claims(file):
                     yield self.tree.scan_directory(path), file
 
+    def data_files(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
+        """The directories of all of the beamtime, each with the names of the data files in it, by the last rescan."""
+        return ((path, node.names) for path, node in list(self.tree.all_nodes().items()) if node.names)
+
     def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
         """The lines that cannot be used, each with its list."""
         return ((path, line) for path, known in self._lists.items() for line in known.bad)

@@ -1,8 +1,10 @@
 """Which dataset a scan has already: also after its files were renamed, and after its beamtime got a metadata file.
 
-A renamed file keeps its device's inode, its size, its time and its content, and the name that it had is gone: it is
-the same scan, and keeps its dataset. A copy has another inode, and of a hard link both names are there: each is a scan
-of its own. What is at a place where a published scan was before is another scan, with a dataset of its own.
+A dataset belongs to a file and not to a name: a file that is renamed takes its dataset along, what comes to the old
+name gets one of its own, and only where the old file is nowhere else in the beamtime has it been changed in its place.
+
+A renamed file keeps its inode, its size, its time and its content. A copy has another inode, and of a hard link both
+names are there: each is a scan of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from scicat_watch.ledger.ingested import IngestedList
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.known import KnownScan, KnownScans, text
 from scicat_watch.ledger.rules import IngestedRules
-from scicat_watch.model import Beamtime, Extent, Request
+from scicat_watch.ledger.whereabouts import DataFiles, is_there, whereabouts
+from scicat_watch.model import Beamtime, Extent, Request, stem_of
 from scicat_watch.scanstate import ScanState
 
 log = logging.getLogger(__name__)
@@ -29,9 +32,10 @@ log = logging.getLogger(__name__)
 class Identity:
     """Knows the scans of one beamtime again."""
 
-    def __init__(self, known: KnownScans, beamtime: str, before: str) -> None:
+    def __init__(self, known: KnownScans, beamtime: Beamtime, before: str) -> None:
         """`before`: id that the beamtime had before there was a metadata file; what was made under it is ours."""
-        self._known, self._beamtime, self._before = known, beamtime, before
+        self._known, self._beamtime, self._before = known, beamtime.id, before
+        self._root = f"{text(beamtime.directory)}/"
 
     def of(self, request: Request, state: ScanState | None, *, done: bool = False) -> Request:
         """The same request, for the dataset that its scan has already, if it has one. Changes nothing.
@@ -41,29 +45,30 @@ class Identity:
         """
         place = request.scan.place
         here = self._known.at(place)
-        if here is not None and not here.moved_to and self._is_same(here, state):
+        if here is not None and self._is_untouched(here, state):
             return published_as(request, here.pid, here.source_folder)
         if (moved := self.before_it_moved(request, state, done=done)) is not None:
             # Also where the scan was before, and is noted as done.
             update = request.update if request.listed else Extent.ALL
             return replace(published_as(request, moved.pid, moved.source_folder), update=update)
-        taken = self._other(request.pid, place, state)
-        if taken is None:
-            return request
-        if request.listed:
+        if here is not None and not here.moved_to and self._is_same(here, state):
+            return published_as(request, here.pid, here.source_folder)
+        if not request.listed:
+            free = (pid for pid in self._names(request) if not self._was_given(pid, place, state))
+            return request if (pid := next(free)) == request.pid else published_as(request, pid)
+        if (taken := self._other(request.pid, place, state)) is not None:
             name = request.scan.name
             raise NameTaken(
                 f"the dataset {request.pid} is that of {taken.place}, and {place} is another scan of this name. Rename "
                 f"one of them in its list and on the disk, or let one list in a directory above name both, as A/{name} "
                 f"and B/{name}"
             )
-        free = (pid for pid in self._names(request) if self._other(pid, place, state) is None)
-        return published_as(request, next(free))
+        return request
 
     def before_it_moved(self, request: Request, state: ScanState | None, *, done: bool) -> KnownScan | None:
         """What is known of a scan from before its files were renamed; None if they were not. `done`: as for `of`."""
         here = self._known.at(request.scan.place)
-        if state is None or (here is not None and not here.moved_to and self._is_same(here, state)):
+        if state is None or (here is not None and self._is_untouched(here, state)):
             return None
         for known in self._known.like(state.identity):
             if self._has_left(known, request):
@@ -75,18 +80,46 @@ class Identity:
         left = [known for known in self._known.named(request.pid) if self._has_left(known, request)]
         return left[0] if len(left) == 1 else None
 
+    def make_way(self, requests: Iterable[Request], files: DataFiles) -> bool:
+        """Remember where the known files are that gave their places or their ids' names to others; whether some did.
+
+        To be asked before any of the requests is identified, so that it does not matter which one comes first.
+        """
+        displaced = [known for request in requests for known in self._displaced(request)]
+        found = whereabouts(displaced, self._known, files) if displaced else []
+        for known, file in found:
+            log.info("%s: its files were at %s and are at %s now", known.pid, known.place, stem_of(file))
+        self._known.move((known, stem_of(file), file) for known, file in found)
+        return bool(found)
+
+    def _displaced(self, request: Request) -> Iterator[KnownScan]:
+        """What was at the place of a request, or has the id of its name, and is not where it was."""
+        here = self._known.at(request.scan.place)
+        for known in (*self._known.named(request.pid), *((here,) if here is not None else ())):
+            try:
+                if self._is_ours(known) and not known.moved_to and not is_there(known):
+                    yield known
+            except OSError:
+                continue  # It cannot be said now; what depends on it is not decided now either.
+
     def take(self, request: Request, state: ScanState | None, *, done: bool) -> None:
         """Remember where the files of a scan are now, if they were renamed: what comes to their place is another."""
         if (moved := self.before_it_moved(request, state, done=done)) is not None:
             log.info("%s: its files were at %s and are at %s now", moved.pid, moved.place, request.scan.place)
-            self._known.move(moved, request.scan.place, state.master if state else None)
+            self._known.move([(moved, request.scan.place, state.master if state else None)])
 
     def _has_left(self, known: KnownScan, request: Request) -> bool:
         elsewhere = known.place != text(request.scan.place) and not known.moved_to
-        return elsewhere and known.entry == request.scan.entry and self._is_ours(known) and not _is_there(known)
+        return elsewhere and known.entry == request.scan.entry and self._is_ours(known) and not is_there(known)
 
     def _is_ours(self, known: KnownScan) -> bool:
         return known.beamtime == self._beamtime or (bool(self._before) and known.beamtime == self._before)
+
+    def _is_untouched(self, known: KnownScan, state: ScanState | None) -> bool:
+        """Whether what was published from a place is this scan, and not in another file than then."""
+        if known.moved_to or not self._is_same(known, state):
+            return False
+        return state is None or state.file is None or known.seen is None or state.file.inode == known.seen[0]
 
     def _is_same(self, known: KnownScan, state: ScanState | None) -> bool:
         """Whether what was published from a place is this scan; its file may have been written anew."""
@@ -99,23 +132,31 @@ class Identity:
         return now.inode == then[0] if now and then else now is None and then is None
 
     def _other(self, pid: str, place: Path, state: ScanState | None) -> KnownScan | None:
-        """Another scan that has the dataset of this id; not the same file under a path that leads there as well."""
-        inode = state.file.inode if state and state.file else None
-        for known in self._elsewhere(pid, place):
-            is_same = inode is not None and known.seen is not None and known.seen[0] == inode
-            if not is_same and _is_there(known):
-                return known
-        return None
+        """Another scan that has the dataset of this id, and is there."""
+        return next((known for known in self._elsewhere(pid, place, state) if is_there(known)), None)
 
-    def _elsewhere(self, pid: str, place: Path) -> Iterator[KnownScan]:
+    def _was_given(self, pid: str, place: Path, state: ScanState | None) -> bool:
+        """Whether another scan has this dataset, or had it: also one whose files are not there any more."""
+        if self._other(pid, place, state) is not None or self._known.is_orphan(pid, (self._beamtime, self._before)):
+            return True
+        here = self._known.at(place)
+        if here is not None and here.moved_to and here.pid == text(pid):
+            return True
+        # What was under another directory may be the same scan, if all of the beamtime was moved.
+        return any(known.place.startswith(self._root) for known in self._elsewhere(pid, place, state))
+
+    def _elsewhere(self, pid: str, place: Path, state: ScanState | None) -> Iterator[KnownScan]:
+        """Other scans that have the dataset of this id; not the same file under a path that leads there as well."""
+        inode = state.file.inode if state and state.file else None
         for known in self._known.named(pid):
-            if known.place != text(place) and not known.moved_to and self._is_ours(known):
+            is_same = inode is not None and known.seen is not None and known.seen[0] == inode
+            if known.place != text(place) and not known.moved_to and self._is_ours(known) and not is_same:
                 yield known
 
     def _names(self, request: Request) -> Iterator[str]:
         """Ids for the dataset of a scan: that of its name, and what comes after it."""
+        yield request.pid
         first = f"{self._beamtime}/{request.scan.name}"
-        yield first
         for number in itertools.count(2):
             yield f"{first}~{number}"
 
@@ -160,16 +201,3 @@ def published_as(request: Request, pid: str, source_folder: str = "") -> Request
     scan = replace(request.scan, published="")
     scan = scan if scan.pid == pid else replace(scan, published=pid)
     return replace(request, pid=pid, scans=(scan, *request.scans[1:]), was_in=source_folder)
-
-
-def _is_there(known: KnownScan) -> bool:
-    """Whether the files of a scan are still where they were; OSError if that cannot be said now.
-
-    A file of the same size and time is the same one also where the file system does not keep inodes.
-    """
-    try:
-        status = os.stat(known.state.master or known.place)  # noqa: PTH116 - names that are no text
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    seen = known.seen
-    return seen is None or status.st_ino == seen[0] or (status.st_size, status.st_mtime_ns) == seen[1:]

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,9 @@ create table if not exists known (
 ) without rowid;
 create index if not exists known_by_identity on known (identity);
 create index if not exists known_by_pid on known (pid);
+create table if not exists orphans (
+    pid text not null, beamtime text not null, primary key (pid, beamtime)
+) without rowid;
 create table if not exists known_files (place text primary key, names blob not null) without rowid;
 """
 _COLUMNS = "place, beamtime, pid, entry, folder, state, moved_to, identity"
@@ -101,25 +104,45 @@ class KnownScans:
     def note(self, known: KnownScan) -> None:
         """Remember a scan as it is now; the names of its files stay as they were noted, if it has none."""
         known = replace(known, place=text(known.place))
-        identity = known.identity or known.state.identity
-        row = (
-            known.place, known.beamtime, text(known.pid), known.entry, text(known.source_folder), identity,
-            known.state.as_json(), text(known.moved_to),
-        )  # fmt: skip
-        (self._moved.add if known.moved_to else self._moved.discard)(known.place)
-        self._storage.execute("insert or replace into known values (?,?,?,?,?,?,?,?)", row)
+        self._note([known])
         if known.state.names is not None:
             names = zlib.compress(json.dumps(known.state.names).encode(), 1)
             self._storage.execute("insert or replace into known_files values (?,?)", (known.place, names))
 
-    def move(self, known: KnownScan, place: Path, master: Path | None) -> None:
-        """Remember that the files of a scan are at `place` now, before its dataset says so.
+    def move(self, moved: Iterable[tuple[KnownScan, Path, Path | None]]) -> None:
+        """Remember at which other places files of scans are now, with their master files, before the datasets say so.
 
-        They count as changed until it does. What comes to the place that they left is another scan from now on.
+        They count as changed until these do. What comes to the places that they left is another scan from now on.
+        All is remembered or nothing: they may have changed places with each other.
         """
-        state = replace(known.state, master=master, files=FilesState(), names={})
-        self.note(replace(known, place=os.fspath(place), state=state))
-        self.note(replace(known, moved_to=os.fspath(place)))
+        rows: dict[str, KnownScan] = {}
+        scans = list(moved)
+        for known, place, _ in scans:
+            rows[known.place] = replace(known, moved_to=os.fspath(place))
+        for known, place, master in scans:
+            state = replace(known.state, master=master, files=FilesState(), names=None)
+            rows[text(place)] = replace(known, place=text(place), state=state)
+        self._note(list(rows.values()))
+        for _, place, _ in scans:
+            self._storage.execute("delete from known_files where place=?", (text(place),))
+
+    def is_orphan(self, pid: str, beamtimes: Iterable[str]) -> bool:
+        """Whether a dataset was that of a scan whose place another one has taken: it is nobody else's."""
+        rows = self._storage.all("select beamtime from orphans where pid=?", (text(pid),))
+        return any(row[0] in beamtimes for row in rows)
+
+    def _note(self, scans: list[KnownScan]) -> None:
+        for known in scans:
+            before = self.at(known.place)
+            if before is not None and before.pid != text(known.pid):
+                values = (text(before.pid), before.beamtime)
+                self._storage.execute("insert or ignore into orphans values (?,?)", values)
+            (self._moved.add if known.moved_to else self._moved.discard)(known.place)
+        rows = json.dumps([_row(known) for known in scans])
+        columns = ", ".join(f"json_extract(value, '$[{number}]')" for number in range(8))
+        # One statement, so that a crash leaves all or nothing.
+        statement = f"insert or replace into known select {columns} from json_each(?) where true"  # noqa: S608
+        self._storage.execute(statement, (rows,))
 
     def _where(self, column: str, value: str) -> Iterator[KnownScan]:
         for row in self._storage.all(f"select {_COLUMNS} from known where {column}=?", (value,)):  # noqa: S608
@@ -128,6 +151,12 @@ class KnownScans:
                 yield KnownScan(place, beamtime, pid, entry, folder, ScanState.from_json(state), moved_to, identity)
             except ValueError:
                 continue  # Written by another version; the scan is taken as it is now.
+
+
+def _row(known: KnownScan) -> tuple[str, ...]:
+    identity = known.identity or known.state.identity
+    texts = known.place, known.beamtime, text(known.pid), known.entry, text(known.source_folder), identity
+    return *texts, known.state.as_json(), text(known.moved_to)
 
 
 def text(path: Path | str) -> str:

@@ -6,18 +6,20 @@ import errno
 import functools
 import logging
 import os
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from scicat_watch.ledger import naming
 from scicat_watch.ledger.counting import Counting
+from scicat_watch.ledger.donefiles import DoneFiles
 from scicat_watch.ledger.identity import Identity, MadeBefore
 from scicat_watch.ledger.ingested import IngestedList, ListLock
 from scicat_watch.ledger.journal import Journal
 from scicat_watch.ledger.known import KnownScan
 from scicat_watch.ledger.plan import Action, Decision, Past, failed, plan
 from scicat_watch.ledger.rules import IngestedRules, RetryRules
+from scicat_watch.ledger.whereabouts import DataFiles
 from scicat_watch.model import (
     Beamtime,
     Extent,
@@ -29,7 +31,6 @@ from scicat_watch.model import (
     RequestKey,
     Scan,
     Stamps,
-    line_of_found,
 )
 from scicat_watch.scanstate import ScanState, files_only
 
@@ -44,40 +45,6 @@ def without_locks(directory: Path) -> str:
     )
 
 
-class DoneFiles:
-    """The data files that were found under one scan directory and are done, as they are known at one moment."""
-
-    def __init__(self, ingested: IngestedList, states: Callable[[], Mapping[str, str]], left: frozenset[str]) -> None:
-        """`states` asks the journal for what the files were like; called if that is asked for.
-
-        `left`: names of scans that have moved away: what has such a name now is another scan.
-        """
-        ingested.follow()
-        self._ingested, self._ask, self._left = ingested, states, left
-
-    def has(self, name: str) -> bool:
-        """Whether a file of this name, without its extension, is among them."""
-        return self._ingested.has_name(name) and name not in self._left
-
-    def agrees(self, name: str, path: str) -> bool:
-        """Whether one that is among them is at `path`, with the size and time of when it was ingested.
-
-        Its inode may be another one since the file system was mounted anew: what that means is left to comparing.
-        """
-        known = self._states.get(line_of_found(name))
-        if known is None:
-            return True
-        try:
-            state = FileState.of(os.stat(path))  # noqa: PTH116  # Asked for each file of a beamtime.
-        except OSError:
-            return False
-        return known.startswith(f"[{state.size}, {state.modified}, ")
-
-    @functools.cached_property
-    def _states(self) -> Mapping[str, str]:
-        return self._ask()
-
-
 class BeamtimeLedger:
     """What is known of the requests of one beamtime. Used by its watcher's thread and by one thread per queue."""
 
@@ -87,7 +54,7 @@ class BeamtimeLedger:
         """`before`: id that the beamtime had while it had no metadata file; what was made under it stays as it is."""
         self._beamtime, self._rules, self._retrying, self._journal = beamtime, rules, retrying, journal
         self._before = before if before != beamtime.id else ""
-        self._identity = Identity(journal.known, beamtime.id, self._before)
+        self._identity = Identity(journal.known, beamtime, self._before)
         self._made_before = MadeBefore(self._before, beamtime, rules, journal)
         self._name = rules.list_name(beamtime.id)
         self._ingested: dict[Path, IngestedList] = {}
@@ -214,6 +181,10 @@ class BeamtimeLedger:
     def has_moved(self, request: Request, state: ScanState) -> bool:
         """Whether the files of a scan were renamed since it was published; OSError as `identified`."""
         return self._identity.before_it_moved(request, state, done=self._is_done(request)) is not None
+
+    def make_way(self, requests: Iterable[Request], files: DataFiles) -> bool:
+        """Remember where known files are that have left their places; before any of `requests` is identified."""
+        return self._identity.make_way(requests, files)
 
     def take_moved(self, request: Request, state: ScanState | None) -> None:
         """Remember where the files of a scan are now, if they were renamed; OSError as `identified`."""
@@ -350,6 +321,9 @@ class BeamtimeLedger:
     def _note_files(self, outcome: Outcome, files: ScanState) -> None:
         """Remember what the files of a scan were when it was published."""
         request, place = outcome.request, outcome.request.scan.place
+        here = self._journal.known.at(place)
+        if here is not None and here.moved_to and here.pid == request.pid:
+            return  # Its files were renamed while it was published; it is known where they are.
         newest = files.identity
         if request.update is Extent.FILES and (before := self.known(place)) is not None:
             files = files_only(before.state, files)

@@ -228,6 +228,9 @@ class Rechecks:
             self._left.pop(item.scan.place, None)
             return
         found = change(before, now)
+        if found.master and self._ledger.make_way([item.request()], self._watch.data_files):
+            self._compare_one(item)  # It was not written anew: its file is elsewhere, and another one is here.
+            return
         self._keep_identity(known, now, found)
         if self._ledger.is_adopted(known):
             self._update(item, Extent.ALL)

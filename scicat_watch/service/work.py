@@ -87,6 +87,8 @@ class BeamtimeWork:
         """Rescan what the hints name, or everything, and queue what is ready. OSError if a list cannot be read."""
         self.take_results()
         findings = self.watch.step(self._site.clock.monotonic(), hints)
+        if findings.ready:
+            self.ledger.make_way((one.request for one in findings.ready), self.watch.data_files)
         for ready in findings.ready:
             self._dispatch(ready)
         if hints is not None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.flows.program import Catalogue, Site, eventually
+from tests.flows.program import Catalogue, Daemon, Site, eventually
 from tests.makers import ID, LIST, append, beamtime_directory, nexus
 
 SOON = {"ingestion_delay": 0.3, "rescan_interval": 1.0, "recheck_after": [1.0, 2.0, 4.0]}
 PID = f"{ID}/run_1"
+Datasets = dict[str, tuple[str, str]]
+"""Title and files of each dataset."""
 
 
 @pytest.fixture
@@ -147,6 +151,115 @@ def test_a_renamed_file_is_previewed_and_ingested_as_the_dataset_that_it_has(sit
         assert catalogue.pids() == [pid]
         assert catalogue.files(pid) == ["raw/sample_7.nxs"]
     assert pid in site.run("preview", raw / "sample_7.nxs").stdout
+
+
+@pytest.mark.parametrize("how", ["stop", "kill", "halt"])
+@pytest.mark.parametrize("name", ["run", "zrun"])
+def test_a_place_that_was_left_gives_its_dataset_to_nobody_while_the_scan_moves_on(
+    site: Site, raw: Path, name: str, how: str
+) -> None:
+    """The directory comes before and after the others, in the order in which they are rescanned."""
+    _write_both(raw / name, "old")
+    with site.daemon(raw.parent) as daemon:
+        _expect(site, daemon.catalogue(), _both(name, "old", name))
+        (raw / name).rename(raw / "s1")
+        _expect(site, daemon.catalogue(), _both(name, "old", "s1"))
+
+        def move_on() -> None:
+            (raw / "s1").rename(raw / "s2")
+            _write_both(raw / name, "new")
+
+        expected = _both(name, "old", "s2") | _both(name, "new", name, "~2")
+        _unseen(site, raw.parent, daemon, how, move_on, expected)
+
+
+@pytest.mark.parametrize("how", ["stop", "halt", "pause"])
+@pytest.mark.parametrize("name", ["run", "zrun"])
+def test_new_files_where_renamed_ones_were_get_datasets_of_their_own_though_nobody_watched(
+    site: Site, raw: Path, name: str, how: str
+) -> None:
+    _write_both(raw / name, "old")
+    with site.daemon(raw.parent) as daemon:
+        _expect(site, daemon.catalogue(), _both(name, "old", name))
+
+        def rename() -> None:
+            (raw / name).rename(raw / "s1")
+            _write_both(raw / name, "new")
+
+        expected = _both(name, "old", "s1") | _both(name, "new", name, "~2")
+        _unseen(site, raw.parent, daemon, how, rename, expected)
+
+
+@pytest.mark.parametrize("how", ["stop", "halt"])
+def test_scans_that_change_places_keep_their_datasets_and_a_replaced_file_does_too(
+    site: Site, raw: Path, how: str
+) -> None:
+    for name in ("a", "b", "c"):
+        _write_both(raw / name, name)
+    with site.daemon(raw.parent) as daemon:
+        pids = {name: _both(name, name, name) for name in ("a", "b", "c")}
+        _expect(site, daemon.catalogue(), pids["a"] | pids["b"] | pids["c"])
+
+        def swap() -> None:
+            (raw / "a").rename(raw / "x")
+            (raw / "b").rename(raw / "a")
+            (raw / "x").rename(raw / "b")
+            for number in (1, 2):  # As rsync does it.
+                file = nexus(raw / f"c/.scan_{number}.nxs.Xa3k", title=f"newer {number}")
+                file.rename(raw / f"c/scan_{number}.nxs")
+
+        expected = _both("a", "a", "b") | _both("b", "b", "a") | _both("c", "newer", "c")
+        _unseen(site, raw.parent, daemon, how, swap, expected)
+
+
+def _write_both(directory: Path, title: str) -> None:
+    for number in (1, 2):
+        nexus(directory / f"scan_{number}.nxs", title=f"{title} {number}")
+
+
+def _both(pid: str, title: str, directory: str, more: str = "") -> Datasets:
+    """Two datasets, with their titles and files."""
+    return {
+        f"{ID}/raw/{pid}/scan_{number}{more}": (f"{title} {number}", f"raw/{directory}/scan_{number}.nxs")
+        for number in (1, 2)
+    }
+
+
+def _expect(site: Site, catalogue: Catalogue, expected: Datasets) -> None:
+    """Wait until these datasets are there, no others, and nothing is left to do."""
+
+    def actual() -> Datasets:
+        return {pid: (_title(catalogue, pid), " ".join(catalogue.files(pid))) for pid in catalogue.pids()}
+
+    def is_done() -> bool:
+        totals = site.status()["totals"]
+        return (totals["done"], totals["waiting"]) == (len(expected), 0)
+
+    try:
+        eventually(lambda: actual() == expected and is_done(), "the datasets")
+    except AssertionError as error:
+        raise AssertionError(f"{actual()}, {site.status()['totals']}") from error
+
+
+def _unseen(
+    site: Site, beamtime: Path, daemon: Daemon, how: str, action: Callable[[], None], expected: Datasets
+) -> None:
+    """Do something that no daemon sees; what one makes of it that comes after it."""
+    if how in ("halt", "pause"):
+        with daemon.paused() if how == "halt" else contextlib.nullcontext():
+            if how == "pause":
+                assert site.run("pause", beamtime).returncode == 0
+            action()
+        if how == "pause":
+            assert site.run("resume", beamtime).returncode == 0
+        _expect(site, daemon.catalogue(), expected)
+        return
+    if how == "stop":
+        assert daemon.stop() == 0
+    daemon.kill()
+    action()
+    with site.daemon(beamtime) as other:
+        _expect(site, other.catalogue(), expected)
 
 
 def _ingested(directory: Path) -> str:
