@@ -112,12 +112,15 @@ class History:
         """Whether a content was the last one seen at a place, and seen nowhere else."""
         if self.known.get(content) != {name} or self.owners[self.datasets[content]] != content:
             return False
-        return content == max(one for one, where in self.known.items() if name in where)
+        return self.last.get(name) == content
 
 
 RENAMED = [("write", "b/x"), ("all", "1"), ("rename", "b/x", "a/x"), ("write", "b/x")]
 
 TAKEN = [("write", "a/x"), ("write", "b/x"), ("all", "0"), ("overwrite", "a/x", "b/x")]
+
+LEFT = [("all", "1"), ("rename", "b/x", "c/x"), ("all", "1"), ("write", "b/x"), ("all", "1")]
+TAKEN_AGAIN = [("write", "a/y"), ("all", "1"), ("remove", "c/x"), ("overwrite", "a/y", "b/x")]
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -129,6 +132,7 @@ TAKEN = [("write", "a/x"), ("write", "b/x"), ("all", "0"), ("overwrite", "a/x", 
 @example(
     [("write", "a/x"), ("write", "b/x"), ("all", "0"), ("overwrite", "a/x", "b/x"), ("write", "a/x"), ("all", "1")]
 )
+@example([*TAKEN, *LEFT, *TAKEN_AGAIN, *LEFT])
 def test_each_content_has_one_dataset_for_ever_and_shares_it_with_none(steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as place:
         story = Story(Path(place))
