@@ -123,9 +123,7 @@ class Tree:
         return found
 
     def all_nodes(self) -> dict[Path, DirectoryNode]:
-        """The directories of all of the beamtime, also where only a part of it is rescanned."""
-        if not self._within:
-            return self.nodes
+        """All directories of the beamtime as they are now: also where only a part is rescanned, or an event is late."""
         whole = Tree(self.root, self._list_name, self._rules)
         whole.rescan(time.monotonic(), None)
         return whole.nodes

@@ -205,8 +205,8 @@ class BeamtimeWatch:
                     yield self.tree.scan_directory(path), file
 
     def data_files(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
-        """The directories of all of the beamtime, each with the names of the data files in it, by the last rescan."""
-        return ((path, node.names) for path, node in list(self.tree.all_nodes().items()) if node.names)
+        """The directories of all of the beamtime, each with the names of the data files in it, listed now."""
+        return ((path, node.names) for path, node in self.tree.all_nodes().items() if node.names)
 
     def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
         """The lines that cannot be used, each with its list."""
