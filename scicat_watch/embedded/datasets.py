@@ -60,20 +60,19 @@ class View:
 
 def readable(session: Session, call: Call, pid: str) -> Document:
     """The dataset `pid`: 404 says that it does not exist, 403 that it is not for the caller."""
-    document = session.get(DATASETS, pid)
-    if document is None:
-        raise not_found(f"dataset: {pid} not found")
-    if not call.caller.may_read_data(document):
-        raise forbidden("Unauthorized access")
-    return document
+    return _allowed(session, pid, call.caller.may_read_data)
 
 
 def to_add_to(session: Session, call: Call, pid: str) -> Document:
     """The dataset `pid`, to which the caller adds a file list."""
+    return _allowed(session, pid, call.caller.may_add)
+
+
+def _allowed(session: Session, pid: str, may: Callable[[Document], bool]) -> Document:
     document = session.get(DATASETS, pid)
     if document is None:
         raise not_found(f"dataset: {pid} not found")
-    if not call.caller.may_add(document):
+    if not may(document):
         raise forbidden("Unauthorized access")
     return document
 

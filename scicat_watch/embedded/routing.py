@@ -9,6 +9,8 @@ from itertools import product
 from scicat_watch.embedded.validation import Rules
 from scicat_watch.embedded.web import Answer, Call, Served
 
+ANYTHING = Rules({})
+"""The rules of a body that may hold whatever it likes."""
 Handler = Callable[..., Answer]
 """Takes the catalogue, the call, and the ids that the path names."""
 

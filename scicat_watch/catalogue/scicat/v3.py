@@ -213,8 +213,11 @@ class ScicatV3:
 
     def remove_datablock(self, pid: str, block_id: str) -> None:
         """Remove a stored file list; it is no fault if it is gone."""
+        self._remove(*self._at("datasets"), self._full(pid), "origdatablocks", block_id)
+
+    def _remove(self, *segments: str) -> None:
         try:
-            self._http.request("DELETE", *self._at("datasets"), self._full(pid), "origdatablocks", block_id)
+            self._http.request("DELETE", *segments)
         except Refused as refused:
             if refused.status != 404:
                 raise
@@ -234,12 +237,7 @@ class ScicatV3:
         self, pid: str, attachment: Attachment, owner_group: str, access_groups: Sequence[str] = ()
     ) -> str:
         """Add a thumbnail to a dataset, and return its id."""
-        body = {
-            "caption": attachment.caption,
-            "thumbnail": attachment.thumbnail,
-            "ownerGroup": owner_group,
-            "accessGroups": list(access_groups),
-        }
+        body = attachment_body(attachment, owner_group, access_groups)
         return _id(self._http.request("POST", *self._at("datasets"), self._full(pid), "attachments", json=body))
 
     def remove_attachment(self, pid: str, attachment_id: str) -> None:
@@ -326,6 +324,16 @@ def unmodified_since(stored: Mapping[str, Any]) -> dict[str, str]:
         return {}
     last = (last if last.tzinfo else last.replace(tzinfo=UTC)).astimezone(UTC) + timedelta(milliseconds=1)
     return {"If-Unmodified-Since": f"{last:%Y-%m-%dT%H:%M:%S}.{last.microsecond // 1000:03d}Z"}
+
+
+def attachment_body(attachment: Attachment, owner_group: str, access_groups: Sequence[str]) -> dict[str, Any]:
+    """What both versions take of a thumbnail."""
+    return {
+        "caption": attachment.caption,
+        "thumbnail": attachment.thumbnail,
+        "ownerGroup": owner_group,
+        "accessGroups": list(access_groups),
+    }
 
 
 def kept_totals(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,14 @@ from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.scicat.api import Holding
 from scicat_watch.catalogue.scicat.compare import part_id
 from scicat_watch.catalogue.scicat.shapes import decoded, merge_patch, name_of, to_v4, with_units
-from scicat_watch.catalogue.scicat.v3 import LONGEST_LISTS, RELATIONS, ScicatV3, kept_totals, unmodified_since
+from scicat_watch.catalogue.scicat.v3 import (
+    LONGEST_LISTS,
+    RELATIONS,
+    ScicatV3,
+    attachment_body,
+    kept_totals,
+    unmodified_since,
+)
 from scicat_watch.documents import Attachment, Dataset, OrigDatablock
 from scicat_watch.errors import CatalogueError, Refused
 
@@ -103,11 +110,7 @@ class ScicatV4(ScicatV3):
 
     def remove_datablock(self, pid: str, block_id: str) -> None:
         """Remove a stored file list; it is no fault if it is gone."""
-        try:
-            self._http.request("DELETE", "origdatablocks", block_id)
-        except Refused as refused:
-            if refused.status != 404:
-                raise
+        self._remove("origdatablocks", block_id)
 
     def attachments(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored thumbnails of a dataset."""
@@ -119,10 +122,7 @@ class ScicatV4(ScicatV3):
     ) -> str:
         """Add a thumbnail to a dataset, and return its id."""
         body = {
-            "caption": attachment.caption,
-            "thumbnail": attachment.thumbnail,
-            "ownerGroup": owner_group,
-            "accessGroups": list(access_groups),
+            **attachment_body(attachment, owner_group, access_groups),
             "isPublished": False,
             "relationships": [
                 {"targetId": self._full(pid), "targetType": "dataset", "relationType": "is attached to"}
@@ -150,11 +150,7 @@ class ScicatV4(ScicatV3):
 
     def remove_attachment(self, pid: str, attachment_id: str) -> None:
         """Remove one thumbnail; it is no fault if it is gone."""
-        try:
-            self._http.request("DELETE", "attachments", attachment_id)
-        except Refused as refused:
-            if refused.status != 404:
-                raise
+        self._remove("attachments", attachment_id)
 
     def _else_v3(self, by_v4: Callable[[], T], by_v3: Callable[[], T]) -> T:
         """What v4 does; what v3 does where v4 refuses our account, and v3 does not."""

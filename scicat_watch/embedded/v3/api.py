@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from scicat_watch.embedded import datasets as any_version
 from scicat_watch.embedded import rules_datasets, rules_parts, works
 from scicat_watch.embedded.blocks import PATCHABLE
-from scicat_watch.embedded.records import Records
-from scicat_watch.embedded.routing import Route, Router
+from scicat_watch.embedded.recordroutes import records_routes
+from scicat_watch.embedded.routing import ANYTHING, Route, Router
 from scicat_watch.embedded.v3 import blocks, datasets, logins
 from scicat_watch.embedded.v3.attachments import OF_DATASETS, OF_PROPOSALS, OF_SAMPLES, Nested, thumbnail
 from scicat_watch.embedded.v3.records import instruments, policies, proposals, sample_keys, samples
 from scicat_watch.embedded.validation import Rules, text
 
 LOGIN = Rules({"username": text, "password": text}, frozenset({"username", "password"}))
-ANYTHING = Rules({})
 
 _OWN = [
     Route("POST", "auth/login", logins.log_in, body=LOGIN),
@@ -77,19 +76,6 @@ def _nested(parent: str, nested: Nested) -> Iterator[Route]:
     yield Route("DELETE", path, nested.delete_all)
     yield Route("PUT", f"{path}/{{aid}}", nested.replace, nested.rules)
     yield Route("DELETE", f"{path}/{{aid}}", nested.delete)
-
-
-def records_routes(name: str, records: Records) -> Iterator[Route]:
-    """What all kinds of records have."""
-    yield Route("POST", name, records.create, records.rules)
-    filters = (records.filter_name,)
-    yield Route("GET", name, records.find, query=filters)
-    yield Route("GET", f"{name}/count", records.count, query=filters)
-    yield Route("GET", f"{name}/findOne", records.find_one, query=filters)
-    yield Route("GET", f"{name}/fullquery", records.full_query, query=("fields", "limits"))
-    yield Route("GET", f"{name}/{{id}}", records.read)
-    yield Route("PATCH", f"{name}/{{id}}", records.patch, records.changed)
-    yield Route("DELETE", f"{name}/{{id}}", records.delete)
 
 
 ROUTER = Router(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from scicat_watch.embedded import datasets as any_version
 from scicat_watch.embedded import rules_datasets, rules_parts, works
 from scicat_watch.embedded.blocks import PATCHABLE
-from scicat_watch.embedded.routing import Route, Router
-from scicat_watch.embedded.v3.api import ANYTHING, records_routes
+from scicat_watch.embedded.recordroutes import records_routes
+from scicat_watch.embedded.routing import ANYTHING, Route, Router
 from scicat_watch.embedded.v4 import attachments, blocks, datasets
 
 ROUTER = Router(
