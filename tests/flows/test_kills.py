@@ -21,11 +21,12 @@ from tests.makers import append, beamtime_directory, nexus
 
 SAMPLE = 8
 ALL = "SCICAT_WATCH_SOAK_HOURS" in os.environ
+SOME = os.environ.get("SCICAT_WATCH_KILLS", "")
 Kill = tuple[int, bool]
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(0 if ALL else 1200)
+@pytest.mark.timeout(0 if ALL or SOME else 1200)
 def test_killed_at_any_call_that_changes_something_it_makes_every_dataset_once(tmp_path: Path) -> None:
     killing = library("killpoint", tmp_path)
     server, port = _site(tmp_path / "server"), free_port()
@@ -40,18 +41,32 @@ def test_killed_at_any_call_that_changes_something_it_makes_every_dataset_once(t
         chosen, killed = _chosen(points), 0
         for number, after in chosen:
             lives.append(life := _Life(tmp_path, len(lives), killing, client))
-            killed += life.killed(number, after)
-            life.complete()
-            life.check(catalogue)
+            try:
+                killed += life.killed(number, after)
+                life.complete()
+                life.check(catalogue)
+            except AssertionError as error:
+                error.add_note(f"It was killed {'after' if after else 'before'} call {number}.")
+                raise
         assert killed >= len(chosen) / 2, "the counted calls are those of the lives after it"
         assert len(catalogue.pids()) == 3 * len(lives)
 
 
 def _chosen(points: int) -> list[Kill]:
-    """Every call, before and after; or some of them, spread over the whole life."""
+    """Every call, before and after; or some of them: the named ones, or a sample of the whole life."""
+    if SOME:
+        return [kill for named in SOME.split() for kill in _named(named) if kill[0] <= points]
     if ALL:
         return [(number, after) for number in range(1, points + 1) for after in (False, True)]
     return [(round((each + 0.5) * points / SAMPLE), each % 2 == 1) for each in range(SAMPLE)]
+
+
+def _named(calls: str) -> list[Kill]:
+    """The kills of "after:60-80" or of "151-250", which is both."""
+    form, colon, numbers = calls.rpartition(":")
+    first, _, last = numbers.partition("-")
+    forms = [form == "after"] if colon else [False, True]
+    return [(number, after) for number in range(int(first), int(last or first) + 1) for after in forms]
 
 
 class _Life:

@@ -87,7 +87,7 @@ class ScicatV3:
 
     def dataset(self, pid: str) -> Mapping[str, Any] | None:
         """The stored dataset; None if there is none. `Refused` if it is there but not for our account."""
-        return self._stored(pid)
+        return self._stored(pid, params=_filter({"fields": [*FIELDS]}))
 
     def holding(self, pid: str, *, brief: bool = False) -> Holding | None:
         """The stored dataset with its file lists and thumbnails; None and `Refused` as `dataset`."""
