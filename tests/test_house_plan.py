@@ -83,7 +83,7 @@ PURE = frozenset(
      "pipeline.assembly.operators", "pipeline.assembly.convert", "pipeline.assembly.dataset", "embedded.query"}
 )  # fmt: skip
 IMPURE = frozenset(
-    {"os", "h5py", "requests", "sqlite3", "threading", "time", "socket", "subprocess", "shutil", "tempfile",
+    {"os", "h5py", "requests", "urllib3", "sqlite3", "threading", "time", "socket", "subprocess", "shutil", "tempfile",
      "random", "multiprocessing", "asyncio"}
 )  # fmt: skip
 

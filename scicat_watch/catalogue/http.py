@@ -13,20 +13,17 @@ import json as jsonlib
 import logging
 import re
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-import requests
-import requests.auth
 import urllib3
-from requests.structures import CaseInsensitiveDict
 
 from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_to_wait
+from scicat_watch.catalogue.connections import Connections, unsent
 from scicat_watch.catalogue.login import Login
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.catalogue.patience import ConnectionBroken, Patience, Postponed
@@ -41,8 +38,7 @@ LONGEST_ANSWER = 64 << 20
 """Bytes of an answer that are read."""
 LONGEST_BODY = 16 << 20
 """Bytes that a backend's database takes as one document; above, it answers 500 as if it were broken."""
-IDLE = 3.0
-"""Seconds after which a connection is not used again: backends close idle ones after 5."""
+_USUAL = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "scicat-watch"}
 _VERSION = re.compile(r"/api/v\d+$", re.IGNORECASE)
 SLOWEST = 10
 """How many times the time limit a long answer may take as a whole."""
@@ -66,12 +62,11 @@ class HttpClient:
         """`questions`: how often is asked; None: `patience.for_questions`. Raises `ConfigError` for a bad address."""
         self._base = _checked(options.url)
         self._options = options
-        self._headers = {name: value.reveal() for name, value in options.headers.items()}
+        self._headers = _USUAL | {name.title(): value.reveal() for name, value in options.headers.items()}
         self._clock: Clock = clock or SystemClock()
         self._questions = questions or patience.for_questions(self._clock, stopping or threading.Event())
-        self._verify = _verification(options)
-        self._own = threading.local()
-        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
+        _check(options)
+        self._connections = Connections(options, self._clock)
         self._login = Login(self.ask, self._base, login or LoginOptions(), self._clock)
 
     def __repr__(self) -> str:
@@ -192,8 +187,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close all connections; a later request opens new ones."""
-        for session in list(self._sessions):
-            session.close()
+        self._connections.close()
 
     def _exchange(
         self,
@@ -207,54 +201,36 @@ class HttpClient:
         own: Headers,
     ) -> _Answer:
         """One request and its whole answer."""
-        headers = CaseInsensitiveDict[str](self._headers)
-        headers["Accept"] = "application/json"
+        headers = dict(self._headers)
         if body is not None:
             headers["Content-Type"] = "application/json"
-        headers.update(own)
+        headers |= own
+        if token is not None and token.reveal():
+            headers["Authorization"] = f"Bearer {token.reveal()}"
+        address = f"{url}?{urlencode(params)}" if params else url
         try:
-            with self._session().request(
-                method,
-                url,
-                params=params,
-                data=body,
-                headers=headers,
-                auth=_Bearer(token),
-                timeout=self._options.timeout,
-                verify=self._verify,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                answer = _Answer(response.status_code, response.headers, self._read(response, what, limit))
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s") from error
-        except requests.exceptions.SSLError as error:
-            raise _unsent(Unavailable(f"{self._base}: no safe connection for {what}: {_advice(error)}")) from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            message = f"{self._base} cannot be reached for {what}: {why(error)}"
-            raise ConnectionBroken(message, sent=not _was_refused(error)) from error
-        self._own.used = self._clock.monotonic()
+            with self._connections.send(method, address, body, headers) as response:
+                answer = _Answer(response.status, response.headers, self._read(response, what, limit))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            failed = self._failed(error, what)
+            failed.sent = not unsent(error)
+            raise failed from error
+        self._connections.used()
         return answer
 
-    def _session(self) -> requests.Session:
-        """This thread's session; connections that idled too long are dropped first."""
-        session: requests.Session | None = getattr(self._own, "session", None)
-        if session is None:
-            session = requests.Session()
-            # A proxy that the environment names is not asked for what runs on this machine.
-            session.trust_env = not _local(urlsplit(self._base).hostname or "")
-            self._own.session = session
-            self._sessions.add(session)
-        elif self._clock.monotonic() - self._own.used > IDLE:
-            session.close()
-        self._own.used = self._clock.monotonic()
-        return session
+    def _failed(self, error: Exception, what: str) -> Unavailable:
+        """A request without an answer."""
+        if isinstance(error, urllib3.exceptions.SSLError):
+            return Unavailable(f"{self._base}: no safe connection for {what}: {_advice(error)}")
+        if _took_too_long(error):
+            return Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s")
+        return ConnectionBroken(f"{self._base} cannot be reached for {what}: {why(error)}")
 
-    def _read(self, response: requests.Response, what: str, limit: int) -> bytes:
+    def _read(self, response: urllib3.response.BaseHTTPResponse, what: str, limit: int) -> bytes:
         """The body, within limits of size and time; a server that sends byte by byte keeps nobody for ever."""
         latest = self._clock.monotonic() + SLOWEST * self._options.timeout
         content = bytearray()
-        while chunk := response.raw.read1(1 << 16, decode_content=True):
+        while chunk := response.read1(1 << 16, decode_content=True):
             content += chunk
             if len(content) > limit:
                 raise Refused(f"{self._base} answered {what} with more than {limit} bytes, which are not read")
@@ -305,23 +281,6 @@ class _Answer:
     content: bytes
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Our token and nothing else: with an `auth` given, requests does not look for one in ~/.netrc."""
-
-    def __init__(self, token: Secret | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None and self._token.reveal():
-            request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        return request
-
-
-def _unsent(error: Unavailable) -> Unavailable:
-    error.sent = False
-    return error
-
-
 def _advice(error: Exception) -> str:
     """What is wrong with a safe connection, and what to do about it."""
     text = str(error)
@@ -334,10 +293,11 @@ def _advice(error: Exception) -> str:
     return f"{text}. If the site has its own certificate authority, name its file as catalogue.ca_file"
 
 
-def _was_refused(error: Exception) -> bool:
-    """Whether there was no connection, so that nothing was sent."""
-    reason = error.args[0] if error.args else None
-    return isinstance(getattr(reason, "reason", reason), urllib3.exceptions.NewConnectionError)
+def _took_too_long(error: Exception) -> bool:
+    """Whether a time limit ended it, be it to connect or to be answered."""
+    origin = getattr(error, "original_error", error)
+    late = isinstance(origin, urllib3.exceptions.TimeoutError | TimeoutError)
+    return late and not isinstance(origin, urllib3.exceptions.NewConnectionError)
 
 
 def _checked(base_url: str) -> str:
@@ -354,16 +314,13 @@ def _checked(base_url: str) -> str:
     return base_url.strip().rstrip("/")
 
 
-def _verification(options: HttpOptions) -> bool | str:
+def _check(options: HttpOptions) -> None:
+    """Warn of certificates that are not checked; `ConfigError` if there is nothing to check them by."""
     if not options.verify:
         log.warning("catalogue.verify is off: anybody between here and the catalogue can read the token")
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        return False
-    if options.ca_file is None:
-        return True
-    if not options.ca_file.exists():
+    elif options.ca_file is not None and not options.ca_file.exists():
         raise ConfigError("catalogue.ca_file does not exist", options.ca_file)
-    return str(options.ca_file)
 
 
 def _path(segments: Sequence[str]) -> str:
@@ -389,7 +346,3 @@ def _origin(address: Any) -> tuple[str, str | None, int | None]:
         raise ValueError("an address with a user name")
     scheme = address.scheme.lower()
     return scheme, address.hostname, address.port or {"http": 80, "https": 443}.get(scheme)
-
-
-def _local(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")

@@ -11,7 +11,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import requests
 import urllib3.exceptions
 
 _NUMBERS = {
@@ -23,14 +22,14 @@ _NUMBERS = {
 _CLOSED = "the connection was closed without a whole answer: it, or a proxy before it, has failed or is restarting"
 _CLOSINGS = (
     ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.HTTPException,
-    urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.ProtocolError,
 )  # fmt: skip
 
 
 def why(error: BaseException) -> str:
     """The reason of a failed connection."""
     chain = list(_chain(error))
-    if any(isinstance(one, requests.exceptions.ProxyError | urllib3.exceptions.ProxyError) for one in chain):
+    if any(isinstance(one, urllib3.exceptions.ProxyError) for one in chain):
         return f"the proxy that the environment names (https_proxy) does not help: {_cause(chain)}"
     return _cause(chain)
 

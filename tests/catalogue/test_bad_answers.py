@@ -74,8 +74,8 @@ def test_an_answer_about_another_dataset_is_not_believed(serve: Serve, http: Cal
 
 
 @contextlib.contextmanager
-def tls_server(directory: Path, name: str) -> Iterator[int]:
-    """A server that speaks https with a certificate of its own for `name`; its port."""
+def tls_server(directory: Path, name: str, then: Callable[[ssl.SSLSocket], None] = lambda _: None) -> Iterator[int]:
+    """A server that speaks https with a certificate of its own for `name`, and does `then`; its port."""
     key, certificate = directory / "key.pem", directory / "certificate.pem"
     subprocess.run(
         [
@@ -95,7 +95,9 @@ def tls_server(directory: Path, name: str) -> Iterator[int]:
             except OSError:
                 return
             with contextlib.suppress(OSError), contextlib.closing(connection):
-                context.wrap_socket(connection, server_side=True).close()
+                safe = context.wrap_socket(connection, server_side=True)
+                then(safe)
+                safe.close()
 
     thread = threading.Thread(target=serve_some)
     thread.start()
@@ -114,6 +116,38 @@ def test_a_certificate_that_does_not_match_is_explained(tmp_path: Path, http: Ca
         assert not unknown.value.sent
         with pytest.raises(Unavailable, match="its certificate is for another name"):
             http(f"https://localhost:{port}/api/v3", ca_file=tmp_path / "certificate.pem").request("GET", "datasets")
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_authorities_of_the_system_and_of_the_environment_are_trusted(
+    tmp_path: Path, http: Callable[..., HttpClient], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for other in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, str(tmp_path / "certificate.pem"))
+    with tls_server(tmp_path, "localhost") as port:
+        with pytest.raises(Unavailable, match="closed without a whole answer") as caught:
+            http(f"https://localhost:{port}/api/v3").request("POST", "datasets", json={})
+        assert caught.value.sent
+
+
+def test_a_safe_connection_that_is_spoilt_leaves_open_whether_the_request_was_done(
+    tmp_path: Path, http: Callable[..., HttpClient]
+) -> None:
+    def spoil(connection: ssl.SSLSocket) -> None:
+        assert connection.recv(1)
+        plain = socket.socket(fileno=connection.detach())
+        with contextlib.closing(plain):
+            plain.sendall(b"HTTP/1.1 400 of something between, without TLS\r\n\r\n")
+            while plain.recv(1 << 16):
+                pass
+
+    with tls_server(tmp_path, "localhost", spoil) as port:
+        client = http(f"https://localhost:{port}/api/v3", ca_file=tmp_path / "certificate.pem")
+        with pytest.raises(Unavailable) as caught:
+            client.request("POST", "datasets", json={})
+        client.close()
+    assert caught.value.sent
 
 
 def test_https_where_only_http_is_spoken_is_explained(serve: Serve, http: Callable[..., HttpClient]) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,6 +153,37 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     assert proxy.requests == []
 
 
+def test_a_proxy_of_the_environment_is_asked_as_its_address_says(
+    serve: Serve, http: MakeHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serve(lambda _: Answer())
+    monkeypatch.setenv("http_proxy", f"http://ada:a%3Ab@127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("no_proxy", "10.0.0.0/8,.example.org")
+    assert http("http://scicat.invalid/api/v3").request("GET", "datasets", "7/a", params={"x": "y z"}) == {}
+    [asked] = proxy.requests
+    assert asked.path == "http://scicat.invalid/api/v3/datasets/7%2Fa?x=y+z"
+    assert asked.token == "ready-token"
+    assert asked.headers["proxy-authorization"] == f"Basic {base64.b64encode(b'ada:a:b').decode()}"
+
+
+@pytest.mark.parametrize("host", ["10.255.0.1", "scicat.example.org", "[::1]", "localhost"])
+def test_a_proxy_is_not_asked_for_what_no_proxy_names(
+    serve: Serve, http: MakeHttp, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    proxy = serve(lambda _: Answer())
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("no_proxy", "10.0.0.0/8,.example.org")
+
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(Unavailable) as caught:
+        http(f"http://{host}:1/api/v3").request("POST", "datasets", json={})
+    assert not caught.value.sent
+    assert proxy.requests == []
+
+
 def test_connections_are_kept_but_not_longer_than_the_server_keeps_them(
     serve: Serve, http: MakeHttp, clock: FakeClock
 ) -> None:
@@ -161,6 +195,15 @@ def test_connections_are_kept_but_not_longer_than_the_server_keeps_them(
     assert server.connections == 1
     clock.advance(4.0)
     here.request("POST", "datasets", json={})
+    assert server.connections == 2
+
+
+def test_a_closed_client_opens_new_connections(serve: Serve, http: MakeHttp) -> None:
+    server = serve(lambda _: Answer())
+    here = http(server.base)
+    here.request("GET", "a")
+    here.close()
+    here.request("GET", "b")
     assert server.connections == 2
 
 
