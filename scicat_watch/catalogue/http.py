@@ -220,7 +220,7 @@ class HttpClient:
 
     def _failed(self, error: Exception, what: str) -> Unavailable:
         """A request without an answer."""
-        if isinstance(error, urllib3.exceptions.SSLError):
+        if isinstance(error, urllib3.exceptions.SSLError) and unsent(error):
             return Unavailable(f"{self._base}: no safe connection for {what}: {_advice(error)}")
         if _took_too_long(error):
             return Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s")

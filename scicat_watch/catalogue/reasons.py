@@ -22,7 +22,7 @@ _NUMBERS = {
 _CLOSED = "the connection was closed without a whole answer: it, or a proxy before it, has failed or is restarting"
 _CLOSINGS = (
     ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.HTTPException,
-    urllib3.exceptions.ProtocolError,
+    urllib3.exceptions.ProtocolError, ssl.SSLEOFError, ssl.SSLZeroReturnError,
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def _cause(chain: list[BaseException]) -> str:
     for one in reversed(chain):
         if isinstance(one, socket.gaierror):
             return f"its name is not known ({one.strerror}): check catalogue.url and the name service"
-        if isinstance(one, ssl.SSLError):
+        if isinstance(one, ssl.SSLError) and not isinstance(one, _CLOSINGS):
             return str(one.reason or one)
         if isinstance(one, OSError) and one.errno in _NUMBERS:
             return _NUMBERS[one.errno]

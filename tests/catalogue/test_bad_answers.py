@@ -144,7 +144,7 @@ def test_a_safe_connection_that_is_spoilt_leaves_open_whether_the_request_was_do
 
     with tls_server(tmp_path, "localhost", spoil) as port:
         client = http(f"https://localhost:{port}/api/v3", ca_file=tmp_path / "certificate.pem")
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(Unavailable, match="cannot be reached") as caught:
             client.request("POST", "datasets", json={})
         client.close()
     assert caught.value.sent
