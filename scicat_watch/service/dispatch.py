@@ -1,13 +1,13 @@
-"""The threads that ingest: one has scans read, whenever a reader is free, and several publish what has been read.
+"""What ingests: it has scans read whenever there is room for one, and has threads that publish what was read.
 
-Which scan is next is said by `queues`. None of these threads touches a directory of a beamtime.
+Which scan is next is said by `queues`. Whatever thread makes room, as the one that has read a scan, has the next one
+begin; only one does so at a time. Nothing here touches a directory of a beamtime.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,13 @@ from pathlib import Path
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import Unavailable
-from scicat_watch.model import Beamtime, Outcome, Status
+from scicat_watch.model import Beamtime, Fault, Outcome, Status
 from scicat_watch.service.ingest import Ingestor, Read, Stopped, UnderWay
 from scicat_watch.service.queues import Item, Load, Queues
 from scicat_watch.service.turns import Urgency
 
 log = logging.getLogger(__name__)
 
-_AGAIN = 0.5
-"""Seconds between two checks whether a reading that takes long lets another one begin."""
 Finished = Callable[[Outcome], None]
 """Called with the outcome, by a thread of the dispatcher."""
 
@@ -39,18 +37,16 @@ class Dispatcher:
         *,
         connections: int,
         readers: int,
-        apart_after: float,
         hangs: Callable[[Path], bool] = lambda directory: False,
     ) -> None:
         """See `Queues`."""
         self._ingestor, self._clock, self._stopping = ingestor, clock, stopping
         self._connections = connections
-        self._queues = Queues(readers=readers, connections=connections, apart_after=apart_after, hangs=hangs)
-        self._readings: dict[Item, UnderWay] = {}
-        self._done: deque[Item] = deque()
-        """Those whose reading has ended."""
+        self._queues = Queues(readers=readers, connections=connections, hangs=hangs)
         self._lock = threading.Lock()
-        self._to_read, self._to_publish, self._ended = (threading.Condition(self._lock) for _ in range(3))
+        self._to_publish, self._ended = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._beginning = False
+        """Whether some thread has scans begin; it sees whatever becomes possible meanwhile."""
         self._threads: list[threading.Thread] = []
         self._resting = 0
         """How many threads have nothing to publish."""
@@ -68,9 +64,7 @@ class Dispatcher:
         with self._lock:
             self.idle.clear()
             self._queues.put(Item(ready, beamtime, finished, urgency(ready, suspect)))
-            if not self._threads:
-                self._start_thread("queue reader", self._have_read)
-            self._to_read.notify()
+        self._have_read()
 
     def load(self, beamtime: Beamtime) -> Load:
         """How many requests of a beamtime are on their way."""
@@ -82,6 +76,8 @@ class Dispatcher:
         with self._lock:
             self._queues.drop(beamtime)
             self._note_end()
+        self._have_read()
+        with self._lock:
             self._ended.wait_for(lambda: not self._queues.load(beamtime).publishing, seconds)
 
     def join(self, seconds: float) -> bool:
@@ -94,64 +90,68 @@ class Dispatcher:
             thread.join(max(0.0, until - self._clock.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
-    def _start_thread(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name=name, daemon=True)
+    def _start_thread(self, name: str) -> None:
+        thread = threading.Thread(target=self._publish_all, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def _note_end(self) -> None:
-        """Something ended: others may be read in its place, and somebody may have waited for its end."""
+        """Something ended, and somebody may have waited for that."""
         if self._queues.empty:
             self.idle.set()
-        self._to_read.notify()
         self._ended.notify_all()
 
     def wake(self) -> None:
-        """Let the threads see what there is to do by now: the program ends, or a file system answers again."""
+        """See what there is to do by now: the program ends, or a file system answers again."""
         with self._lock:
-            self._to_read.notify_all()
             self._to_publish.notify_all()
+        self._have_read()
 
     def _have_read(self) -> None:
-        """Start readers, and take what they have read."""
-        try:
-            while (step := self._next_step()) is not None:
-                step()
-        except Stopped:
-            log.debug("no more reading: the program ends")
-
-    def _next_step(self) -> Callable[[], None] | None:
+        """Have scans read, as many as may be."""
         with self._lock:
-            while not self._stopping.is_set():
-                if self._done:
-                    return partial(self._take, self._done.popleft())
-                if (item := self._queues.to_read(self._clock.monotonic())) is not None:
-                    return partial(self._start, item)
-                self._to_read.wait(_AGAIN if self._queues.may_read_later else None)
-        return None
+            if self._beginning:
+                return
+            self._beginning = True
+        while (item := self._next_to_read()) is not None:
+            self._start(item)
+
+    def _next_to_read(self) -> Item | None:
+        with self._lock:
+            item = None if self._stopping.is_set() else self._queues.to_read()
+            self._beginning = item is not None
+            return item
 
     def _start(self, item: Item) -> None:
         try:
-            under_way = self._readings[item] = self._ingestor.start(item.ready, item.beamtime)
-            under_way.running.add_done_callback(partial(self._is_read, item))
+            under_way = self._ingestor.start(
+                item.ready, item.beamtime, partial(self._takes_long, item), suspect=item.urgency is Urgency.SUSPECT
+            )
+            under_way.running.add_done_callback(partial(self._is_read, item, under_way))
         except Stopped:
-            raise
+            log.debug("no more reading: the program ends")
         except Exception as error:
             log.exception("%s: a fault of scicat-watch", item.pid)
             self._conclude_unread(item, _fault(item, error))
 
-    def _is_read(self, item: Item) -> None:
-        """Called by whatever thread ends the reading."""
+    def _takes_long(self, item: Item) -> None:
         with self._lock:
-            self._done.append(item)
-            self._to_read.notify()
+            self._queues.takes_long(item)
+        self._have_read()
 
-    def _take(self, item: Item) -> None:
-        match self._ingestor.read(self._readings.pop(item)):
-            case Read() as read:
-                self._hand_on(item, read)
-            case outcome:
-                self._conclude_unread(item, outcome)
+    def _is_read(self, item: Item, under_way: UnderWay) -> None:
+        """Called by whatever thread ends the reading."""
+        if self._stopping.is_set():
+            return
+        try:
+            match self._ingestor.read(under_way):
+                case Read() as read:
+                    self._hand_on(item, read)
+                case outcome:
+                    self._conclude_unread(item, outcome)
+        except Stopped:
+            log.debug("no more reading: the program ends")
+        self._have_read()
 
     def _hand_on(self, item: Item, read: Read) -> None:
         with self._lock:
@@ -159,16 +159,20 @@ class Dispatcher:
                 self._note_end()
                 return
             # The threads that rest may be woken already, for another one.
-            if len(self._threads) <= self._connections and self._queues.publishable() > self._resting:
-                self._start_thread(f"queue {len(self._threads)}", self._publish_all)
+            if len(self._threads) < self._connections and self._queues.publishable() > self._resting:
+                self._start_thread(f"queue {len(self._threads) + 1}")
             self._to_publish.notify()
 
     def _conclude_unread(self, item: Item, outcome: Outcome) -> None:
         with self._lock:
-            if not self._queues.was_read(item, None):
+            again = outcome.fault is Fault.READER and self._queues.set_apart(item)
+            wanted = not again and self._queues.was_read(item, None)
+            if not again and not wanted:
                 self._note_end()
-                return
-        self._conclude(item, outcome)
+        if again:
+            log.info("%s: %s; it is read again apart from the others", item.pid, outcome.reason)
+        elif wanted:
+            self._conclude(item, outcome)
 
     def _publish_all(self) -> None:
         try:
@@ -215,6 +219,7 @@ class Dispatcher:
         with self._lock:
             self._queues.end(item)
             self._note_end()
+        self._have_read()
 
 
 def urgency(ready: Ready, suspect: bool) -> Urgency:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -86,11 +87,18 @@ class Ingestor:
         self._site = site
         self._give_up_after = give_up_after
 
-    def start(self, ready: Ready, beamtime: Beamtime) -> UnderWay:
-        """Begin to read a scan. `Stopped` when the program ends."""
-        job = self._site.read_job(ready.request, beamtime)
+    def start(
+        self,
+        ready: Ready,
+        beamtime: Beamtime,
+        takes_long: Callable[[], object] = lambda: None,
+        *,
+        suspect: bool = False,
+    ) -> UnderWay:
+        """Begin to read a scan, see `Executor`; `suspect`: it cost a reader before. `Stopped` when the program ends."""
+        job = replace(self._site.read_job(ready.request, beamtime), suspect=suspect)
         try:
-            running = self._site.executor.start(job)
+            running = self._site.executor.start(job, takes_long)
         except CancelledError:
             raise Stopped from None
         return UnderWay(ready, beamtime, running, self._site.clock.monotonic())

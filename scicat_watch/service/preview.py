@@ -123,7 +123,8 @@ class Previewer:
 
     def _preview(self, ready: Ready, target: Target) -> Preview:
         beamtime, scan = target.beamtime, ready.request.scan
-        job = read_job(scan, beamtime, self.library, self._settings)
+        # It is read alone, so that it may take its time.
+        job = replace(read_job(scan, beamtime, self.library, self._settings), suspect=True)
         try:
             reading = self._executor.start(job).result()
         except ScicatWatchError as error:

@@ -1,12 +1,15 @@
 """Which request is where on its way: queued, being read, read, being published. Pure; the threads are `dispatch`'s.
 
-How many scans are under way at a time is bounded, because what has been read may be large: a catalogue that is slow or
-unavailable stops the reading after a while, and everything else waits in its queue. Scans of one directory are
-published one at a time, the earliest first of those that have been read. Of the requests for one dataset, none is read
-before the one before it has ended.
+Here, and nowhere else, is decided which scan is read next (by `turns`) and how many are read at a time; executors read
+at once what they are given. Scans of one directory are published one at a time, the earliest first of those that have
+been read. Of the requests for one dataset, none is read before the one before it has ended.
 
-A scan that takes long to read holds up no others. After a second it counts only for its own beamtime, whose file system
-may hang, and not at all once its reading was set apart from that of the others (`executors.local`).
+How many scans are under way is bounded, because what has been read may be large: a catalogue that is slow or
+unavailable stops the reading after a while, and everything else waits in its queue.
+
+A scan that takes long to read holds up no others. After a second it counts only for its own beamtime, whose file
+system may hang. When its time is over, or it has ended its reader, it becomes a suspect, and is read once more among
+these: one at a time, beside all others, with more time.
 """
 
 from __future__ import annotations
@@ -26,10 +29,8 @@ if TYPE_CHECKING:
     from scicat_watch.service.ingest import Read
 
 
-_SLOW = 1.0
-"""Seconds of reading after which a scan counts for its own beamtime only."""
-_MOST_SLOW = 16
-"""How many scans that take long are being read at most."""
+_MOST_LONG = 10
+"""How many scans more than usual are read at most while some take long: ten files that hang delay nobody."""
 
 
 class Stage(Enum):
@@ -47,7 +48,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many requests of a beamtime are on their way."""
+    """How many datasets of a beamtime are on their way, each counted once, however many requests ask for it."""
 
     queued: int = 0
     """To be read."""
@@ -72,8 +73,8 @@ class Item:
     number: int = 0
     """In the order in which they came."""
     stage: Stage = Stage.QUEUED
-    began: float = 0.0
-    """When its reading did, by the monotonic clock."""
+    takes_long: bool = False
+    """Whether it has been read for more than a second."""
     dropped: bool = False
     """Whether it is forgotten as soon as its reading ends."""
 
@@ -92,23 +93,16 @@ class Queues:
     """All requests that are on their way. Not thread-safe."""
 
     def __init__(
-        self,
-        *,
-        readers: int,
-        connections: int,
-        apart_after: float,
-        hangs: Callable[[Path], bool] = lambda directory: False,
+        self, *, readers: int, connections: int, hangs: Callable[[Path], bool] = lambda directory: False
     ) -> None:
         """`readers`: how many scans are read at a time; `connections`: how many are published.
 
-        `apart_after`: seconds after which a reading is set apart from the others. `hangs`: whether a directory's file
-        system does not answer, so that no scan there is read.
+        `hangs`: whether a directory's file system does not answer, so that no scan there is read.
         """
         self._hangs = hangs
-        self._most_reading = readers + 1  # One more, so that no reader waits for its next scan.
+        self._readers = readers
         self._most_of_queue = readers + 2
         self._most = readers + 1 + 2 * connections
-        self._apart_after = apart_after
         self._turns: Turns[Item] = Turns()
         self._same: dict[str, deque[Item]] = {}
         """By pid: the item that is under way or about to be, and those whose turn came while it was."""
@@ -119,6 +113,8 @@ class Queues:
         self._of_queue: Counter[Path] = Counter()
         """How many of a queue are under way."""
         self._stages: dict[Beamtime, Counter[Stage]] = {}
+        self._wanted: dict[Beamtime, Counter[str]] = {}
+        """How many requests of a beamtime there are for each dataset, by pid."""
         self._number = 0
 
     @property
@@ -127,50 +123,47 @@ class Queues:
         return not self._stages
 
     def load(self, beamtime: Beamtime) -> Load:
-        """How many of a beamtime are on their way."""
-        stages = self._stages.get(beamtime, Counter())
+        """How many datasets of a beamtime are on their way."""
+        stages, wanted = self._stages.get(beamtime, Counter()), self._wanted.get(beamtime, Counter())
         publishing = sum(stages[stage] for stage in (Stage.READ, Stage.PUBLISHING, Stage.FAILED))
-        return Load(stages[Stage.QUEUED], stages[Stage.READING], publishing)
+        again = stages.total() - len(wanted)  # Only one request for a dataset is anywhere but in a queue.
+        return Load(stages[Stage.QUEUED] - again, stages[Stage.READING], publishing)
 
     def put(self, item: Item) -> None:
         """Append an item to its queue."""
         self._number += 1
         item.number = self._number
         self._stages.setdefault(item.beamtime, Counter())[item.stage] += 1
+        self._wanted.setdefault(item.beamtime, Counter())[item.pid] += 1
         self._turns.put(item)
 
-    def to_read(self, now: float) -> Item | None:
-        """The item that is to be read at `now`; None if none is, or as many are under way as may be."""
-        common = [item for item in self._reading if not self._is_apart(item, now)]
-        apart = Counter(item.queue for item in self._reading if self._is_apart(item, now))
-        quick = sum(now - item.began < _SLOW for item in common)
-        slow = Counter(item.beamtime for item in common if now - item.began >= _SLOW)
-        if (
-            len(self._reading) - quick >= _MOST_SLOW
-            or self._of_queue.total() - apart.total() - slow.total() >= self._most
-        ):
+    def to_read(self) -> Item | None:
+        """The item that is to be read now; None if none is, or as many are under way as may be."""
+        suspects = Counter(item.queue for item in self._reading if item.urgency is Urgency.SUSPECT)
+        long = Counter(item.beamtime for item in self._reading if item.takes_long and not _is_suspect(item))
+        quick = len(self._reading) - suspects.total() - long.total()
+        if self._of_queue.total() - suspects.total() - long.total() >= self._most:
             return None
-        urgencies = {Urgency.LIVE, Urgency.BACKLOG} if quick < self._most_reading else set()
-        if not any(item.urgency is Urgency.SUSPECT for item in self._reading):
-            urgencies.add(Urgency.SUSPECT)
+        urgencies = set() if suspects else {Urgency.SUSPECT}
+        if quick < self._readers and quick + long.total() < self._readers + _MOST_LONG:
+            urgencies |= {Urgency.LIVE, Urgency.BACKLOG}
         while (
             item := self._turns.take(
                 urgencies,
-                held=lambda beamtime: quick + slow[beamtime] >= self._most_reading,
-                full=lambda queue: self._of_queue[queue] - apart[queue] >= self._most_of_queue or self._hangs(queue),
+                held=lambda beamtime: quick + long[beamtime] >= self._readers,
+                full=lambda queue: self._of_queue[queue] - suspects[queue] >= self._most_of_queue or self._hangs(queue),
             )
         ) is not None:
             same = self._same.setdefault(item.pid, deque([item]))
             if same[0] is item:
-                self._begin(item, now)
+                self._begin(item)
                 return item
             same.append(item)
         return None
 
-    @property
-    def may_read_later(self) -> bool:
-        """Whether time alone may let another scan be read: because one that is being read takes long."""
-        return bool(self._reading) and not self._turns.empty
+    def takes_long(self, item: Item) -> None:
+        """The reading of an item takes more than a second."""
+        item.takes_long = item in self._reading
 
     def was_read(self, item: Item, read: Read | None) -> bool:
         """The reading of an item ended, without success if `read` is None; False if the item was dropped meanwhile."""
@@ -183,6 +176,20 @@ class Queues:
         else:
             self._read.append((item, read))
             self._move(item, Stage.READ)
+        return True
+
+    def set_apart(self, item: Item) -> bool:
+        """The reading of an item cost its reader, and is tried once more among the suspects; False if it is not.
+
+        Those have been tried already, and what was dropped meanwhile is not tried again.
+        """
+        if _is_suspect(item) or item.dropped:
+            return False
+        self._reading.discard(item)
+        self._leave_queue(item)
+        self._move(item, Stage.QUEUED)
+        item.urgency, item.takes_long = Urgency.SUSPECT, False
+        self._turns.put(item)
         return True
 
     def publishable(self) -> int:
@@ -205,9 +212,7 @@ class Queues:
         if item.stage is Stage.PUBLISHING:
             self._publishing.discard(item.queue)
         if item.stage is not Stage.QUEUED:
-            self._of_queue[item.queue] -= 1
-            if not self._of_queue[item.queue]:
-                del self._of_queue[item.queue]
+            self._leave_queue(item)
         same = self._same.get(item.pid, deque())
         if same and same[0] is item:
             same.popleft()
@@ -230,20 +235,33 @@ class Queues:
         for item in self._reading:
             item.dropped = item.dropped or item.beamtime == beamtime
 
-    def _is_apart(self, item: Item, now: float) -> bool:
-        return item.urgency is Urgency.SUSPECT or now - item.began >= self._apart_after
-
-    def _begin(self, item: Item, now: float) -> None:
-        item.began = now
+    def _begin(self, item: Item) -> None:
         self._of_queue[item.queue] += 1
         self._reading.add(item)
         self._move(item, Stage.READING)
+
+    def _leave_queue(self, item: Item) -> None:
+        self._of_queue[item.queue] -= 1
+        if not self._of_queue[item.queue]:
+            del self._of_queue[item.queue]
 
     def _move(self, item: Item, stage: Stage) -> None:
         stages = self._stages[item.beamtime]
         stages[item.stage] -= 1
         if stage is not Stage.ENDED:
             stages[stage] += 1
-        elif not stages.total():
-            del self._stages[item.beamtime]
+        else:
+            self._forget(item)
         item.stage = stage
+
+    def _forget(self, item: Item) -> None:
+        wanted = self._wanted[item.beamtime]
+        wanted[item.pid] -= 1
+        if not wanted[item.pid]:
+            del wanted[item.pid]
+        if not wanted:
+            del self._wanted[item.beamtime], self._stages[item.beamtime]
+
+
+def _is_suspect(item: Item) -> bool:
+    return item.urgency is Urgency.SUSPECT

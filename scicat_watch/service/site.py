@@ -50,8 +50,6 @@ from scicat_watch.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
-_SETTING_APART = 1.0  # Seconds that it takes at most to set a reading apart whose time is over.
-
 
 class Site:
     """Everything that ingesting needs, opened; `close` gives it back."""
@@ -106,8 +104,7 @@ class Site:
 
     def read_job(self, request: Request, beamtime: Beamtime) -> ReadJob:
         """What a reading process is to do for a request's scan."""
-        job, attempt = read_job(request.scan, beamtime, self.library, self.settings), self.journal.attempt(request.key)
-        return replace(job, suspect=attempt is not None and attempt.readers_lost > 0)
+        return read_job(request.scan, beamtime, self.library, self.settings)
 
     def serial(self, name: str) -> SerialThread:
         """A thread for calls that must not hold up others."""
@@ -122,8 +119,7 @@ class Site:
         reading = self.settings.reading
         return Dispatcher(
             Ingestor(self, give_up_after), self.clock, self.stopping, connections=self.settings.catalogue.connections,
-            readers=reading.workers, apart_after=reading.limits().first + _SETTING_APART,
-            hangs=self.calls.hangs,
+            readers=reading.workers, hangs=self.calls.hangs,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -276,11 +276,12 @@ class ReadingSection(Section):
 
     workers: int = Field(default=2, ge=1, le=256)
     """Number of worker processes that read data files. One more reads scans whose reading took too long or crashed
-    before, and up to four more read other beamtimes while all of these are busy for more than a second."""
+    before, and up to ten more read other beamtimes while all of these are busy for more than a second."""
     first_time_limit: float = Field(default=_READ.first_time_limit, gt=0)
-    """Seconds after which the reading of a scan is terminated and begun again, apart from the other scans."""
+    """Seconds after which the reading of a scan is terminated and begun again, apart from the other scans. They begin
+    when a worker process begins to read, and those in which it waits for a processor do not count."""
     time_limit: float = Field(default=_READ.time_limit, gt=0)
-    """Seconds after which that is terminated, too; the scan counts as failed and is tried again."""
+    """Seconds after which that is terminated, too, counted likewise; the scan has failed and is tried again."""
     memory_limit: int = Field(default=_READ.memory_limit, ge=256 << 20)
     """Maximum address space of a worker process, in bytes."""
     metadata_limit: int = Field(default=_READ.metadata_limit, ge=1024)

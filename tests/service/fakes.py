@@ -130,7 +130,7 @@ class FakeDispatcher(Dispatcher):
     ) -> None:
         nobody: Any = None
         self.urgencies = urgencies
-        super().__init__(nobody, clock, stopping, connections=1, readers=1, apart_after=10.0)
+        super().__init__(nobody, clock, stopping, connections=1, readers=1)
         self._ingest, self._fake, self._seconds = ingest, clock, seconds
         self._queued: list[tuple[Ready, Beamtime, Finished]] = []
         self._planned = False
@@ -219,7 +219,7 @@ class InlineReading:
 class InlineExecutor:
     """Reads in this process."""
 
-    def start(self, job: ReadJob) -> InlineReading:
+    def start(self, job: ReadJob, takes_long: Callable[[], object] = lambda: None) -> InlineReading:
         return InlineReading(job)
 
     def prepare(self) -> None:

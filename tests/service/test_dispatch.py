@@ -14,7 +14,7 @@ import pytest
 from scicat_watch.clock import SystemClock
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import Unavailable
-from scicat_watch.model import Beamtime, Outcome, Status
+from scicat_watch.model import Beamtime, Fault, Outcome, Status
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.ingest import Read, UnderWay
 from scicat_watch.service.queues import Load
@@ -53,11 +53,20 @@ class Gate:
         """Each request whose publishing has begun."""
         self.open = threading.Event()
         self.raises: dict[str, BaseException] = {}
+        self.apart: list[str] = []
+        """Those that were read with all the time there is."""
+        self.costly: set[str] = set()
+        """Those that cost each reader."""
+        self.long: dict[str, Callable[[], object]] = {}
 
-    def start(self, ready: Ready, beamtime: Beamtime) -> UnderWay:
+    def start(
+        self, ready: Ready, beamtime: Beamtime, takes_long: Callable[[], object], *, suspect: bool = False
+    ) -> UnderWay:
         name = ready.request.scan.name
-        reader = self.readers[name] = Reader()
+        reader, self.long[name] = Reader(), takes_long
+        self.apart += [name] if suspect else []
         self.started.append(name)
+        self.readers[name] = reader
         if f"start {name}" in self.raises:
             raise self.raises[f"start {name}"]
         if not name.startswith("slow"):
@@ -66,6 +75,8 @@ class Gate:
 
     def read(self, under_way: UnderWay) -> Read | Outcome:
         reading = under_way.running.result()
+        if under_way.ready.request.scan.name in self.costly:
+            return Outcome(under_way.ready.request, Status.FAILED, "it hung", fault=Fault.READER)
         if under_way.ready.request.scan.name in self.unreadable:
             return Outcome(under_way.ready.request, Status.FAILED, "cannot be read")
         return Read(under_way, reading)
@@ -85,10 +96,10 @@ Opened = tuple[Gate, Dispatcher, threading.Event]
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    """Two scans are published at a time, and one is read."""
+    """Two scans are published at a time, and two are read."""
     gate, stopping = Gate(), threading.Event()
     ingestor: Any = gate
-    dispatcher = Dispatcher(ingestor, SystemClock(), stopping, connections=2, readers=1, apart_after=10.0)
+    dispatcher = Dispatcher(ingestor, SystemClock(), stopping, connections=2, readers=2)
     yield gate, dispatcher, stopping
     gate.open.set()
     stopping.set()
@@ -144,6 +155,31 @@ def test_a_scan_that_takes_long_to_read_holds_up_none_of_its_directory(opened: O
     assert dispatcher.idle.wait(120)
 
 
+def test_scans_that_take_long_hold_up_no_other_beamtime_and_say_so_themselves(opened: Opened) -> None:
+    gate, dispatcher, _ = opened
+    gate.open.set()
+    _put(dispatcher, "/bt/a", "slow1", "slow2", "a1")
+    other = _put(dispatcher, "/bt/b", "b1", beamtime=Beamtime("2", Path("/bt/b"), {}))
+    assert gate.started == ["slow1", "slow2"]
+    gate.long["slow1"]()
+    assert other.get(timeout=120).done
+    assert gate.started == ["slow1", "slow2", "b1"]
+    for name in ("slow1", "slow2"):
+        gate.readers[name].end()
+    assert dispatcher.idle.wait(120)
+
+
+def test_a_scan_that_costs_its_reader_is_read_once_more_apart_and_then_reported(opened: Opened) -> None:
+    gate, dispatcher, _ = opened
+    gate.open.set()
+    gate.costly = {"bad"}
+    outcomes = _put(dispatcher, "/bt/a", "bad")
+    assert outcomes.get(timeout=120).fault is Fault.READER
+    assert (gate.started, gate.apart) == (["bad", "bad"], ["bad"])
+    assert dispatcher.idle.wait(120)
+    assert outcomes.empty()
+
+
 def test_while_nothing_can_be_published_reading_stops_after_a_while_and_failures_are_still_reported(
     opened: Opened,
 ) -> None:
@@ -153,9 +189,9 @@ def test_while_nothing_can_be_published_reading_stops_after_a_while_and_failures
     assert outcomes.get(timeout=120).reason == "cannot be read"
     for number in range(1000):
         _put(dispatcher, f"/bt/{number % 10}", f"x{number}")
-    waiting = eventually(lambda: (load := dispatcher.load(BEAMTIME)).publishing == 6 and load, "six are read")
-    assert waiting == Load(queued=995, reading=0, publishing=6)
-    assert len(gate.started) == 7
+    waiting = eventually(lambda: (load := dispatcher.load(BEAMTIME)).publishing == 7 and load, "seven are read")
+    assert waiting == Load(queued=994, reading=0, publishing=7)
+    assert len(gate.started) == 8
     gate.open.set()
     assert dispatcher.idle.wait(120)
     assert len(gate.published) == 1001
@@ -168,7 +204,7 @@ def test_requests_for_one_dataset_go_one_after_the_other_in_their_order(opened: 
     other = _put(dispatcher, "/bt/a", "a1")
     gate.open.set()
     assert other.get(timeout=120).done
-    eventually(lambda: dispatcher.load(BEAMTIME) == Load(queued=2, reading=1), "the others wait")
+    eventually(lambda: dispatcher.load(BEAMTIME) == Load(reading=1), "only the slow dataset is left, counted once")
     assert gate.started.count("slow") == 1
     gate.readers["slow"].end()
     assert first.get(timeout=120).done
@@ -260,9 +296,9 @@ def test_a_live_scan_goes_before_a_backlog(opened: Opened) -> None:
     gate, dispatcher, _ = opened
     for directory in "abcd":
         _put(dispatcher, f"/bt/{directory}", *(f"{directory}{number}" for number in range(100)), backlog=True)
-    eventually(lambda: dispatcher.load(BEAMTIME).publishing == 6, "no more can be read")
+    eventually(lambda: dispatcher.load(BEAMTIME).publishing == 7, "no more can be read")
     live = _put(dispatcher, "/live", "live", beamtime=Beamtime("2", Path("/live"), {}))
     gate.open.set()
     assert live.get(timeout=120).done
-    assert gate.started.index("live") <= 7  # At most one turn was the backlog's.
+    assert gate.started.index("live") <= 8  # At most one turn was the backlog's.
     assert dispatcher.idle.wait(120)

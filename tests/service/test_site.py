@@ -149,8 +149,9 @@ def test_a_scan_that_lost_its_reader_is_read_apart_also_after_a_restart(tmp_path
             ledger = site.ledger(beamtime)
             for request, fault in faults.items():
                 ledger.note(Outcome(request, Status.FAILED, "why", fault=fault), None, 100.0)
-            assert [site.read_job(request, beamtime).suspect for request in requests] == [True, False, False]
+            assert [ledger.suspect(request) for request in requests] == [True, False, False]
     with contextlib.closing(Site(settings(tmp_path), threading.Event(), clock)) as site:
-        assert [site.read_job(request, beamtime).suspect for request in requests] == [True, False, False]
-        site.ledger(beamtime).note(Outcome(requests[0], Status.CREATED), None, 100.0)
-        assert not site.read_job(requests[0], beamtime).suspect
+        ledger = site.ledger(beamtime)
+        assert [ledger.suspect(request) for request in requests] == [True, False, False]
+        ledger.note(Outcome(requests[0], Status.CREATED), None, 100.0)
+        assert not ledger.suspect(requests[0])

@@ -1,8 +1,8 @@
 """Where data files are read: in a pool of processes of this machine (`local`).
 
 A command that is started for one file has one process for it instead (`single`). An executor only starts what `worker`
-does, wherever that is, and gives back what was read. Limits of time and memory, and waits for a file that cannot be
-read yet, come with the job.
+does, wherever that is, and gives back what was read; what is read when, and what is tried again, is decided elsewhere
+(`service.queues`). Limits of time and memory, and waits for a file that cannot be read yet, come with the job.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ class Running(Protocol):
 class Executor(Protocol):
     """Reads scans; used by several threads."""
 
-    def start(self, job: ReadJob) -> Running:
-        """Begin to read a scan. CancelledError if the executor is closed."""
+    def start(self, job: ReadJob, takes_long: Callable[[], object] = lambda: None) -> Running:
+        """Begin to read a scan, whatever else is being read. CancelledError if the executor is closed.
+
+        `takes_long`: called, by any thread, when it has been read for a second; must return soon.
+        """
 
     def prepare(self) -> None:
         """Have what the first scan needs made ready, in the background."""

@@ -1,8 +1,8 @@
-"""Reading in processes of this machine: who is read when, and what becomes of a reading that hangs or crashes.
+"""Reading in processes of this machine: each scan at once, and what becomes of a reading that hangs or crashes.
 
-Each process has a thread that hands it scans and waits for the answers; `turns` decides whose turn it is. A scan that
-takes longer than the first time limit, or ends its process, is read once more at once, apart from the others and with
-the whole time limit. Only then it counts as failed. If its directory does not answer either, that is at fault.
+Which scan is read when is decided before (`service.queues`). Each process has a thread that hands it scans and waits
+for the answers. A scan that takes longer than its time limit, or ends its process, has failed; if its directory does
+not answer either, that is at fault.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scicat_watch.errors import ReaderLost, ReadingError, ScicatWatchError, StorageHangs
@@ -21,12 +22,11 @@ from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.service.executors import answers
 from scicat_watch.service.executors.executor import Running
 from scicat_watch.service.executors.process import ProcessEnded, ReadingProcess
-from scicat_watch.service.executors.turns import Turn, choose
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # How many processes may fail to start, or be ended by somebody, before that is reported of the scan.
-_SLOW = 1.0  # Seconds after which a reading does not count any more for scans of other roots.
+_LONG = 1.0  # Seconds after which it is reported that a reading takes long.
 _TRY_WITHIN = 5.0  # Seconds that a directory may take to answer.
 _LEFT_MOST = 4  # Processes of one root that may be left behind; then nothing is read there until one of them is gone.
 _MOST_ORDERS = 1000  # A process is renewed now and then: libraries that leak do not add up over months.
@@ -38,8 +38,13 @@ class _Task:
     """A scan that is to be read."""
 
     job: ReadJob
-    turn: Turn
+    takes_long: Callable[[], object]
     future: Future[Reading] = field(default_factory=Future)
+
+    @property
+    def root(self) -> Path:
+        """The beamtime directory."""
+        return self.job.roots[0]
 
     @property
     def what(self) -> str:
@@ -78,29 +83,30 @@ class LocalExecutor:
     """Reading processes, so many as are needed; used by several threads."""
 
     def __init__(self, workers: int, limits: ReadLimits) -> None:
-        """`workers`: how many scans are read at a time. `limits` are those of every job."""
+        """`workers`: how many processes are kept while there is nothing to read. `limits` are those of every job."""
         self._workers, self._limits = workers, limits
         self._changed = threading.Condition()
         self._closed = False
-        self._waiting: list[_Task] = []
-        self._running: list[_Task] = []
-        self._idle = 0
+        self._waiting: deque[_Task] = deque()
+        self._running: set[_Task] = set()
         self._threads: set[threading.Thread] = set()
         self._processes: set[ReadingProcess] = set()
-        self._last_suspect: Path | None = None
         self._left: list[tuple[ReadingProcess, _Task]] = []
         """Processes that were ended and are not gone, with what they read."""
         self._doubtful: set[Path] = set()
         """Roots that did not answer when they were tried last."""
 
-    def start(self, job: ReadJob) -> Running:
+    def start(self, job: ReadJob, takes_long: Callable[[], object] = lambda: None) -> Running:
         """Begin to read a scan. CancelledError if the executor is closed."""
-        task = _Task(job, Turn(job.roots[0], job.suspect))
+        task = _Task(job, takes_long)
         with self._changed:
             if self._closed:
                 raise CancelledError
             self._waiting.append(task)
-            self._staff()
+            if len(self._waiting) > len(self._threads) - len(self._running):
+                self._start_thread()
+            else:
+                self._changed.notify()
         return _Running(task.future)
 
     def prepare(self) -> None:
@@ -127,42 +133,22 @@ class LocalExecutor:
         for thread in threads - {threading.current_thread()}:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _staff(self) -> None:
-        """See to it that there is a thread for the scan whose turn it is; the lock is held."""
-        if self._chosen() is None:
-            return
-        if self._idle:
-            self._changed.notify()
-            return
-        self._start_thread()
-
     def _start_thread(self, *, ahead: bool = False) -> None:
         thread = threading.Thread(target=self._work, args=(ahead,), name=f"reader {len(self._threads)}", daemon=True)
         self._threads.add(thread)
         thread.start()
 
-    def _chosen(self) -> int | None:
-        waiting, running = [one.turn for one in self._waiting], [one.turn for one in self._running]
-        return choose(waiting, running, self._workers, self._last_suspect)
-
-    def _next(self, done: _Task | None) -> _Task | None:
-        """The next scan for a thread; None if it is not needed any more. `done`: the one that it has read."""
+    def _next(self) -> _Task | None:
+        """The next scan for a thread; None if it is not needed any more."""
         with self._changed:
-            if done is not None:
-                self._running.remove(done)
             while not self._closed:
-                if (number := self._chosen()) is not None:
-                    task = self._waiting.pop(number)
-                    self._running.append(task)
-                    if task.turn.suspect:
-                        self._last_suspect = task.turn.root
-                    self._staff()  # For the one after it.
+                if self._waiting:
+                    task = self._waiting.popleft()
+                    self._running.add(task)
                     return task
-                if self._idle >= self._workers:
+                if len(self._threads) - len(self._running) > self._workers:
                     break
-                self._idle += 1
                 self._changed.wait()
-                self._idle -= 1
             self._threads.discard(threading.current_thread())
         return None
 
@@ -171,44 +157,53 @@ class LocalExecutor:
 
         `ahead`: with a process that is there before the first scan; that there can be none is the scan's to report.
         """
-        seat, task = _Seat(), None
+        seat = _Seat()
         if ahead:
             with suppress(ReadingError, CancelledError):
                 seat.process = self._opened("a scan to come")
-        while (task := self._next(task)) is not None:
-            try:
-                self._read(task, seat)
-            except BaseException as error:
-                log.exception("%s: a fault of scicat-watch", task.what)
-                task.settle(None, ReadingError(f"{task.what}: a fault of scicat-watch: {error!r}"))
+        while (task := self._next()) is not None:
+            reading, error = self._tried(task, seat)
+            with self._changed:
+                self._running.discard(task)  # First: whoever hears of the end may have the next scan for this thread.
+            task.settle(reading, error)
         self._vacate(seat)
 
-    def _read(self, task: _Task, seat: _Seat) -> None:
+    def _tried(self, task: _Task, seat: _Seat) -> tuple[Reading | None, BaseException | None]:
         try:
-            self._check_storage(task)
-            task.settle(answers.understood(task.job, self._answered(task, seat)))
-        except ReaderLost as error:
-            self._vacate(seat)
-            if task.turn.suspect or self._closed:
-                task.settle(None, error)
-            else:
-                log.info("%s; it is read again apart from the others", error)
-                self._set_apart(task)
+            return self._read(task, seat), None
         except (ScicatWatchError, CancelledError) as error:
-            task.settle(None, error)
-        if task.turn.suspect or (seat.process is not None and seat.process.orders >= _MOST_ORDERS):
+            return None, error
+        except BaseException as error:
+            log.exception("%s: a fault of scicat-watch", task.what)
             self._vacate(seat)
+            return None, ReadingError(f"{task.what}: a fault of scicat-watch: {error!r}")
+
+    def _read(self, task: _Task, seat: _Seat) -> Reading:
+        self._check_storage(task)
+        try:
+            return answers.understood(task.job, self._answered(task, seat))
+        except ReaderLost:
+            self._vacate(seat)
+            raise
+        finally:
+            # A process that has read what cost another one may have been left in any state.
+            if task.job.suspect or (seat.process is not None and seat.process.orders >= _MOST_ORDERS):
+                self._vacate(seat)
 
     def _answered(self, task: _Task, seat: _Seat) -> bytes:
         """What a process answered about a scan; of another process if somebody ended the first."""
-        limit = self._limits.longest if task.turn.suspect else self._limits.first
+        limit = self._limits.longest if task.job.suspect else self._limits.first
         for _ in range(_ATTEMPTS):
             process = seat.process = seat.process or self._opened(task.what)
             try:
-                process.send(task.job)
-                if not process.answers_within(min(_SLOW, limit)):
-                    self._note_slow(task)
-                return process.answer(max(0.0, limit - _SLOW))
+                since = process.begin(task.job)
+            except (ProcessEnded, TimeoutError):
+                self._vacate(seat)
+                continue  # Nothing was opened: the scan is not at fault.
+            try:
+                if not process.answers_within(min(_LONG, limit), since):
+                    task.takes_long()
+                return process.answer(limit, since)
             except ProcessEnded as error:
                 self._vacate(seat)
                 if not error.asked:
@@ -219,7 +214,7 @@ class LocalExecutor:
                 self._vacate(seat, task)
                 if not self._directory_answers(task):
                     raise _hanging(task, f"not within {limit:g} s, and then not within {_TRY_WITHIN:g} s") from None
-                setting = "reading.time_limit" if task.turn.suspect else "reading.first_time_limit"
+                setting = "reading.time_limit" if task.job.suspect else "reading.first_time_limit"
                 raise ReaderLost(
                     f"{task.what}: reading took longer than {limit:g} s ({setting}) and was ended"
                 ) from None
@@ -231,42 +226,30 @@ class LocalExecutor:
             self._end(seat.process, task)
             seat.process = None
 
-    def _note_slow(self, task: _Task) -> None:
-        with self._changed:
-            task.turn = replace(task.turn, slow=True)
-            self._staff()
-
-    def _set_apart(self, task: _Task) -> None:
-        with self._changed:
-            if not self._closed:
-                task.turn = Turn(task.turn.root, suspect=True)
-                self._waiting.append(task)
-                self._staff()
-
     def _check_storage(self, task: _Task) -> None:
         """Raise `StorageHangs` where nothing can be read now, so that no time limit has to pass."""
-        root, master = task.turn.root, task.job.scan.master
+        root, master = task.root, task.job.scan.master
         with self._changed:
             self._left = [(process, other) for process, other in self._left if not process.gone()]
-            hanging = [other for _, other in self._left if other.turn.root == root]
+            hanging = [other for _, other in self._left if other.root == root]
             doubtful = root in self._doubtful
         if len(hanging) >= _LEFT_MOST:
             raise _hanging(task, f"{len(hanging)} processes still hang in {root}")
         if master is not None and any(other.job.scan.master == master for other in hanging):
             raise _hanging(task, "the process that read it before still hangs")
-        if doubtful and not self._directory_answers(task):
-            raise _hanging(task, f"not within {_TRY_WITHIN:g} s")
+        if doubtful:
+            task.takes_long()  # As it may, while scans of other roots need not.
+            if not self._directory_answers(task):
+                raise _hanging(task, f"not within {_TRY_WITHIN:g} s")
 
     def _directory_answers(self, task: _Task) -> bool:
         """Whether the file system answers where a scan is; a process of its own asks, as no answer may come."""
-        root, master = task.turn.root, task.job.scan.master
+        root, master = task.root, task.job.scan.master
         process, answers_now = self._opened(task.what), True
         try:
-            process.send((root, master.parent if master is not None else task.job.scan.directory))
-            process.answer(_TRY_WITHIN)
-        except TimeoutError:
-            answers_now = False
-        except ProcessEnded:
+            since = process.begin((root, master.parent if master is not None else task.job.scan.directory))
+            answers_now = process.answers_within(_TRY_WITHIN, since)
+        except (ProcessEnded, TimeoutError):
             pass  # Somebody ended it, which says nothing.
         self._end(process, task)
         with self._changed:

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from scicat_watch.pipeline.handover import ReadJob
-from scicat_watch.service.executors import answers, processes, worker
+from scicat_watch.service.executors import answers, processes, stopwatch, worker
 from scicat_watch.service.executors.channel import Channel
+from scicat_watch.service.executors.stopwatch import Stopwatch
 
-_START_WITHIN = 60.0
+_PROMPT = 60.0  # Seconds for what touches no data file, however much the machine has to do.
+_STEP = 0.1  # Seconds after which it is asked again, at the earliest, whether a process has had its time.
 _GONE_WITHIN = 1.0
 """Seconds that an ended process may take to be gone; one that hangs beyond a signal's reach takes longer."""
 _ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -58,27 +60,40 @@ class ReadingProcess:
         self.orders = 0
         """How many it was given."""
         try:
-            self._channel.receive(0, time.monotonic() + _START_WITHIN)
+            self._channel.receive(0, time.monotonic() + _PROMPT)
         except (OSError, EOFError):
             self.end()
             raise
 
-    def send(self, order: ReadJob | tuple[Path, ...]) -> None:
-        """Have a scan read, or directories tried. `ProcessEnded` if it is no more."""
+    def begin(self, order: ReadJob | tuple[Path, ...]) -> Stopwatch:
+        """Have a scan read, or directories tried; what counts the time since the process has begun with it.
+
+        `ProcessEnded` if it is no more, TimeoutError if it does not begin, which is no fault of any file.
+        """
         self.orders += 1
         try:
-            self._channel.send(pickle.dumps(order), time.monotonic() + _START_WITHIN)
+            self._channel.send(pickle.dumps(order), time.monotonic() + _PROMPT)
         except OSError:
             raise ProcessEnded(self._code()) from None
+        return Stopwatch(self._process.pid, self._received(stopwatch.LARGEST))
 
-    def answers_within(self, seconds: float) -> bool:
-        """Whether there is an answer, or the process is no more, within so many seconds."""
-        return self._channel.readable(time.monotonic() + seconds)
+    def answers_within(self, seconds: float, since: Stopwatch) -> bool:
+        """Whether there is an answer, or the process is no more, before it has been at work for so many seconds."""
+        while not self._channel.readable(time.monotonic() + max(_STEP, seconds - since.seconds())):
+            since.update()
+            if since.seconds() >= seconds:
+                return False
+        return True
 
-    def answer(self, seconds: float) -> bytes:
+    def answer(self, seconds: float, since: Stopwatch) -> bytes:
         """What became of it. `ProcessEnded` if the process is no more, TimeoutError if it takes longer."""
+        if not self.answers_within(seconds, since):
+            raise TimeoutError
+        return self._received(answers.LARGEST)
+
+    def _received(self, largest: int) -> bytes:
         try:
-            return self._channel.receive(answers.LARGEST, time.monotonic() + seconds)
+            return self._channel.receive(largest, time.monotonic() + _PROMPT)
         except TimeoutError:
             raise
         except (OSError, EOFError):
@@ -86,7 +101,7 @@ class ReadingProcess:
 
     def end(self) -> bool:
         """End it, whatever it does; whether it is gone."""
-        self._readers = _children(self._process.pid)
+        self._readers = _held(stopwatch.children(self._process.pid))
         self.kill()
         gone = self.gone(_GONE_WITHIN)
         self._channel.close()
@@ -116,13 +131,13 @@ class ReadingProcess:
         return code
 
 
-def _children(process: int) -> list[int]:
-    """A descriptor for each process that a process has started, as far as the system says."""
+def _held(processes: list[int]) -> list[int]:
+    """A descriptor for each process that is there, as far as the system has them."""
     found = []
     with suppress(OSError, AttributeError):
-        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+        for one in processes:
             with suppress(ProcessLookupError):
-                found.append(os.pidfd_open(int(child)))
+                found.append(os.pidfd_open(one))
     return found
 
 

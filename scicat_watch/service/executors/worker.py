@@ -24,8 +24,11 @@ def prepare(memory_limit: int) -> None:
 
 
 def serve(end: socket.socket, memory_limit: int) -> None:
-    """Read what comes in at `end` until that is closed: jobs, and directories that are only tried."""
-    from scicat_watch.service.executors import answers
+    """Read what comes in at `end` until that is closed: jobs, and directories that are only tried.
+
+    Each is answered twice: when it is begun, and when it is done.
+    """
+    from scicat_watch.service.executors import answers, stopwatch
     from scicat_watch.service.executors.channel import Channel
 
     channel = Channel(end)
@@ -34,6 +37,7 @@ def serve(end: socket.socket, memory_limit: int) -> None:
         channel.send(b"")
         while True:
             order: ReadJob | tuple[Path, ...] = pickle.loads(channel.receive(answers.LARGEST))  # noqa: S301
+            channel.send(stopwatch.notice_of(os.getpid()))
             if isinstance(order, ReadJob):
                 channel.send(answers.made(order, functools.partial(read, order), memory_limit))
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import queue
 import signal
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -61,7 +62,7 @@ def test_a_process_that_was_started_ahead_reads_the_first_scan(executors: Execut
     executor = executors()
     executor.prepare()
     executor.prepare()
-    eventually(lambda: executor._idle, "the process is there")
+    eventually(lambda: executor._processes, "the process is there")
     ahead = reader(executor).pid
     answer(executor.start(job_of(tmp_path)))
     assert reader(executor).pid == ahead
@@ -81,14 +82,17 @@ def test_a_process_that_is_started_ahead_ends_with_the_executor(executors: Execu
 def test_that_no_process_can_be_started_ahead_costs_no_later_scan(
     executors: Executors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tries: queue.SimpleQueue[int] = queue.SimpleQueue()
+
     def none(memory_limit: int) -> ReadingProcess:
+        tries.put(memory_limit)
         raise OSError("no processes today")
 
     executor = executors()
     with monkeypatch.context() as patched:
         patched.setattr(local, "ReadingProcess", none)
         executor.prepare()
-        eventually(lambda: executor._idle, "it was tried")
+        eventually(lambda: tries.qsize() == local._ATTEMPTS, "it was tried")
     assert answer(executor.start(job_of(tmp_path))).files
 
 
@@ -100,33 +104,36 @@ def test_many_scans_at_once_are_all_read(executors: Executors, tmp_path: Path) -
     assert [answer(one).scan for one in running] == [job.scan for job in jobs]
 
 
-def test_a_file_that_hangs_is_ended_read_once_more_apart_and_then_reported(
+def test_a_file_that_hangs_is_ended_soon_and_later_if_it_cost_a_reader_before(
     executors: Executors, tmp_path: Path
 ) -> None:
     executor = executors(limits=dataclasses.replace(PATIENT, first_time_limit=1.0, time_limit=2.0))
-    hanging = executor.start(job_of(tmp_path, "scan_1", poison="hangs"))
-    with pytest.raises(ReaderLost, match=r"scan_1\.nxs: reading took longer than 2 s"):
-        answer(hanging)
+    for suspect, limit in ((False, "1 s .reading.first_time_limit"), (True, "2 s .reading.time_limit")):
+        hanging = executor.start(job_of(tmp_path, "scan_1", poison="hangs", suspect=suspect))
+        with pytest.raises(ReaderLost, match=rf"scan_1\.nxs: reading took longer than {limit}"):
+            answer(hanging)
 
 
-def test_files_that_hang_keep_no_scan_of_another_beamtime_waiting(executors: Executors, tmp_path: Path) -> None:
+def test_files_that_hang_keep_no_other_scan_waiting(executors: Executors, tmp_path: Path) -> None:
     executor = executors(1)
-    bad = [executor.start(job_of(tmp_path / "bad", f"scan_{number}", poison="hangs")) for number in range(10)]
-    for number in range(10):  # All of them would have to wait for a minute's limit, or for ten.
-        answer(executor.start(job_of(tmp_path / "good", f"scan_{number}")))
-    assert not any(_done(one) for one in bad)
-
-
-def test_a_scan_that_hung_before_takes_no_reader_of_the_others(executors: Executors, tmp_path: Path) -> None:
-    executor = executors(1)
-    bad = [executor.start(job_of(tmp_path, f"bad_{n}", poison="hangs", suspect=True)) for n in range(3)]
-    for number in range(5):  # Of the same beamtime.
+    bad = [executor.start(job_of(tmp_path, f"bad_{number}", poison="hangs")) for number in range(5)]
+    for number in range(5):  # All of them would have to wait for a minute's limit.
         answer(executor.start(job_of(tmp_path, f"scan_{number}")))
     assert not any(_done(one) for one in bad)
 
 
-def test_a_slow_scan_succeeds_within_the_whole_time_limit(executors: Executors, tmp_path: Path) -> None:
-    executor = executors(limits=dataclasses.replace(PATIENT, first_time_limit=0.0001))
+def test_that_reading_takes_long_is_said_before_it_ends(executors: Executors, tmp_path: Path) -> None:
+    executor, long = executors(), threading.Event()
+    hanging = executor.start(job_of(tmp_path, poison="hangs"), long.set)
+    assert long.wait(LATEST)
+    assert not _done(hanging)
+
+
+def test_processes_that_were_needed_for_a_while_are_ended(executors: Executors, tmp_path: Path) -> None:
+    executor = executors(2)
+    for running in [executor.start(job_of(tmp_path, f"scan_{number}")) for number in range(6)]:
+        answer(running)
+    eventually(lambda: len(executor._processes) <= 2, "no more than two are kept")
     assert answer(executor.start(job_of(tmp_path))).schema.id
 
 
@@ -209,7 +216,7 @@ def test_a_process_that_sends_anything_but_values_has_lost_its_scan(
     content: bytes,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(ReadingProcess, "answer", lambda self, seconds: content)
+    monkeypatch.setattr(ReadingProcess, "answer", lambda self, seconds, since: content)
     with pytest.raises(ReaderLost, match="gave no usable answer"):
         answer(executors().start(job_of(tmp_path)))
     assert "taken over" not in capfd.readouterr().out
