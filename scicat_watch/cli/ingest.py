@@ -92,7 +92,10 @@ def _hand_over(
     """Have the running daemon ingest the paths; how that ended, and the paths that it does not watch."""
     from scicat_watch.service.control.handingover import hand_over
 
-    summary, unwatched = hand_over(control, paths, retry, progress)
+    def waiting(reason: str) -> None:
+        click.echo(printable(f"the catalogue is unreachable, and the scans wait for it: {reason}"), err=True)
+
+    summary, unwatched = hand_over(control, paths, retry, progress, waiting)
     for path in unwatched:
         click.echo(
             printable(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.flows.program import Site, eventually, free_port
+from tests.flows.program import PROGRAM, Site, eventually, free_port
 from tests.makers import append, beamtime_directory, nexus
 
 
@@ -50,10 +51,21 @@ def test_while_the_catalogue_is_unreachable_status_shows_how_many_scans_wait_for
         assert state["beamtimes"][0]["outage"]["reason"]
         shown = site.run("status").stdout
         assert f"20 waiting for the catalogue since {state['beamtimes'][0]['outage']['since']}, unreachable: " in shown
-        with server[0].catalogue(server[1]) as catalogue:
-            eventually(lambda: len(catalogue.pids()) == 20, "all of them")
-            done = eventually(lambda: (one := site.status())["totals"]["done"] == 20 and one, "status says so")
-            assert (done["totals"]["waiting"], done["beamtimes"][0]["outage"]) == (0, None)
+        command = [PROGRAM, "ingest", str(beamtime), "-c", str(site.config)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            assert client.stderr is not None
+            assert "the catalogue is unreachable, and the scans wait for it: " in client.stderr.readline()
+            assert site.run("rescan").returncode == 0  # After it the state is reported.
+            # The daemon has two requests for each by now, and they are 20 scans all the same.
+            assert site.status()["beamtimes"][0]["stages"]["catalogue"] == 20
+            with server[0].catalogue(server[1]) as catalogue:
+                assert client.wait(300) == 0
+                assert len(catalogue.pids()) == 20
+                done = eventually(
+                    lambda: (one := site.status())["totals"]["done"] == 20 and not one["totals"]["waiting"] and one,
+                    "status says so",
+                )
+                assert done["beamtimes"][0]["outage"] is None
 
 
 def test_a_new_scan_of_a_fifth_beamtime_does_not_wait_for_the_backlog_of_four(

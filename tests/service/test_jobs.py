@@ -175,6 +175,8 @@ def test_who_waits_is_let_go_when_the_catalogue_is_unreachable_for_long(
     heard = daemon.asked_at(21, "ingest")
     daemon.run(300)
     assert "no answer" in heard[0].last["unavailable"]
+    waiting = [message for message in heard[0].messages if message["event"] == "waiting"]
+    assert [message["reason"] for message in waiting] == ["no answer"]
     assert (heard[0].last["left"], heard[0].ends) == (3, 1)
 
 

@@ -131,13 +131,17 @@ class Wish(Parts):
         """Nor is anything left."""
 
     def check_catalogue(self) -> None:
-        """Let the person go when the catalogue is unreachable for long; the scans stay in their queues."""
+        """Say that the catalogue is unreachable, and let the person go when it is so for long.
+
+        The scans stay in their queues.
+        """
         error, now = self._site.availability.error, self._site.clock.monotonic()
         with self._lock:
             if error is None:
                 self._unreachable_since = None
             elif self._unreachable_since is None:
                 self._unreachable_since = now
+                self._reply.send({"event": "waiting", "reason": str(error)})
             elif (
                 isinstance(error, NotLoggedIn)
                 or now - self._unreachable_since > self._site.settings.catalogue.patience.give_up_after
