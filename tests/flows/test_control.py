@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,21 +46,40 @@ def test_the_daemon_does_a_one_time_ingest_and_the_command_says_how_it_ended(sit
         assert len(catalogue.pids()) == 2
 
 
-def test_what_the_daemon_does_not_watch_the_command_ingests_itself_and_says_so(site: Site, tmp_path: Path) -> None:
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """The command lines of all Python programs that were started since."""
+    noted, place = tmp_path / "programs.txt", tmp_path / "startup"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(
+        f"import sys\nwith open({str(noted)!r}, 'a') as file:\n    print(*sys.orig_argv, file=file)\n"
+    )
+
+    def started() -> list[str]:
+        monkeypatch.setenv("PYTHONPATH", str(place))
+        return noted.read_text().splitlines() if noted.exists() else []
+
+    return started
+
+
+def test_what_the_daemon_does_not_watch_the_command_ingests_itself_and_says_so(
+    site: Site, tmp_path: Path, programs: Callable[[], list[str]]
+) -> None:
     watched, other = beamtime_directory(tmp_path / "bt"), beamtime_directory(tmp_path / "other", "222")
     for beamtime in (watched, other):
         nexus(beamtime / "scan_1.nxs")
     with site.daemon(watched) as daemon:
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == [f"{ID}/scan_1"], "the scan that is watched")
-        # The catalogue of a daemon on a free port is found by its daemon alone, so its port is named.
-        port = daemon.url.rpartition(":")[2]
-        site.change(embedded={"port": int(port)})
+        assert programs() == []
         ended = site.ingest(watched / "scan_1.nxs", other)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.splitlines()[-1] == "1 created, 0 updated, 1 unchanged, 0 failed"
         assert f"{other}: the daemon does not watch it" in ended.stderr
         assert catalogue.pids() == [f"{ID}/scan_1", "222/scan_1"]
+        assert any(" ingest " in line for line in programs())
+        # Two that write to one database file would hold each other up.
+        assert not [line for line in programs() if " catalogue " in line], "the daemon's catalogue is used"
 
 
 def test_a_command_that_is_interrupted_leaves_the_daemon_working(site: Site, tmp_path: Path) -> None:
