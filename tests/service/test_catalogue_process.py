@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ class Watched(CatalogueProcess):
 
 
 @pytest.fixture
-def listens(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+def listens(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What was seen whenever it was asked whether a program listens at the port; it is asked often."""
     seen: list[bool] = []
     real = catalogue_process._listens

@@ -222,3 +222,13 @@ def test_a_dataset_that_is_not_there_is_created_with_all_its_parts(
     pid = exchange(f"create raw {version}")["body"]["pid"]
     assert published == Published(pid, *(Status.CREATED,) * 3)
     assert server.sent("PATCH") == []
+
+
+def test_a_dataset_that_is_said_to_exist_and_is_not_there_is_refused_and_not_made(
+    play: Play, publisher: Callable[..., ScicatPublisher]
+) -> None:
+    server = play({"POST /api/v3/datasets": played("create again"), f"GET {PLACES['v3']}": played("absent dataset")})
+    with pytest.raises(Refused, match=r"is said to exist, but cannot be found") as refused:
+        publisher(server).publish(bundle("v3"), POLICY)
+    assert "status 409" in str(refused.value)
+    assert server.asked() == ["POST /api/v3/datasets", f"GET {PLACES['v3']}"]

@@ -6,37 +6,14 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.flows.program import Catalogue, Site, eventually
-from tests.makers import ID, INGESTED, LIST, METADATA, append, beamtime_directory, nexus
+from tests.flows.changes.conftest import SOON, reported, sizes_of, title_of
+from tests.flows.program import Site, eventually
+from tests.makers import ID, INGESTED, LIST, METADATA, append, nexus
 
 PID = f"{ID}/raw/run_1"
-SOON = {"ingestion_delay": 0.3, "rescan_interval": 1.0, "recheck_after": [1.0, 2.0, 4.0]}
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path, watching=SOON)
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    return beamtime_directory(tmp_path / "bt") / "raw"
-
-
-def _title(catalogue: Catalogue, pid: str) -> Any:
-    return catalogue.dataset(pid)["scientificMetadata"]["title"]["value"]
-
-
-def _sizes(catalogue: Catalogue, pid: str) -> dict[str, int]:
-    return {file["path"]: file["size"] for block in catalogue.blocks(pid) for file in block["dataFileList"]}
-
-
-def _changed(site: Site) -> list[str]:
-    return [one["reason"] for beamtime in site.status()["beamtimes"] for one in beamtime["changed_scans"]]
 
 
 def _written_without_event(file: Path, title: str) -> None:
@@ -57,8 +34,8 @@ def test_a_found_file_that_is_replaced_by_rename_is_brought_up_to_date(site: Sit
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == [PID], "the first file")
         nexus(raw / ".run_1.nxs.Xa3k", title="second").rename(file)  # As rsync does it.
-        eventually(lambda: _title(catalogue, PID) == "second", "the second file")
-        eventually(lambda: _sizes(catalogue, PID) == {"raw/run_1.nxs": file.stat().st_size}, "its size")
+        eventually(lambda: title_of(catalogue, PID) == "second", "the second file")
+        eventually(lambda: sizes_of(catalogue, PID) == {"raw/run_1.nxs": file.stat().st_size}, "its size")
         assert catalogue.pids() == [PID]
         assert len(catalogue.blocks(PID)) == 1
 
@@ -69,7 +46,7 @@ def test_a_found_file_that_is_extended_without_an_event_is_brought_up_to_date(si
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == [PID], "the first content")
         _written_without_event(file, "second, and longer than it was")
-        eventually(lambda: _title(catalogue, PID).startswith("second"), "the second content")
+        eventually(lambda: title_of(catalogue, PID).startswith("second"), "the second content")
         assert catalogue.pids() == [PID]
 
 
@@ -84,13 +61,13 @@ def test_of_a_listed_file_that_is_extended_the_file_list_is_updated_and_the_rest
         eventually(lambda: catalogue.pids() == [pid], "the first content")
         nexus(file, title="second", points=5000)
         size = file.stat().st_size
-        eventually(lambda: _sizes(catalogue, pid) == {"run_1.nxs": size}, "the file list")
-        eventually(lambda: _changed(site) == ["run_1.nxs was written to"], "the report")
+        eventually(lambda: sizes_of(catalogue, pid) == {"run_1.nxs": size}, "the file list")
+        eventually(lambda: reported(site) == ["run_1.nxs was written to"], "the report")
         assert site.status()["totals"]["changed"] == 1
         assert "changed  11018765/run_1: run_1.nxs was written to" in site.run("status").stdout
-        assert _title(catalogue, pid) == "first"
+        assert title_of(catalogue, pid) == "first"
         append(raw / LIST, "run_1:17.5")
-        eventually(lambda: _title(catalogue, pid) == "second", "a re-ingest line brings all of it up to date")
+        eventually(lambda: title_of(catalogue, pid) == "second", "a re-ingest line brings all of it up to date")
         eventually(lambda: site.status()["totals"]["changed"] == 0, "nothing differs any more")
         assert catalogue.pids() == [pid]
 
@@ -109,12 +86,12 @@ def test_the_policy_says_what_becomes_of_a_listed_scan_that_changes(
         before = file.stat().st_size
         nexus(file, title="second", points=5000)
         if policy == "update":
-            eventually(lambda: _title(catalogue, pid) == title, "the second content")
+            eventually(lambda: title_of(catalogue, pid) == title, "the second content")
             eventually(lambda: site.status()["totals"]["changed"] == 0, "nothing is reported")
         else:
-            eventually(lambda: _changed(site) == ["run_1.nxs was written to"], "the report")
-            assert _sizes(catalogue, pid) == {"run_1.nxs": before}
-        assert _title(catalogue, pid) == title
+            eventually(lambda: reported(site) == ["run_1.nxs was written to"], "the report")
+            assert sizes_of(catalogue, pid) == {"run_1.nxs": before}
+        assert title_of(catalogue, pid) == title
         assert catalogue.pids() == [pid]
 
 
@@ -152,7 +129,7 @@ def test_what_changed_while_the_daemon_was_stopped_is_seen_at_its_start(site: Si
     (raw / "run_1" / "late.tif").write_bytes(b"x")
     with site.daemon(raw.parent) as daemon:
         catalogue = daemon.catalogue()
-        eventually(lambda: _title(catalogue, PID) == "second", "the second content")
+        eventually(lambda: title_of(catalogue, PID) == "second", "the second content")
         eventually(lambda: catalogue.files(PID) == ["raw/run_1.nxs", "raw/run_1/late.tif"], "the late file")
         assert catalogue.pids() == [PID]
 
@@ -170,7 +147,7 @@ def test_without_its_journal_it_takes_done_scans_as_they_are_and_makes_none_twic
         nexus(raw / "run_4.nxs")
         eventually(lambda: len(_lines(raw.parent)) == 4, "a new scan")
         nexus(raw / "run_1.nxs", title="changed later")
-        eventually(lambda: _title(catalogue, PID) == "changed later", "what changes from then on")
+        eventually(lambda: title_of(catalogue, PID) == "changed later", "what changes from then on")
         assert sorted(set(_lines(raw.parent))) == [f"raw/run_{number}" for number in (1, 2, 3, 4)]
         assert catalogue.pids() == [f"{ID}/raw/run_{number}" for number in (1, 2, 3, 4)]
 
@@ -224,9 +201,9 @@ def test_a_file_at_the_place_of_one_that_was_renamed_is_another_scan(site: Site,
         eventually(lambda: catalogue.files(first) == ["raw/sample_1/run_1.nxs"], "its new place")
         nexus(raw / "current/run_1.nxs", title="second sample")
         eventually(lambda: catalogue.pids() == [first, f"{first}~2"], "a dataset of its own")
-        assert _title(catalogue, first) == "first sample"
+        assert title_of(catalogue, first) == "first sample"
         eventually(lambda: catalogue.files(f"{first}~2") == ["raw/current/run_1.nxs"], "the second sample's file")
-        assert _title(catalogue, f"{first}~2") == "second sample"
+        assert title_of(catalogue, f"{first}~2") == "second sample"
         assert daemon.stop() == 0
     assert "0 created, 0 updated, 2 unchanged, 0 failed" in site.ingest(raw.parent).stdout
 
@@ -242,7 +219,7 @@ def test_two_scans_of_one_name_in_two_lists_are_reported_with_what_to_do(site: S
         failed = eventually(lambda: site.status()["failed"], "the second one")
         assert all(text in failed[0]["reason"] for text in (str(raw / "a/run_1"), str(raw / "b/run_1"), "Rename"))
         assert catalogue.pids() == [f"{ID}/run_1"]
-        assert _title(catalogue, f"{ID}/run_1") == "in a"
+        assert title_of(catalogue, f"{ID}/run_1") == "in a"
 
 
 def test_a_metadata_file_that_comes_later_adopts_what_was_made_before(site: Site, tmp_path: Path) -> None:

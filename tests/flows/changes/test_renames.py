@@ -6,35 +6,16 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.flows.changes.conftest import SOON, reported, title_of
 from tests.flows.program import Catalogue, Daemon, Site, eventually
-from tests.makers import ID, LIST, append, beamtime_directory, nexus
+from tests.makers import ID, LIST, append, nexus
 
-SOON = {"ingestion_delay": 0.3, "rescan_interval": 1.0, "recheck_after": [1.0, 2.0, 4.0]}
 PID = f"{ID}/run_1"
 Datasets = dict[str, tuple[str, str]]
 """Title and files of each dataset."""
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path, watching=SOON)
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    return beamtime_directory(tmp_path / "bt") / "raw"
-
-
-def _title(catalogue: Catalogue, pid: str) -> Any:
-    return catalogue.dataset(pid)["scientificMetadata"]["title"]["value"]
-
-
-def _changed(site: Site) -> list[str]:
-    return [one["reason"] for beamtime in site.status()["beamtimes"] for one in beamtime["changed_scans"]]
 
 
 def _rename(directory: Path, old: str, new: str) -> None:
@@ -57,11 +38,11 @@ def test_a_listed_scan_that_was_edited_keeps_its_dataset_when_it_is_renamed_with
         catalogue = daemon.catalogue()
         eventually(lambda: catalogue.pids() == [PID], "the first content")
         nexus(file, title="second", points=5000)
-        eventually(lambda: _changed(site) == ["run_1.nxs was written to"], "it is reported")
+        eventually(lambda: reported(site) == ["run_1.nxs was written to"], "it is reported")
         _rename(raw, "run_1", "sample_7")
         eventually(lambda: catalogue.files(PID) == ["sample_7.nxs"], "the new name")
         assert catalogue.pids() == [PID]
-        eventually(lambda: _changed(site) == [], "nothing of the old place is reported any more")
+        eventually(lambda: reported(site) == [], "nothing of the old place is reported any more")
         eventually(lambda: site.status()["totals"]["done"] == 1, "it is one scan")
 
 
@@ -85,9 +66,9 @@ def test_a_file_that_is_replaced_after_its_directory_was_renamed_keeps_its_datas
             "the new folder",
         )
         if listed:
-            eventually(lambda: _changed(site) == ["run_1.nxs was replaced"], "what differs is reported")
+            eventually(lambda: reported(site) == ["run_1.nxs was replaced"], "what differs is reported")
         else:
-            eventually(lambda: _title(catalogue, PID) == "second", "what differs is updated")
+            eventually(lambda: title_of(catalogue, PID) == "second", "what differs is updated")
         assert catalogue.pids() == pids
         assert daemon.stop() == 0
     ended = site.ingest(raw.parent)
@@ -229,7 +210,7 @@ def _expect(site: Site, catalogue: Catalogue, expected: Datasets) -> None:
     """Wait until these datasets are there, no others, and nothing is left to do."""
 
     def actual() -> Datasets:
-        return {pid: (_title(catalogue, pid), " ".join(catalogue.files(pid))) for pid in catalogue.pids()}
+        return {pid: (title_of(catalogue, pid), " ".join(catalogue.files(pid))) for pid in catalogue.pids()}
 
     def is_done() -> bool:
         totals = site.status()["totals"]

@@ -1,0 +1,1 @@
+"""What changes after a dataset was made: its files, their names, and its metadata."""
