@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import stat
 import tempfile
@@ -45,7 +46,7 @@ def append_line(path: Path, line: str) -> None:
         sync_directory(path.parent)
 
 
-def read_ordinary(path: Path, largest: int, *, follow: bool = True, roots: Roots | None = None) -> bytes:
+def read_ordinary(path: str | Path, largest: int, *, follow: bool = True, roots: Roots | None = None) -> bytes:
     """The content of an ordinary file of at most `largest` bytes; OSError for anything else, and never a wait.
 
     Not `follow`: nor for a link. With `roots`, `Outside` for what is not in one of them.
@@ -57,16 +58,24 @@ def read_ordinary(path: Path, largest: int, *, follow: bool = True, roots: Roots
         else:
             descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     try:
-        if _ordinary(descriptor, path).st_size > largest:
+        size = _ordinary(descriptor, path).st_size
+        if size > largest:
             raise OSError(errno.EFBIG, f"has more than {largest >> 20} MB", os.fspath(path))
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read()
+        return _all(descriptor, size)
     finally:
         os.close(descriptor)
 
 
+def _all(descriptor: int, size: int) -> bytes:
+    """All that can be read, of a file that had `size` bytes: at a start, ten thousand small files are read."""
+    data = part = os.read(descriptor, size + 1)
+    while part and len(data) > size:
+        data += (part := os.read(descriptor, 1 << 20))
+    return data
+
+
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: str | Path) -> Iterator[None]:
     """Errors of opening what is no ordinary file, in words that say what to do."""
     try:
         yield
@@ -78,7 +87,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise
 
 
-def _ordinary(descriptor: int, path: Path) -> os.stat_result:
+def _ordinary(descriptor: int, path: str | Path) -> os.stat_result:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, _NOT_ORDINARY, os.fspath(path))
@@ -125,10 +134,14 @@ class Outside(OSError):
 
 
 class Roots:
-    """Directories that a path must not leave; their own links are followed once, when this is made."""
+    """Directories that a path must not leave; their own links are followed once."""
 
     def __init__(self, roots: Iterable[Path]) -> None:
-        self._roots = tuple(os.path.realpath(root).rstrip("/") + "/" for root in roots)
+        self._given = tuple(os.fspath(root).rstrip("/") + "/" for root in roots)
+
+    @functools.cached_property
+    def _roots(self) -> tuple[str, ...]:
+        return tuple(os.path.realpath(root).rstrip("/") + "/" for root in self._given)
 
     def real(self, path: str | Path) -> str | None:
         """`path` with all links followed; None if that is neither one of the directories nor below one."""
@@ -141,24 +154,35 @@ class Roots:
 
         The check and the opening are one step: whoever changes a link meanwhile gets `Outside`, or an OSError.
         """
+        text = os.fspath(path)
+        for root in self._given:
+            if text.startswith(root):
+                with contextlib.suppress(OSError):  # As nearly always, there is no link on the way.
+                    return _open_below(root, text[len(root) :], flags)
         for _ in range(_TRIES):
             real = self.real(path)
-            root = next((root for root in self._roots if f"{real}/".startswith(root)), None)
-            if real is None or root is None:
+            root = next((root for root in self._roots if f"{real}/".startswith(root)), "")
+            if real is None or not root:
                 break
-            directory = os.open(root.rstrip("/") or "/", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                return kernel.open_beneath(directory, real[len(root) :] or ".", flags)
+                return _open_below(root.rstrip("/") or "/", real[len(root) :], flags, os.O_NOFOLLOW)
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.EXDEV, errno.ENOTDIR):
-                    raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
-            finally:
-                os.close(directory)
+                    raise type(error)(error.errno, error.strerror, text) from None
         raise Outside(errno.EXDEV, "is a link that leads out of the beamtime", os.fspath(path))
 
     def hold(self, path: str | Path) -> bool:
         """Whether `path`, with all links followed, is one of the directories or below one."""
         return self.real(path) is not None
+
+
+def _open_below(root: str, path: str, flags: int, follow: int = 0) -> int:
+    """Open what is at `path` in a directory on a way without any link; `follow`: O_NOFOLLOW if that is none either."""
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | follow)
+    try:
+        return kernel.open_beneath(directory, path or ".", flags)
+    finally:
+        os.close(directory)
 
 
 class Inside:

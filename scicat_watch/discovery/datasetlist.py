@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 
 from scicat_watch.discovery.listfile import ListLine, entries, parse_list
@@ -22,12 +23,12 @@ class DatasetList:
     """
 
     __slots__ = (
-        "_again", "_bad", "_digest", "_last", "_length", "_lines", "_longest", "_measurements", "_number", "_rejected",
-        "_state", "_stems", "changed_at", "gone", "open", "path", "problem",
+        "_again", "_bad", "_digest", "_last", "_length", "_lines", "_longest", "_measurements", "_name", "_number",
+        "_rejected", "_state", "_stems", "changed_at", "directory", "gone", "open", "problem",
     )  # fmt: skip
 
-    def __init__(self, path: Path, longest_line: int) -> None:
-        self.path = path
+    def __init__(self, directory: Path, name: str, longest_line: int) -> None:
+        self.directory, self._name = directory, name
         self.open: list[ListEntry] = []
         """Those that were still to be ingested at the last rescan, and those that are new."""
         self.gone: tuple[str, ...] = ()
@@ -55,6 +56,11 @@ class DatasetList:
         self._measurements: dict[str, None] = {}
         self._last: ListLine | None = None
         """The line without a newline at the end, which may go on at the next rescan."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is. Not kept: there may be ten thousand lists."""
+        return self.directory / self._name
 
     @property
     def state(self) -> FileState | None:
@@ -85,7 +91,7 @@ class DatasetList:
 
     def claims(self, beginning: Path) -> bool:
         """Whether the list speaks for files that begin so: they are no scans of their own."""
-        return self.claims_stem(os.fspath(beginning)[len(os.fspath(self.path.parent)) :].lstrip("/"))
+        return self.claims_stem(os.fspath(beginning)[len(os.fspath(self.directory)) :].lstrip("/"))
 
     def claims_stem(self, stem: str) -> bool:
         """The same for a beginning relative to the list's directory."""
@@ -98,14 +104,18 @@ class DatasetList:
         line = stem if self._lines.get(stem) == stem else next(one for one, of in self._lines.items() if of == stem)
         return next(entries(parse_list(line.encode(), self._longest)), None)
 
-    def refresh(self, root: Path) -> bool:
-        """Read the list if it changed; whether it did. It must be an ordinary file below `root`."""
+    def refresh(self, root: Path, done: Callable[[], Mapping[str, str]] = dict) -> bool:
+        """Read the list if it changed; whether it did. It must be an ordinary file below `root`.
+
+        `done` gives the lines that need not be opened, each as the text that is kept of it; OSError: none is known.
+        """
+        path = f"{self.directory}/{self._name}"
         try:
-            status = self.path.stat()
+            status = os.stat(path)  # noqa: PTH116 - fast
             state = FileState.of(status)
             if state == self._state:
                 return False
-            data = read_ordinary(self.path, _LARGEST, roots=Roots([root]))
+            data = read_ordinary(path, _LARGEST, roots=Roots([root]))
         except OSError as error:
             self.unread(f"the list cannot be read: {error.strerror}")
             return False
@@ -113,34 +123,37 @@ class DatasetList:
         anew = self._state is None or not state.same_file(self._state) or len(data) <= self._length
         # The state is from before reading: what is appended meanwhile makes it differ at the next rescan.
         self._state, self.changed_at, self.problem = state, status.st_ctime, ""
-        self._take(data, anew=anew)
+        known: Mapping[str, str] = {}
+        with contextlib.suppress(OSError):
+            known = done()
+        self._take(data, known, anew=anew)
         return True
 
     def unread(self, problem: str) -> None:
         """Have the list read again at the next rescan, because of `problem`; what it said last still holds."""
         self._state, self.problem = None, f"{self.path}: {problem}"
 
-    def _take(self, data: bytes, *, anew: bool) -> None:
+    def _take(self, data: bytes, done: Mapping[str, str], *, anew: bool) -> None:
         """Read only what was appended if the rest is as it was: a list of a long beamtime grows line by line."""
         if anew or not self._length or _digest(data[: self._length]) != self._digest:
             before = set(self._lines)
             self._forget()
             self.open = []
-            new = self._appended(data)
+            new = self._appended(data, done)
         else:
             last, self._last = self._last, None
             before = {last.line} if isinstance(last, ListEntry) else set()
             for line in before:
                 self._remove(line)
-            new = [entry for entry in self._appended(data) if entry.line not in before]
+            new = [entry for entry in self._appended(data, done) if entry.line not in before]
         self.gone = tuple(line for line in before if line not in self._lines)
         gone = set(self.gone)
         self.open = [entry for entry in self.open if entry.line not in gone] + new
 
-    def _appended(self, data: bytes) -> list[ListEntry]:
-        """Take in what follows the known lines; those of it that ask for a dataset."""
+    def _appended(self, data: bytes, done: Mapping[str, str]) -> list[ListEntry]:
+        """Take in what follows the known lines; those of it that ask for a dataset and are not `done`."""
         length = data.rfind(b"\n") + 1
-        seen = _Seen(self._lines, self._rejected)
+        seen = _Seen(self._lines, self._rejected) if self._lines or self._rejected else set[bytes | str]()
         appended = parse_list(data[self._length : length], self._longest, self._number + 1, seen)
         self._number += data.count(b"\n", self._length, length)
         last = parse_list(data[length:], self._longest, self._number + 1, _Seen(seen, self._lines, self._rejected))
@@ -153,15 +166,17 @@ class DatasetList:
         self._last = last[0] if last else None
         added += entries(last)
         for entry in added:
-            self._add(entry)
+            self._add(entry, done)
         for line in [line for line, entry in self._again.items() if entry.name in self._measurements]:
             self._reject(line, "asks for the dataset of a measurement; these are not made yet")
-        return [entry for entry in added if entry.line in self._lines]
+        return [entry for entry in added if entry.line not in done and entry.line in self._lines]
 
-    def _add(self, entry: ListEntry) -> None:
-        plain = entry.stem == entry.line
-        self._lines[entry.line] = entry.line if plain else entry.stem
-        if not plain:
+    def _add(self, entry: ListEntry, done: Mapping[str, str]) -> None:
+        line = done.get(entry.line, entry.line)  # The same text: there may be a hundred thousand.
+        if entry.stem == line:
+            self._lines[line] = line
+        else:
+            self._lines[line] = entry.stem
             self._stems[entry.stem] = None
         if entry.again is not None:
             self._again[entry.line] = entry

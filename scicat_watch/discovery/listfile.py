@@ -31,6 +31,7 @@ COMMAND = "__command__"
 ListLine = ListEntry | Command | BadLine
 
 _SHOWN = 120  # Characters of a line that a message repeats.
+_PLAIN = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{,239}")  # A line that is nothing but a name, as nearly all are.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f]")
 
 
@@ -77,6 +78,8 @@ def _line(text: str | bytes, number: int, longest: int) -> ListLine:
         return BadLine(
             printable(text, _SHOWN), number, f"has {len(text)} characters, more than the {longest} of lists.max_line"
         )
+    if _PLAIN.fullmatch(text):
+        return ListEntry(text, text, text)
     words = text.split()
     try:
         if words[0] == COMMAND:

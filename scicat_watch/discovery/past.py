@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +25,11 @@ class Ledger(Protocol):
     Each raises OSError if an ingested list cannot be read.
     """
 
-    def done_lines(self, directory: Path) -> Container[str]:
-        """The lines of the list in `directory` that need nothing more; a line that is not among them may be done."""
+    def done_lines(self, directory: Path) -> Mapping[str, str]:
+        """The lines of the list in `directory` that need nothing more; a line that is not among them may be done.
+
+        Each with itself: so one text may stand for all that are equal.
+        """
 
     def done_files(self, directory: Path) -> DoneFiles:
         """The same for found files; a file that is not among them may be done."""

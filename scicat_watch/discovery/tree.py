@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.model import FileState
@@ -67,6 +68,17 @@ class DirectoryNode:
         return tuple(self.path / name for name in self.names)
 
 
+class Entered(Protocol):
+    """Is called before something is read, so that a watch on it misses nothing."""
+
+    def __call__(self, directory: Path, name: str = "", /) -> None:
+        """A directory, or the dataset list of a `name` in it."""
+
+
+def unwatched(directory: Path, name: str = "", /) -> None:
+    """For those who watch nothing."""
+
+
 class Tree:
     """What is known of the directories below one beamtime directory."""
 
@@ -104,7 +116,7 @@ class Tree:
         if self.root not in self.nodes:
             self.nodes[self.root] = DirectoryNode(self.root, 0)
         named = set() if hinted is None else set(hinted) & self.nodes.keys()
-        todo = sorted(self.nodes) if hinted is None else sorted(named | (set(turn) & self.nodes.keys()))
+        todo = in_order(self.nodes if hinted is None else named | (set(turn) & self.nodes.keys()))
         listed: list[DirectoryNode] = []
         for path in todo:
             if (node := self.nodes.get(path)) is not None:
@@ -145,7 +157,7 @@ class Tree:
             if node is not top and not self._rescan_one(node, now, entered, hinted=True):
                 continue
             listed.append(node)
-            new = sorted(child for child in node.children if child not in self.nodes)
+            new = in_order(child for child in node.children if child not in self.nodes)
             self.nodes |= {child: DirectoryNode(child, node.depth + 1) for child in new}
             todo += [self.nodes[child] for child in reversed(new)]
         return listed
@@ -158,7 +170,7 @@ class Tree:
         if unwatched and now < node.again_at:
             return False
         try:
-            found = FileState.of(node.path.stat())
+            found = FileState.of(os.stat(node.path))  # noqa: PTH116 - fast
             if found != node.state:
                 node.changed_at = now if node.changed_at > -math.inf else now - age(found)
                 node.state, node.steady_since, node.settled = found, now, False
@@ -239,6 +251,9 @@ class Tree:
 
     def _scans(self, names: list[str]) -> Iterator[str]:
         """Names of data files without those that are parts of a scan: its detector files of a later extension."""
+        if len({name.rpartition(".")[2].lower() for name in names}) < 2:
+            yield from names
+            return
         stems: dict[str, int] = {}
         for name in names:
             stem, _, extension = name.rpartition(".")
@@ -274,6 +289,11 @@ class Tree:
                 return node.path
             above = above.parent
         return self.root
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Directories in an order that is always the same, each before those in it; comparing paths takes long."""
+    return sorted(paths, key=os.fspath)
 
 
 def _beginnings(name: str, stems: Container[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from scicat_watch.discovery.lines import MANY, LinesWithoutFiles
 from scicat_watch.discovery.past import DoneFiles, Ledger
 from scicat_watch.discovery.pending import WITHOUT_FILES, Pending, Ready, Waiting, find_master
 from scicat_watch.discovery.rules import WatchRules
-from scicat_watch.discovery.tree import DirectoryNode, Tree, age
+from scicat_watch.discovery.tree import DirectoryNode, Entered, Tree, age, in_order, unwatched
 from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of
 
 _LIVE_FOR = 900.0
@@ -54,13 +54,13 @@ class BeamtimeWatch:
         rules: WatchRules,
         host: str,
         ledger: Ledger,
-        entered: Callable[[Path], None] = lambda path: None,
+        entered: Entered = unwatched,
         left: Callable[[Path], None] = lambda path: None,
         *,
         patient: bool = True,
         within: tuple[Path, ...] = (),
     ) -> None:
-        """`entered` is called with each directory and list before it is read, `left` as by `Tree.rescan`.
+        """`left` is called as by `Tree.rescan`.
 
         `patient`: see `Pending`; `within`: see `Tree`.
         """
@@ -69,6 +69,7 @@ class BeamtimeWatch:
         self.tree = Tree(beamtime.directory, self.list_name, rules, within)
         self._rules, self._ledger, self._entered, self._left = rules, ledger, entered, left
         self._lists: dict[Path, DatasetList] = {}
+        """By scan directory."""
         self._pending = Pending(rules, (beamtime.directory,), self.list_name, patient=patient)
         self._without_files = LinesWithoutFiles(self._pending.later, rules.without_files_after, rules.longest_line)
         self._patient = patient
@@ -91,8 +92,8 @@ class BeamtimeWatch:
         if self._rules.trigger != "files":
             self._forget_lists()
             anew = {node.path for node in listed}
-            for path in self._list_paths(hints, listed):
-                self._check_list(path, now, full=hints is None, anew=path.parent in anew)
+            for node in self._with_lists(hints, listed):
+                self._check_list(node, now, full=hints is None, anew=node.path in anew)
         if self._rules.trigger != "lists":
             for node in listed:
                 self._check_files(node, now)
@@ -181,14 +182,14 @@ class BeamtimeWatch:
 
     def listed(self) -> Iterator[tuple[Path, ListEntry]]:
         """The lines of all lists that ask for a dataset, each after the directory of its list."""
-        for path, known in list(self._lists.items()):
+        for directory, known in list(self._lists.items()):
             for entry in known.scans():
-                yield path.parent, entry
+                yield directory, entry
 
     def line_of(self, file: Path) -> tuple[Path, ListEntry] | None:
         """The line of a list that speaks for a data file, after the directory of the list; None if there is none."""
         directory = self.tree.scan_directory(file.parent)
-        if (known := self._lists.get(directory / self.list_name)) is None:
+        if (known := self._lists.get(directory)) is None:
             return None
         stem = stem_of(file).relative_to(directory)
         entry = known.entry_of(stem.as_posix()) or known.entry_of(stem.parent.as_posix())
@@ -210,7 +211,7 @@ class BeamtimeWatch:
 
     def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
         """The lines that cannot be used, each with its list."""
-        return ((path, line) for path, known in self._lists.items() for line in known.bad)
+        return ((known.path, line) for known in self._lists.values() for line in known.bad)
 
     def scan_directories(self) -> list[Path]:
         """The directories that name scans: the beamtime directory, and those with a list."""
@@ -226,31 +227,30 @@ class BeamtimeWatch:
     def _forget_lists(self) -> None:
         """A list that went is read from the start when it comes back: it may be another one."""
         nodes = self.tree.nodes
-        for path in [path for path in self._lists if path.parent not in nodes or not nodes[path.parent].has_list]:
-            del self._lists[path]
+        for directory in [path for path in self._lists if path not in nodes or not nodes[path].has_list]:
+            del self._lists[directory]
 
-    def _list_paths(self, hints: Hints | None, listed: list[DirectoryNode]) -> list[Path]:
-        """The lists to check; of directories that are new as well, before their files are taken for found ones."""
+    def _with_lists(self, hints: Hints | None, listed: list[DirectoryNode]) -> list[DirectoryNode]:
+        """The directories whose lists are to be checked, also new ones, before their files are taken for found ones."""
         nodes = self.tree.nodes
         hinted = {path for path in hints.directories | hints.turn if path in nodes} if hints else set()
         where = nodes.keys() if hints is None else hinted | {node.path for node in listed}
-        return sorted(path / self.list_name for path in where if nodes[path].has_list)
+        return [nodes[path] for path in in_order(where) if nodes[path].has_list]
 
     def _states(self) -> dict[Path, FileState | None]:
         """What the directories were like that are watched."""
         return {path: node.state for path, node in self.tree.nodes.items() if node.only_detectors is None}
 
-    def _check_list(self, path: Path, now: float, *, full: bool, anew: bool) -> None:
+    def _check_list(self, node: DirectoryNode, now: float, *, full: bool, anew: bool) -> None:
         """`anew`: its directory was listed, so it may be another file under the same name."""
-        node = self.tree.nodes[path.parent]
         directory = node.path  # The same path for all that is kept: at a large site each copy takes megabytes.
-        if path not in self._lists:
-            self._lists[path] = DatasetList(path, self._rules.longest_line)
+        if directory not in self._lists:
+            self._lists[directory] = DatasetList(directory, self.list_name, self._rules.longest_line)
             anew = True
-        known = self._lists[path]
+        known = self._lists[directory]
         if anew:
-            self._entered(known.path)
-        if known.refresh(self.beamtime.directory):
+            self._entered(directory, self.list_name)
+        if known.refresh(self.beamtime.directory, lambda: self._ledger.done_lines(directory)):
             node.list_changed_at = now - (age(known.state) if self._first and known.state else 0)
             # First what the list speaks for now goes, then its lines come: a found file may have the key of a line.
             self._pending.drop_lines(directory, known.gone)
@@ -273,15 +273,16 @@ class BeamtimeWatch:
         self._troubled.pop(node.path, None)
         first = node.path not in self._listed_before
         directory = self.tree.scan_directory(node.path)
-        known, between = self._lists.get(directory / self.list_name), _between(directory, node.path)
+        known, between = self._lists.get(directory), _between(directory, node.path)
         try:
-            done = self._done_files(directory) if node.names else None
+            done = None
             for name in node.names:
                 named = between + _stem(name)
                 if known is not None and known.claims_stem(named):
                     continue
                 # Nearly all files of a long beamtime are done: for these little may be done here.
-                if done is not None and done.has(named) and (not first or done.agrees(named, f"{node.path}/{name}")):
+                done = done or self._done_files(directory)
+                if done.has(named) and (not first or done.agrees(named, f"{node.path}/{name}")):
                     continue
                 file = node.path / name
                 if not self._offer_file(file, now) and first:
@@ -318,7 +319,7 @@ class BeamtimeWatch:
 
     def _claims(self, file: Path) -> bool:
         """Whether a list speaks for a data file, which is no scan of its own then."""
-        known = self._lists.get(self.tree.scan_directory(file.parent) / self.list_name)
+        known = self._lists.get(self.tree.scan_directory(file.parent))
         return known is not None and known.claims(stem_of(file))
 
     def _claimed(self, request: Request) -> bool:
@@ -335,7 +336,7 @@ class BeamtimeWatch:
     def _take_lines(self, now: float) -> None:
         """Offer the lines for which something has come."""
         for entry, directory, since, late in self._without_files.take_due(now):
-            known = self._lists.get(directory / self.list_name)
+            known = self._lists.get(directory)
             try:
                 self._offer_line(entry, directory, now, since=since, backlog=late)
             except OSError as error:

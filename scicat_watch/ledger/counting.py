@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 from scicat_watch.ledger.ingested import Contents
@@ -26,10 +26,10 @@ class Counting:
 
     def _anew(self, lists: Mapping[Path, Contents]) -> int:
         count, renamed = 0, set[str]()
+        named = {str(directory): contents.names for directory, contents in lists.items() if contents.names}
         for directory, contents in lists.items():
             # A scan that was found before a list named it is noted in two directories.
-            above = [(f"{directory.relative_to(other).as_posix()}/", lists[other].names)
-                     for other in directory.parents if other in lists and lists[other].names]  # fmt: skip
+            above = list(_above(str(directory), named)) if contents.names else ()
             published = contents.published.keys() & contents.names
             count += len(contents.names) - len(published) + len(contents.entries - contents.names)
             for between, names in above:
@@ -41,3 +41,12 @@ class Counting:
     @staticmethod
     def _has(contents: Contents, name: str) -> bool:
         return name in contents.names and name not in contents.published
+
+
+def _above(directory: str, named: Mapping[str, Set[str]]) -> Iterator[tuple[str, Set[str]]]:
+    """What names of `directory` begin with in each of the `named` directories above it, and the names there."""
+    above = directory.rpartition("/")[0]
+    while above:
+        if above in named:
+            yield f"{directory[len(above) + 1 :]}/", named[above]
+        above = above.rpartition("/")[0]

@@ -18,8 +18,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import threading
-from collections.abc import Container, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -37,6 +38,8 @@ _NONE: frozenset[str] = frozenset()
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What file systems without locks answer: some network and cluster file systems, NFS without its lock service."""
 _PLAIN = "/~:+@,=()"  # Characters of names that need no percent-encoding in a record, beside letters and digits.
+_DONE = re.compile("([A-Za-z0-9][A-Za-z0-9_./-]*)(?: [1-9][0-9]*[.][0-9]+){2} (?:0|[1-9][0-9]*[.][0-9]+)")
+"""A record as nearly all are: the scan of a name is done."""
 _FIRST_STAMP = 1e8  # Stamps are seconds since 1970; before 1973 nobody ingested.
 
 
@@ -115,9 +118,10 @@ class IngestedList:
         """`older`: further places where records of the same scans may stand, which are only read."""
         self.path = path
         self._older = older
-        self._done: set[str] = set()
-        self._names: set[str] = set()
-        """The same set as long as each line is a name."""
+        self._done: dict[str, str] = {}
+        """The lines that are done, each with itself. Of a few strings a dict takes half the memory of a set."""
+        self._names: dict[str, str] = {}
+        """The same dict as long as each line is a name."""
         self._entries: Set[str] = _NONE
         """Names of datasets that are not those of files: of entries of a file, and such as need quotes."""
         self._published: dict[str, str] = {}
@@ -138,8 +142,8 @@ class IngestedList:
         self.follow()
         return line in self._done
 
-    def lines(self) -> Container[str]:
-        """All lines that need nothing more; OSError as `load`."""
+    def lines(self) -> Mapping[str, str]:
+        """All lines that need nothing more, each with itself; OSError as `load`."""
         self.follow()
         return self._done
 
@@ -158,7 +162,7 @@ class IngestedList:
 
     def contents(self) -> Contents:
         """The scans that are done, as the list was last read; not copied, and not to be changed."""
-        return Contents(self._names, self._entries, self._published, self._revision)
+        return Contents(self._names.keys(), self._entries, self._published, self._revision)
 
     def note(self, line: str, stamps: Stamps) -> None:
         """Append an outcome; it is on the disk when this returns.
@@ -187,10 +191,10 @@ class IngestedList:
     def _take(self, line: str) -> None:
         """Take in a line that is done, and the name that it stands for."""
         if (name := _name(line)) != line and self._names is self._done:
-            self._names = set(self._done)
-        self._done.add(line)
+            self._names = dict(self._done)
+        self._done[line] = line
         if name:
-            self._names.add(name)
+            self._names[name] = name
         else:
             self._entries = self._entries | {_entry(line)}
         self._revision += 1
@@ -218,14 +222,17 @@ class IngestedList:
     def _load(self) -> None:
         self._sound = False
         seen = _state(self.path)
-        records = [record for path in (*self._older, self.path) for record in _records(path)]
+        names: dict[str, str] = {}
+        records = [record for path in (*self._older, self.path) for record in _records(path, names)]
         published = dict(pair for record in records if (pair := _published(record.line)))
         records += self._unwritten
-        lines = {record.line for record in records if record.done and _published(record.line) is None}
+        done = (record.line for record in records if record.done and _published(record.line) is None)
+        others = [line for line in done if line not in names]
         # What is known stays known until all lists were read: neither an error nor another thread sees a scan undone.
-        names = set(filter(None, map(_name, lines)))
+        lines = names | dict(zip(others, others, strict=True)) if others else names
+        names = names | {name: name for name in map(_name, others) if name} if others else names
         self._done, self._names, self._seen = lines, lines if names == lines else names, seen
-        self._entries = {_entry(line) for line in lines if not _name(line)} or _NONE
+        self._entries = {_entry(line) for line in others if not _name(line)} or _NONE
         self._published = published
         self._revision += 1
 
@@ -336,16 +343,22 @@ def _published(line: str) -> tuple[str, str] | None:
     return name, pid
 
 
-def _records(path: Path) -> list[Record]:
+def _records(path: Path, names: dict[str, str]) -> list[Record]:
+    """The records of a list, but for those of names that are done, as nearly all are: these come into `names`."""
     try:
         data = read_ordinary(path, _LARGEST, follow=False)  # It is never written through a link either.
     except FileNotFoundError:
         return []
-    lines = data.split(b"\n")
+    lines = data.decode("utf-8", "replace").split("\n")
     torn = lines.pop()
-    # A line with NUL lost a part of itself in a power cut: what is left could be another scan's.
-    records = [parse_record(_text(line)) for line in lines if line.strip() and b"\0" not in line]
-    records.append(parse_unfinished(_text(torn)))
+    others = []
+    for line in lines:
+        if (done := _DONE.fullmatch(line)) is not None:
+            name = done[1]
+            names[name] = name
+        elif line.strip() and "\0" not in line:  # With NUL it lost a part of itself: it could be another scan's.
+            others.append(line)
+    records = [*map(parse_record, others), parse_unfinished(torn)]
     return [record for record in records if record is not None]
 
 

@@ -6,7 +6,7 @@ import errno
 import functools
 import logging
 import os
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,8 +140,8 @@ class BeamtimeLedger:
         """The same as its list names it, whatever its scan was called before."""
         return naming.as_listed(self._beamtime, entry, directory)
 
-    def done_lines(self, directory: Path) -> Container[str]:
-        """The lines of the list in `directory` that are done; OSError as `ingested`."""
+    def done_lines(self, directory: Path) -> Mapping[str, str]:
+        """The lines of the list in `directory` that are done, each with itself; OSError as `ingested`."""
         return self.ingested(directory).lines()
 
     def done_files(self, directory: Path) -> DoneFiles:
@@ -361,14 +361,13 @@ class BeamtimeLedger:
         return ""
 
     def _paths(self, directory: Path) -> tuple[Path, tuple[Path, ...]]:
-        aside = [place / self._name for place in self._rules.aside(directory)]
         if self._rules.directory is not None:
-            return aside[0], ()
+            return self._rules.aside(directory)[0] / self._name, ()
         beside = directory / self._name
         if self._rules.fallback is None:
             return beside, ()
-        fallback = aside[-1]
-        if os.access(beside if beside.exists() else directory, os.W_OK) and os.access(directory, os.W_OK | os.X_OK):
+        fallback = self._rules.aside(directory)[-1] / self._name
+        if (os.access(beside, os.W_OK) or not beside.exists()) and os.access(directory, os.W_OK | os.X_OK):
             return beside, (fallback,) if fallback.exists() else ()
         log.info("%s: cannot be written to; what is ingested is noted in %s", directory, fallback.parent)
         return fallback, (beside,)

@@ -48,6 +48,13 @@ class SharedTime:
         self._free = -math.inf
         self._lock = threading.Lock()
 
+    def first(self, now: float) -> float:
+        """Monotonic time of a beamtime's first step: those of all that are found at a start would come at once."""
+        with self._lock:
+            at = max(self._free, now)
+            self._free = at + _STEP / _SHARE
+            return at
+
     def next(self, now: float, spent: float, used: float) -> float:
         """Monotonic time of the next step of a beamtime whose last one took `spent` seconds, `used` of a core."""
         spent = min(spent, _LONGEST_STEP)  # A file system that did not answer for hours is no reason to wait for days.
@@ -91,7 +98,8 @@ class Rechecks:
         self._soon: list[_Soon] = []
         self._numbers = itertools.count()
         self._turn: Iterator[_Item] | None = None
-        self._turn_at = self._step_at = clock.monotonic()
+        self._turn_at = clock.monotonic()
+        self._step_at = shared.first(self._turn_at)
         self._left: dict[Path, ChangedScan] = {}
         self._unseen: set[Path] = set()
         """Places of `_left` to which this turn has not come yet."""

@@ -11,7 +11,7 @@ import dataclasses
 import fnmatch
 import logging
 import os
-from collections.abc import Callable, Container
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +65,9 @@ class Once:
     ledger: BeamtimeLedger
     meant: Callable[[Request], bool]
 
-    def done_lines(self, directory: Path) -> Container[str]:
+    def done_lines(self, directory: Path) -> Mapping[str, str]:
         """None is: what is meant is to be done again."""
-        return ()
+        return {}
 
     def done_files(self, directory: Path) -> NothingDone:
         """The same."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from scicat_watch.discovery.pending import Ready
 from scicat_watch.discovery.presence import Presence
 from scicat_watch.discovery.rules import WatchRules
+from scicat_watch.discovery.tree import Entered, unwatched
 from scicat_watch.discovery.watch import BeamtimeWatch, Findings, Hints
 from scicat_watch.errors import NameTaken
 from scicat_watch.ledger.ledger import BeamtimeLedger
@@ -50,7 +51,7 @@ class BeamtimeWork:
         *,
         rules: WatchRules | None = None,
         ledger: BeamtimeLedger | None = None,
-        entered: Callable[[Path], None] = lambda path: None,
+        entered: Entered = unwatched,
         left: Callable[[Path], None] = lambda path: None,
         wake: Callable[[], None] = lambda: None,
         once: Callable[[Request], bool] | None = None,

@@ -14,7 +14,7 @@ from scicat_watch.discovery.datasetlist import DatasetList
 
 def _list(directory: Path, text: str = "") -> DatasetList:
     (directory / "scans.lst").write_text(text)
-    return DatasetList(directory / "scans.lst", 4096)
+    return DatasetList(directory, "scans.lst", 4096)
 
 
 def _claimed(known: DatasetList, *names: str) -> list[str]:
@@ -116,7 +116,7 @@ def test_what_is_not_an_ordinary_file_of_the_beamtime_is_not_read(tmp_path: Path
         case "gigabytes":
             with path.open("wb") as file:
                 file.truncate(1 << 40)
-    known = DatasetList(path, 4096)
+    known = DatasetList(path.parent, path.name, 4096)
     assert not known.refresh(root)
     assert str(path) in known.problem
     assert known.lines == []
@@ -125,7 +125,7 @@ def test_what_is_not_an_ordinary_file_of_the_beamtime_is_not_read(tmp_path: Path
 def test_a_link_within_the_beamtime_is_read(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("a\n")
     (tmp_path / "scans.lst").symlink_to("real")
-    known = DatasetList(tmp_path / "scans.lst", 4096)
+    known = DatasetList(tmp_path, "scans.lst", 4096)
     assert known.refresh(tmp_path)
 
 
@@ -147,7 +147,7 @@ def test_a_list_that_grew_in_any_steps_says_what_it_says_at_once(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], stops: list[int]
 ) -> None:
     directory = tmp_path_factory.mktemp("lists")
-    grown, whole = DatasetList(directory / "grown", 4096), DatasetList(directory / "whole", 4096)
+    grown, whole = DatasetList(directory, "grown", 4096), DatasetList(directory, "whole", 4096)
     for number, chunk in enumerate(chunks):
         with grown.path.open("ab") as file:
             file.write(chunk)

@@ -53,8 +53,8 @@ class FakeEvents:
     def gaps(self, root: Path) -> Gaps:
         return Gaps("some directory cannot be watched", 1) if self.incomplete else Gaps()
 
-    def watch(self, path: Path, *, is_list: bool = False) -> None:
-        self.watched.append(path)
+    def watch(self, directory: Path, name: str = "") -> None:
+        self.watched.append(directory / name)
 
     def retry(self, root: Path) -> bool:
         return self.raised

@@ -356,6 +356,13 @@ def test_the_time_for_comparing_is_shared_by_all_beamtimes() -> None:
     assert shared.next(600.0, 1.0, 0.001) == pytest.approx(610.0)  # A slow file system.
 
 
+def test_beamtimes_that_are_found_together_begin_to_compare_one_after_the_other() -> None:
+    shared = SharedTime()
+    assert [shared.first(100.0) for _ in range(3)] == pytest.approx([100.0, 101.0, 102.0])
+    assert shared.next(100.5, 0.01, 0.01) == pytest.approx(104.0)
+    assert shared.first(500.0) == pytest.approx(500.0)
+
+
 WRITTEN, TOUCHED = Change(master="written"), Change(touched=True)
 COME, GONE = Change(files="come"), Change(missing="gone")
 BOTH, ALL = Change(files="come", missing="gone"), Change(master="written", files="come", missing="gone")

@@ -58,10 +58,10 @@ class LaterSource:
         """See `EventSource`; everything, until the root is watched anew."""
         return Gaps(_NO_INSTANCE) if self._source is None or root not in self._begun else self._source.gaps(root)
 
-    def watch(self, path: Path, *, is_list: bool = False) -> None:
+    def watch(self, directory: Path, name: str = "") -> None:
         """See `EventSource`."""
         if self._source is not None:
-            self._source.watch(path, is_list=is_list)
+            self._source.watch(directory, name)
 
     def retry(self, root: Path) -> bool:
         """See `EventSource`."""

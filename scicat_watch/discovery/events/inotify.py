@@ -47,8 +47,9 @@ _END_WITHIN = 5.0
 
 
 class _Watch(NamedTuple):
-    path: Path
+    directory: Path
     is_list: bool
+    """Whether it is on the list in the directory."""
     callback: CallbackId
 
 
@@ -82,7 +83,8 @@ class _Instance(InotifyFD):
                 if descriptor == -1:
                     raise OSError(number, os.strerror(number))
                 if not ended:
-                    watch = self._watch_for_wd.setdefault(descriptor, Watch(descriptor, mask, path))
+                    # Without the path, which watchdog keeps for its messages: of a large site it takes megabytes.
+                    watch = self._watch_for_wd.setdefault(descriptor, Watch(descriptor, mask, b""))
                     watch.callbacks[id_] = callback
                     return descriptor
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -149,22 +151,23 @@ class InotifySource:
             return Gaps("the limit of inotify watches is reached (fs.inotify.max_user_watches)", len(numbers))
         return Gaps(f"it cannot be watched: {os.strerror(numbers[0])}", len(numbers)) if numbers else Gaps()
 
-    def watch(self, path: Path, *, is_list: bool = False) -> None:
-        """Report changes in the directory `path`, or of the list `path`; see `EventSource`."""
+    def watch(self, directory: Path, name: str = "") -> None:
+        """Report changes in a directory, or of the list of a `name` in it; see `EventSource`."""
         if self._closed:
             return
         number = CallbackId(next(self._ids))  # One of its own, because the instance warns of one that it knows.
         try:  # Without a lock: the file system may not answer.
-            mask = _LIST if is_list else _DIRECTORY
-            descriptor = self._inotify.add_callback(os.fsencode(path), mask, self, number)
+            path = os.fsencode(f"{directory}/{name}" if name else directory)
+            descriptor = self._inotify.add_callback(path, _LIST if name else _DIRECTORY, self, number)
         except OSError as error:
             with self._lock:
-                self._failed(path, error)
+                self._failed(directory / name, error)
             return
         with self._lock:
-            self._unwatched.pop(path, None)
+            if self._unwatched:
+                self._unwatched.pop(directory / name, None)
             before = self._watched.get(descriptor)
-            self._watched[descriptor] = _Watch(path, is_list, number)
+            self._watched[descriptor] = _Watch(directory, bool(name), number)
             if before is not None:
                 self._inotify.remove_callbacks([(descriptor, before.callback)])
             if not self._inotify.holds(descriptor):
@@ -220,16 +223,16 @@ class InotifySource:
                 # Under its new name it is found and watched anew; events under the old one would mislead.
                 del self._watched[event.wd]
                 self._inotify.remove_callbacks([(event.wd, watch.callback)])
-            if event.mask & _GONE:
-                for path in [path for path in self._unwatched if path.is_relative_to(watch.path / name)]:
+            if event.mask & _GONE and not watch.is_list:
+                for path in [path for path in self._unwatched if path.is_relative_to(watch.directory / name)]:
                     del self._unwatched[path]
         if event.mask & In.IN_UNMOUNT:
-            self._report(Event(watch.path, unmounted=True))
+            self._report(Event(watch.directory, unmounted=True))
         elif watch.is_list:
-            self._report(Event(watch.path.parent))
+            self._report(Event(watch.directory))
         else:
             is_directory = bool(name) and bool(event.mask & In.IN_ISDIR)
-            self._report(Event(watch.path, name, is_directory, event.is_close_write))
+            self._report(Event(watch.directory, name, is_directory, event.is_close_write))
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """Forget a watch that the kernel ended; called by the instance."""

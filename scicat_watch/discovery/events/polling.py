@@ -29,7 +29,7 @@ class PollingSource:
         """Everything."""
         return Gaps(self._why)
 
-    def watch(self, path: Path, *, is_list: bool = False) -> None:
+    def watch(self, directory: Path, name: str = "") -> None:
         """Left to rescans."""
 
     def retry(self, root: Path) -> bool:

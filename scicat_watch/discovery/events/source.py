@@ -55,11 +55,11 @@ class EventSource(Protocol):
     def gaps(self, root: Path) -> Gaps:
         """What is not reported of `root` and of what is below it."""
 
-    def watch(self, path: Path, *, is_list: bool = False) -> None:
-        """Report changes in the directory `path`, or of the list `path`, until it is gone or renamed.
+    def watch(self, directory: Path, name: str = "") -> None:
+        """Report changes in a directory, or of the list of a `name` in it, until it is gone or renamed.
 
-        Never fails: a path that is not there is left out, one that is there and cannot be watched makes the source
-        `incomplete`. Watching a path twice reports nothing twice. After `close` it has no effect.
+        Never fails: what is not there is left out, what is there and cannot be watched makes the source `incomplete`.
+        Watching something twice reports nothing twice. After `close` it has no effect.
         """
 
     def retry(self, root: Path) -> bool:

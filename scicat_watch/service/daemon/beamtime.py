@@ -307,9 +307,9 @@ class BeamtimeLoop:
         if self._notices.grew_silent():
             self._rescan_at = now
 
-    def _entered(self, path: Path) -> None:
-        self._calls.path = path
-        self._events.watch(path, is_list=path.name == self.work.watch.list_name)
+    def _entered(self, directory: Path, name: str = "") -> None:
+        self._calls.path = directory / name if name else directory
+        self._events.watch(directory, name)
 
 
 class BeamtimeThread(threading.Thread):

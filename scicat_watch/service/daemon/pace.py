@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
@@ -16,12 +17,13 @@ ALL_SHARE = 0.005
 """Most of a core that full rescans may take."""
 LIVE_SHARE = 0.08
 """Most of a core that rescans of what changed lately may take, where events do not come."""
-MOST_FIRST = 4
-"""How many beamtimes make their first rescan at a time."""
+COUNTS_FOR = 0.25
+"""Seconds after which a first rescan holds up the next one no longer."""
 LONGEST_ALL = 600.0
 LONGEST_LIVE = 60.0
 _OF_ITS_TIME = 0.1  # Most of the time that one beamtime may be rescanned, where the file system is slow.
 _PHASES = 16
+_ASK_AGAIN = 1.0  # Seconds between two questions whether it is over.
 
 
 class Pace:
@@ -51,36 +53,51 @@ class Pace:
 
 
 class FirstRescans:
-    """Lets few beamtimes make their first rescan at a time: hundreds of threads at once get in each other's way.
+    """Lets the beamtimes make their first rescans one after the other: at once, they take twice the time of a core.
 
-    One that takes long counts no more: its file system may not answer, and must hold up no other. Used by all threads.
+    One that takes longer counts no more: its file system may be slow, or not answer, and must hold up no other. Used
+    by all threads.
     """
 
-    def __init__(self, most: int = MOST_FIRST, counts_for: float = 1.0) -> None:
+    def __init__(self, counts_for: float = COUNTS_FOR) -> None:
         """`counts_for`: seconds for which one counts."""
-        self._most, self._counts_for = most, counts_for
-        self._changed = threading.Condition()
-        self._under_way: dict[int, float] = {}
-        """By thread: since when, by the monotonic clock."""
+        self._counts_for = counts_for
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._counts_until: dict[threading.Event, float] = {}
+        """Of those that are under way: until when, by the monotonic clock."""
 
     @contextmanager
     def one(self, over: Callable[[], bool]) -> Iterator[None]:
         """Around a first rescan: waits for its turn, or until it is `over` before it came."""
-        me = threading.get_ident()
-        with self._changed:
-            while self._count() >= self._most and not over():
-                self._changed.wait(self._counts_for / 2)
-            self._under_way[me] = time.monotonic()
+        me = threading.Event()
+        with self._lock:
+            self._waiting.append(me)
+        while (left := self._left(me)) > 0.0 and not over():
+            me.wait(left)
+            me.clear()
+        with self._lock:
+            self._waiting.remove(me)
+            self._counts_until[me] = time.monotonic() + self._counts_for
+            self._wake_next()
         try:
             yield
         finally:
-            with self._changed:
-                del self._under_way[me]
-                self._changed.notify()
+            with self._lock:
+                del self._counts_until[me]
+                self._wake_next()
 
-    def _count(self) -> int:
-        now = time.monotonic()
-        return sum(now - since < self._counts_for for since in self._under_way.values())
+    def _left(self, me: threading.Event) -> float:
+        """How many seconds to wait before asking again; 0 if its turn has come."""
+        with self._lock:
+            if self._waiting[0] is not me:
+                return _ASK_AGAIN
+            left = max(self._counts_until.values(), default=0.0) - time.monotonic()
+            return min(max(0.0, left), _ASK_AGAIN)
+
+    def _wake_next(self) -> None:
+        if self._waiting:
+            self._waiting[0].set()
 
 
 class Paces:

@@ -88,7 +88,7 @@ def test_a_name_that_is_no_text_is_reported(reported: Reported, tmp_path: Path) 
 def test_a_list_that_its_writer_keeps_open_is_reported_as_its_directory(reported: Reported, tmp_path: Path) -> None:
     path = tmp_path / "scans.lst"
     with path.open("w") as file:
-        reported.source.watch(path, is_list=True)
+        reported.source.watch(path.parent, path.name)
         file.write("scan_1\n")
         file.flush()
         assert reported.until(lambda event: True) == Event(tmp_path)
@@ -98,11 +98,11 @@ def test_a_list_that_is_replaced_is_reported_and_can_be_watched_anew(reported: R
     path = tmp_path / "scans.lst"
     path.write_text("a")
     reported.source.watch(tmp_path)
-    reported.source.watch(path, is_list=True)
+    reported.source.watch(path.parent, path.name)
     (tmp_path / "other").write_text("b")
     (tmp_path / "other").replace(path)
     reported.until(lambda event: event.name == "scans.lst")
-    reported.source.watch(path, is_list=True)
+    reported.source.watch(path.parent, path.name)
     with path.open("a") as file:
         file.write("c")
         file.flush()
