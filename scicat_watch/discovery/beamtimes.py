@@ -15,7 +15,7 @@ from typing import Any
 from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.errors import BeamtimeError
 from scicat_watch.files import Roots, plain, read_ordinary
-from scicat_watch.model import Beamtime
+from scicat_watch.model import Beamtime, FileState
 
 _LARGEST = 4 << 20  # A metadata file has some kilobytes; more than this is another file.
 
@@ -26,6 +26,8 @@ class BrokenBeamtime:
 
     file: Path
     reason: str
+    state: FileState | None = None
+    """What the file was like before it was read; None if that cannot be said."""
 
 
 def directories(rules: BeamtimeRules) -> Iterator[Path]:
@@ -65,10 +67,11 @@ def find(directory: Path, rules: BeamtimeRules) -> list[Beamtime | BrokenBeamtim
         return [generated(directory)]
     found: list[Beamtime | BrokenBeamtime] = []
     for file in files:
+        state = _state(file)
         try:
             beamtime = read(file)
         except BeamtimeError as error:
-            found.append(BrokenBeamtime(file, str(error)))
+            found.append(BrokenBeamtime(file, str(error), state))
             continue
         if beamtime.metadata.get("proposalType") in rules.skipped_types or beamtime.id in rules.skipped_ids:
             continue
@@ -87,7 +90,7 @@ def read(file: Path) -> Beamtime:
     except OSError as error:
         raise BeamtimeError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise BeamtimeError(f"{file}: is not JSON: {error}") from error
+        raise BeamtimeError(f"{file}: is not JSON, so it has to be corrected: {error}") from error
     if not isinstance(data, dict):
         raise BeamtimeError(f"{file}: is not a JSON object with the beamtime's fields")
     beamtime = data.get("beamtimeId")
@@ -137,6 +140,13 @@ def expects_file(directory: Path, rules: BeamtimeRules) -> Path | None:
         if (first := next(found, None)) is not None:
             return first
     return None
+
+
+def _state(file: Path) -> FileState | None:
+    try:
+        return FileState.of(file.stat())
+    except OSError:
+        return None
 
 
 def _usable_id(text: str) -> bool:

@@ -182,6 +182,22 @@ def test_a_metadata_file_that_breaks_is_a_problem_once_and_its_beamtime_stays_wa
     assert daemon.site.reports.gone == [str(disk.root / METADATA)]
 
 
+def test_a_metadata_file_that_is_being_written_is_no_problem_and_is_used_when_it_is_whole(
+    disk: Disk, daemons: Daemons
+) -> None:
+    daemon, file, lost = daemons(disk.root), disk.root / METADATA, disk.root / "beamtime-metadata-2.json"
+    for number in range(8):
+        daemon.at(10 + 2 * number, lambda: file.write_text(file.read_text() + "{"))
+    daemon.at(10, lambda: lost.write_text("{"))
+    during = daemon.shown_at(24)
+    daemon.at(12, lost.unlink)
+    daemon.at(26, lambda: _metadata(disk.root, title="Whole again"))
+    daemon.run(60)
+    assert during == {24: [f"bt:{ID}"]}
+    assert [state for _, state in daemon.site.reports.states if state.id == "?"] == []
+    assert next(iter(daemon.daemon._threads.values())).loop.work.beamtime.metadata["title"] == "Whole again"
+
+
 def test_a_metadata_file_that_is_broken_from_the_start_is_a_problem_until_it_is_fixed(
     disk: Disk, daemons: Daemons
 ) -> None:

@@ -17,7 +17,7 @@ from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.source import Event
 from scicat_watch.discovery.presence import Known
 from scicat_watch.errors import ConfigError
-from scicat_watch.model import Beamtime
+from scicat_watch.model import Beamtime, FileState
 from scicat_watch.progress import BeamtimeState
 from scicat_watch.service.calls import Silence
 from scicat_watch.service.control.server import ControlServer, Reply
@@ -66,6 +66,8 @@ class Daemon:
         self._had_file: set[Path] = set()
         self._first_seen: dict[Path, float] = {}
         """Monotonic time since which a metadata file is expected in a directory."""
+        self._unusable: dict[Path, tuple[FileState | None, float]] = {}
+        """What metadata files are like that cannot be used, and the monotonic time since which they are."""
         self._broken: dict[Path, str] = {}
         self._away_since: dict[Path, datetime] = {}
         """Since when a directory is not there that was there before the start."""
@@ -178,6 +180,8 @@ class Daemon:
         directory, found = searched.directory, searched.found
         real = {one.id: one for one in found if isinstance(one, Beamtime) and not one.generated}
         broken = [one for one in found if isinstance(one, BrokenBeamtime)]
+        if self._are_being_written(directory, broken):
+            return
         for one in broken:
             self._complain(one.file, one.reason)
         if real or broken:
@@ -201,6 +205,18 @@ class Daemon:
             elif not beamtime.generated and known.loop.work.beamtime.metadata != beamtime.metadata:
                 log.info("%s: the metadata of beamtime %s changed; new scans get it", directory, beamtime.id)
                 known.loop.work.beamtime = beamtime
+
+    def _are_being_written(self, directory: Path, broken: list[BrokenBeamtime]) -> bool:
+        """Whether metadata files that cannot be used have changed just now; until they are quiet all stays as it is."""
+        now, quiet, before = self._site.clock.monotonic(), self._site.settings.watching.ingestion_delay, self._unusable
+        self._unusable = {file: seen for file, seen in before.items() if file.parent != directory}
+        for one in broken:
+            state, since = before.get(one.file, (None, now))
+            self._unusable[one.file] = (one.state, since if state == one.state else now)
+        quiet_at = max((self._unusable[one.file][1] + quiet for one in broken), default=now)
+        if quiet_at > now:
+            self._search_at = min(self._search_at, quiet_at)
+        return quiet_at > now
 
     def _waits_for_file(self, searched: Searched) -> bool:
         """Whether a directory without a metadata file may still get one before its beamtime is generated."""
@@ -252,7 +268,8 @@ class Daemon:
     def _leave_others(self, directory: Path, staying: set[str]) -> None:
         for thread in self._threads.of(directory):
             if (beamtime := thread.loop.beamtime.id) not in staying:
-                log.info("%s: beamtime %s is here no longer; no longer watched", directory, beamtime)
+                why = "the beamtime metadata file has come" if thread.loop.beamtime.generated else "its file is gone"
+                log.info("%s: beamtime %s is no longer watched: %s", directory, beamtime, why)
                 thread.leave()
                 self._leaving.append(self._threads.pop((directory, beamtime)))
 
