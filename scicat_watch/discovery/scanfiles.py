@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from scicat_watch.discovery.pending import find_master
+from scicat_watch.discovery.completeness import find_master
 from scicat_watch.model import FileState, Scan
 from scicat_watch.scanstate import FilesState, ScanState
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scicat_watch.discovery.completeness import WITHOUT_FILES, Ready, find_master
 from scicat_watch.discovery.datasetlist import DatasetList
 from scicat_watch.discovery.lines import MANY, LinesWithoutFiles
 from scicat_watch.discovery.past import DoneFiles, Ledger
-from scicat_watch.discovery.pending import WITHOUT_FILES, Pending, Ready, Waiting, find_master
+from scicat_watch.discovery.pending import Pending, Waiting
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.tree import DirectoryNode, Entered, Tree, age, in_order, unwatched
 from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of

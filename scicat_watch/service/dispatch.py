@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from scicat_watch.clock import Clock
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.errors import Unavailable
 from scicat_watch.model import Beamtime, Fault, Outcome, Status
 from scicat_watch.service.ingest import Ingestor, Read, Stopped, UnderWay

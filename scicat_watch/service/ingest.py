@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 from scicat_watch.catalogue.availability import Availability
 from scicat_watch.catalogue.publisher import Published, Publisher, UpdatePolicy
 from scicat_watch.clock import Clock
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import NotLoggedIn, ReaderLost, ScicatWatchError, StorageHangs, Unavailable
 from scicat_watch.model import Beamtime, Extent, Fault, Outcome, Request, Stamps, Status

@@ -13,7 +13,7 @@ from scicat_watch.catalogue.difference import Difference, State
 from scicat_watch.catalogue.publisher import Publisher
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
-from scicat_watch.discovery.pending import Ready, find_master
+from scicat_watch.discovery.completeness import Ready, find_master
 from scicat_watch.discovery.watch import BeamtimeWatch
 from scicat_watch.documents import Bundle
 from scicat_watch.errors import BeamtimeError, CatalogueError, NameTaken, Refused, ScicatWatchError, Unavailable

@@ -21,7 +21,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.model import Beamtime, Outcome
 from scicat_watch.service.turns import Turns, Urgency
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.discovery.presence import Presence
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.tree import Entered, unwatched

@@ -12,7 +12,8 @@ import h5py
 import pytest
 
 from scicat_watch.discovery import superblock
-from scicat_watch.discovery.pending import Pending, Ready, find_master
+from scicat_watch.discovery.completeness import Ready, find_master
+from scicat_watch.discovery.pending import Pending
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.model import Origin, Request
 from tests import makers
@@ -55,7 +56,7 @@ def test_a_file_is_ready_once_it_has_been_quiet(tmp_path: Path) -> None:
     assert _ready(pending, 5.0) == []
     (ready,) = _ready(pending, 10.0)
     assert ready.request.scan.master == file
-    assert (list(pending.waiting()), pending.next_due(), len(pending._settling)) == ([], None, 0)
+    assert (list(pending.waiting()), pending.next_due(), len(pending._completeness._settling)) == ([], None, 0)
 
 
 def test_a_listed_scan_waits_for_its_own_line_and_for_its_file(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.discovery.events.source import Event, Gaps, Sink
-from scicat_watch.discovery.pending import Ready
 from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.model import Beamtime, Fault, Outcome, Stamps, Status
 from scicat_watch.pipeline.handover import Reading, ReadJob

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scicat_watch.clock import SystemClock
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.errors import Unavailable
 from scicat_watch.model import Beamtime, Fault, Outcome, Status
 from scicat_watch.service.dispatch import Dispatcher

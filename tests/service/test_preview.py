@@ -140,7 +140,7 @@ def test_it_says_what_fits_what_is_made_and_why_it_would_wait(disk: Disk, previe
     assert "desy" in shown.passed_over
     assert shown.bundle is not None
     assert shown.bundle.dataset.pid == f"{ID}/raw/x"
-    assert shown.waiting == "x.nxs or another file of the scan was just changing"
+    assert shown.waiting == "waits until none of its files has changed for 5 s (watching.ingestion_delay)"
     assert (shown.problem, shown.unreachable, shown.difference.state) == ("", "", State.UNKNOWN)
     assert "not running" in shown.difference.reason
     assert as_json(shown)["pid"] == f"{ID}/raw/x"
@@ -154,7 +154,8 @@ def test_a_file_that_cannot_be_read_has_a_problem_and_no_documents(disk: Disk, p
 
 def test_a_scan_without_files_is_shown_as_what_it_is_so_far(disk: Disk, previews: Previews) -> None:
     (shown,) = previews(disk.append(f"raw/{LIST}", "to_come"))
-    assert (shown.scan.pid, shown.waiting) == (f"{ID}/to_come", "was named only just now")
+    why = "waits until its list has named it for 5 s (watching.ingestion_delay)"
+    assert (shown.scan.pid, shown.waiting) == (f"{ID}/to_come", why)
 
 
 def test_a_file_that_no_rule_finds_is_shown_because_it_was_named(disk: Disk, previews: Previews) -> None:

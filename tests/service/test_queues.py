@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.model import Beamtime
 from scicat_watch.service.queues import _MOST_LONG, Item, Load, Queues, Stage
 from scicat_watch.service.turns import Urgency

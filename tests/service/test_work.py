@@ -160,7 +160,7 @@ def test_a_request_that_failed_is_shown_as_failed_and_not_as_waiting(worked: Wor
     worked.site.ingest.faults[f"{ID}/scan_1"] = "no schema fits"
     worked.run(2)
     assert [one.reason for one in worked.work.state().waiting_scans] == [
-        "scan_1.nxs or another file of the scan was just changing"
+        "waits until none of its files has changed for 5 s (watching.ingestion_delay)"
     ]
     worked.run(15)
     assert worked.work.state().waiting == 0
