@@ -11,7 +11,8 @@ from scicat_watch.errors import ConfigError
 from scicat_watch.model import Secret
 from scicat_watch.settings import load
 from scicat_watch.settings.load import ConfigErrors
-from scicat_watch.settings.model import ListsSection, Settings
+from scicat_watch.settings.model import Settings
+from scicat_watch.settings.scans import ListsSection
 
 
 def _file(directory: Path, text: str) -> Path:
