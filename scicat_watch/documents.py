@@ -262,7 +262,8 @@ def scientific_metadata(tree: Mapping[str, Any], renamed: dict[str, str] | None 
     - So does a top-level entry whose `human_name` is an object or a list: that member becomes `human_name_`.
     - `constructor` is answered 500 for ever, and other names of JavaScript's own are dropped: they get a `_` at the
       end, as does a name that would be taken for one of these.
-    - `.` and `$` in a key, which not all backends can store, are sent percent-encoded; 4.5 gives them back decoded.
+    - `.` and `$` in a key, which not all backends can store, are sent percent-encoded, and so is a `%` in a key that
+      would be taken for encoded; 4.5 gives them back decoded.
     - Any member that begins with "v" or "u" is taken for value and unit when SI values are computed,
       the last one winning: `value` and `unit` are put last.
 
@@ -273,6 +274,9 @@ def scientific_metadata(tree: Mapping[str, Any], renamed: dict[str, str] | None 
     return {key: _with_plain_human_name(member, names) for key, member in metadata.items()}
 
 
+_MEANT = {"%25": "%", "%2E": ".", "%24": "$"}
+_ENCODED = re.compile("|".join(_MEANT))
+_TO_ENCODE = re.compile("[.$]|%[0-9A-Fa-f]{2}")
 _OF_JAVASCRIPT = re.compile("(constructor|prototype|toString|valueOf|hasOwnProperty|__proto__)_*")
 
 
@@ -280,14 +284,16 @@ def safe_name(name: str) -> str:
     """A key of the scientific metadata that no backend chokes on or drops; other names stay as they are."""
     if _OF_JAVASCRIPT.fullmatch(name):
         return f"{name}_"
-    return name.replace(".", "%2E").replace("$", "%24")
+    if not _TO_ENCODE.search(name):
+        return name
+    return name.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
 
 
 def original_name(name: str) -> str:
     """The name that `safe_name` made `name` of."""
     if _OF_JAVASCRIPT.fullmatch(name):
         return name.removesuffix("_")
-    return name.replace("%2E", ".").replace("%24", "$")
+    return _ENCODED.sub(lambda found: _MEANT[found[0]], name)
 
 
 def _kept(tree: Mapping[str, Any], renamed: dict[str, str]) -> Iterator[tuple[str, Any]]:

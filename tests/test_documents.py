@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -71,7 +73,7 @@ def test_value_and_unit_come_last_at_every_depth() -> None:
     assert list(metadata["a"]["deep"][0]) == ["user", "value", "unit"]
 
 
-_OURS = st.text(st.sampled_from("ab._$"), min_size=1, max_size=6)
+_OURS = st.text(st.sampled_from("abE._$%2450"), min_size=1, max_size=8)
 _JAVASCRIPT = ["constructor", "prototype", "toString", "valueOf", "hasOwnProperty", "__proto__"]
 
 
@@ -84,26 +86,45 @@ def test_names_that_backends_choke_on_are_renamed_reversibly(name: str) -> None:
     assert not set(".$") & set(safe_name(name))
 
 
+@given(_OURS)
+def test_a_backend_that_decodes_what_looks_encoded_gives_names_back_as_they_were(name: str) -> None:
+    sent = safe_name(name)
+    assert (unquote(sent) if re.search("%[0-9A-Fa-f]{2}", sent) else sent) == name
+
+
 def test_all_other_names_stay() -> None:
-    names = ["energy", "value", "_id", "x_", "Constructor", "constructors", "a%2Eb", "100%", "µ", "a/b", "human_name"]
+    names = [
+        "energy",
+        "value",
+        "_id",
+        "x_",
+        "Constructor",
+        "constructors",
+        "100%",
+        "%2",
+        "%zz",
+        "µ",
+        "a/b",
+        "human_name",
+    ]
     assert [safe_name(name) for name in names] == names
 
 
 def test_names_are_changed_at_every_depth_and_it_is_said_which() -> None:
     tree = {
-        "constructor": 1, "constructor_": 2, "a.b": {"$c": 3, "list": [{"prototype": 4}]},
+        "constructor": 1, "constructor_": 2, "a%2Eb": 0, "a.b": {"$c": 3, "list": [{"prototype": 4}]},
         "d": {"value": 5, "human_name": ["x"], "human_name_": "y"},
     }  # fmt: skip
     renamed: dict[str, str] = {}
     metadata = scientific_metadata(tree, renamed)
     assert metadata == {
-        "constructor_": 1, "constructor__": 2, "a%2Eb": {"%24c": 3, "list": [{"prototype_": 4}]},
+        "constructor_": 1, "constructor__": 2, "a%252Eb": 0, "a%2Eb": {"%24c": 3, "list": [{"prototype_": 4}]},
         "d": {"human_name_": ["x"], "human_name__": "y", "value": 5},
     }  # fmt: skip
     assert list(metadata["d"])[-1] == "value"
     assert renamed == {
-        "constructor": "constructor_", "constructor_": "constructor__", "a.b": "a%2Eb", "$c": "%24c",
-        "prototype": "prototype_", "human_name": "human_name_", "human_name_": "human_name__",
+        "constructor": "constructor_", "constructor_": "constructor__", "a%2Eb": "a%252Eb", "a.b": "a%2Eb",
+        "$c": "%24c", "prototype": "prototype_", "human_name": "human_name_", "human_name_": "human_name__",
     }  # fmt: skip
 
 

@@ -7,8 +7,9 @@ reference of SciCat's API; it was measured on backend 4.5.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +44,7 @@ PLURALS = {
 }
 """Fields of which a backend keeps a list, whose first element is meant."""
 LISTS = frozenset({*PLURALS, *PLURALS.values()})
+_LOOKS_ENCODED = re.compile("%[0-9A-Fa-f]{2}")
 
 
 Mine = Callable[[Mapping[str, Any]], bool]
@@ -189,7 +191,8 @@ def metadata_normal(value: Any) -> Any:
     """Metadata without what the backend adds (SI values), drops (nothing at all) or rewrites (keys, large numbers)."""
     match value:
         case dict():
-            members = {metadata_key(name): metadata_normal(member) for name, member in value.items()}
+            keys = metadata_keys(value)
+            members = {keys[name]: metadata_normal(member) for name, member in value.items()}
             return {
                 name: member
                 for name, member in members.items()
@@ -200,11 +203,26 @@ def metadata_normal(value: Any) -> Any:
     return _number(value)
 
 
-def metadata_key(name: str) -> str:
-    """Keys that look percent-encoded come back decoded."""
-    while (decoded := unquote(name)) != name:
-        name = decoded
-    return name
+def metadata_keys(members: Iterable[str]) -> dict[str, str]:
+    """The keys by which the names of one object are compared: decoded, as those that look percent-encoded come back so.
+
+    Of several names that are decoded to the same, each has a key of its own: what is sent as `a%2Eb` and `a%252Eb`
+    comes back as `a.b` and `a%2Eb`, in the order of how often they are to be decoded.
+    """
+    found: dict[str, list[tuple[int, str]]] = {}
+    for name in members:
+        times, key = 0, name
+        while (decoded := unquote(key)) != key:
+            times, key = times + 1, decoded
+        found.setdefault(key, []).append((times, name))
+    return {
+        name: key + number * "%25" for key, names in found.items() for number, (_, name) in enumerate(sorted(names))
+    }
+
+
+def sent_name(name: str) -> str:
+    """A name of stored metadata as it is to be sent: a backend would decode what looks percent-encoded."""
+    return name.replace("%", "%25") if _LOOKS_ENCODED.search(name) else name
 
 
 def _number(value: Any) -> Any:

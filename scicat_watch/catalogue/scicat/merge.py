@@ -21,9 +21,10 @@ from scicat_watch.catalogue.scicat.compare import (
     SI,
     THEIRS,
     first_agrees,
-    metadata_key,
+    metadata_keys,
     metadata_normal,
     normal,
+    sent_name,
     stored_value,
 )
 from scicat_watch.catalogue.scicat.parts import folder
@@ -149,7 +150,8 @@ class _Comparison:
 
     def _members(self, path: Path, wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
         ours, theirs = _by_key(wanted), _by_key(stored)
-        names = {metadata_key(name): name for name in (*stored, *wanted)}
+        names = {key: sent_name(name) for name, key in metadata_keys(stored).items()}
+        names |= {key: name for name, key in metadata_keys(wanted).items()}
         result: dict[str, Any] = {}
         for key in ours | theirs:
             mine, other = ours.get(key), theirs.get(key)
@@ -160,7 +162,7 @@ class _Comparison:
             elif self._judged(place, mine, other, here, there) in (_Verdict.EQUAL, _Verdict.WRITE):
                 member = mine
             else:
-                member = without_si(other)
+                member = _to_send(without_si(other))
             if member is not None and member != {}:
                 result[names[key]] = member
         return result
@@ -232,8 +234,14 @@ def without_si(value: Any) -> Any:
     return value
 
 
+def _to_send(value: Any) -> Any:
+    """Stored metadata as it is to be sent. Members of lists are stored as they are."""
+    return {sent_name(name): _to_send(member) for name, member in value.items()} if isinstance(value, dict) else value
+
+
 def _by_key(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {metadata_key(name): member for name, member in members.items() if name and name not in SI}
+    keys = metadata_keys(members)
+    return {keys[name]: member for name, member in members.items() if name and name not in SI}
 
 
 def _present(value: Any) -> Any:

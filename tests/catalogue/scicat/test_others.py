@@ -11,7 +11,7 @@ import pytest
 from scicat_watch.catalogue.publisher import UpdatePolicy
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
-from scicat_watch.documents import Attachment, OrigDatablock
+from scicat_watch.documents import Attachment, OrigDatablock, scientific_metadata
 from scicat_watch.model import Status
 from tests.catalogue.bundles import METADATA, POLICY, bundle, files
 from tests.catalogue.conftest import Site
@@ -281,3 +281,22 @@ def test_further_samples_that_a_curator_names_stay(site: Site, pid: str) -> None
     changed = publisher.publish(bundle(pid, sampleId="S-3"), POLICY)
     assert [text.split()[0] for text in changed.left] == ["sampleIds"]
     assert stored(keeper, pid)["sampleIds"] == ["S-1", "S-2"]
+
+
+def test_names_that_look_encoded_are_ours_or_theirs_and_never_mixed_up(site: Site, keeper: ScicatV3, pid: str) -> None:
+    names = {"a.b": 1, "a%2Eb": 2, "100%": 3, "50%.x": 4, "deep": {"c.d": 5, "c%2Ed": 6}}
+    publisher = site.publisher()
+    publisher.publish(bundle(pid, scientificMetadata=scientific_metadata(names)), POLICY)
+    assert stored(keeper, pid)["scientificMetadata"] == names
+    theirs = {"e%2Ef": 7, "e.f": 8, "theirs": {"g%24h": 9, "g$h": 10}}
+    curate(keeper, pid, scientificMetadata=scientific_metadata(names | theirs))
+    assert stored(keeper, pid)["scientificMetadata"] == names | theirs
+    assert publisher.publish(bundle(pid, scientificMetadata=scientific_metadata(names)), POLICY).status is (
+        Status.UNCHANGED
+    )
+    ours = names | {"a%2Eb": 20, "deep": {"c.d": 50, "c%2Ed": 6}}
+    changed = bundle(pid, scientificMetadata=scientific_metadata(ours))
+    published = publisher.publish(changed, POLICY)
+    assert (published.status, published.left) == (Status.UPDATED, ())
+    assert stored(keeper, pid)["scientificMetadata"] == ours | theirs
+    assert publisher.publish(changed, POLICY).status is Status.UNCHANGED
