@@ -9,7 +9,7 @@ from typing import Any
 from scicat_watch.embedded import forms, rules_parts, times
 from scicat_watch.embedded.store import Session
 from scicat_watch.embedded.tables import BLOCKS, DATASETS, Document
-from scicat_watch.embedded.web import Call, Served, bad_request, forbidden, not_found, nothing_to_change
+from scicat_watch.embedded.web import Call, Served, bad_request, forbidden, not_found, nothing_to_change, unmodified
 
 
 def shown(block: Document) -> Document:
@@ -66,6 +66,7 @@ def changed(catalogue: Served, call: Call, key: str, body: Document, pid: str | 
             raise nothing_to_change()
         if not call.caller.may_change(block):
             raise forbidden("Unauthorized access")
+        unmodified(call, block)
         block |= fields | {"updatedAt": catalogue.now(), "updatedBy": call.caller.username}
         session.update(BLOCKS, block)
         session.sum_totals(block["datasetId"], stamp(block))

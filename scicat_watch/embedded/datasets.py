@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from scicat_watch.embedded import forms, search, times
+from scicat_watch.embedded import forms, search
 from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import Query, projected
 from scicat_watch.embedded.store import DuplicateError, Session
@@ -16,11 +16,11 @@ from scicat_watch.embedded.web import (
     Call,
     Served,
     bad_request,
-    changed_meanwhile,
     conflict,
     forbidden,
     not_found,
     nothing_to_change,
+    unmodified,
 )
 
 _RELATIONS: dict[str, tuple[Kind, str, str] | None] = {
@@ -111,7 +111,7 @@ def changed(catalogue: Served, call: Call, pid: str, change: Callable[[Document]
         fields = change(document)
         if not call.caller.may_change(document):
             raise forbidden("Unauthorized to update this dataset")
-        _unmodified(call, document)
+        unmodified(call, document)
         _count_in_proposals(session, document, -1)
         document |= fields | {"updatedAt": catalogue.now(), "updatedBy": call.caller.username}
         _count_in_proposals(session, document, 1)
@@ -141,14 +141,6 @@ def _related(session: Session, document: Document, name: str, caller: Caller) ->
     keys = [key for key in (wanted if isinstance(wanted, list) else [wanted]) if isinstance(key, str)]
     reader = caller if name in ("proposals", "samples") else None
     return session.find(kind, Query({field: {"$in": keys}}, limit=_ALL_OF_THEM), reader)
-
-
-def _unmodified(call: Call, document: Document) -> None:
-    text = call.headers.get("if-unmodified-since")
-    asked_for = times.header(text) if text else None
-    last = times.parse(document["updatedAt"])
-    if asked_for is not None and last is not None and asked_for <= last:
-        raise changed_meanwhile()
 
 
 def _count_in_proposals(session: Session, document: Document, difference: int) -> None:

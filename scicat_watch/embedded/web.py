@@ -161,7 +161,11 @@ def conflict(message: str) -> ProblemError:
     return ProblemError(409, {"message": message, "error": "Conflict", "statusCode": 409})
 
 
-def changed_meanwhile() -> ProblemError:
-    """412: `If-Unmodified-Since` names a time before the last change."""
-    message = "The dataset has been modified since the time that If-Unmodified-Since names"
-    return ProblemError(412, {"message": message, "error": "Precondition Failed", "statusCode": 412})
+def unmodified(call: Call, document: Mapping[str, Any]) -> None:
+    """412 if `If-Unmodified-Since` names a time before the last change of a record; what is no time is ignored."""
+    text = call.headers.get("if-unmodified-since")
+    asked_for = times.header(text) if text else None
+    last = times.parse(document["updatedAt"])
+    if asked_for is not None and last is not None and asked_for <= last:
+        message = "The record has been modified since the time that If-Unmodified-Since names"
+        raise ProblemError(412, {"message": message, "error": "Precondition Failed", "statusCode": 412})

@@ -116,6 +116,10 @@ class Fault(StrEnum):
     EXPIRED = "the token is dead from now on"
 
 
+PASSED_ON = ("content-type", "authorization", "if-unmodified-since")
+"""Headers that a proxy passes on."""
+
+
 class SpoilingProxy(Loopback):
     """Passes requests on to `upstream`, and spoils one after the other as `faults` says; then none."""
 
@@ -154,7 +158,7 @@ class SpoilingProxy(Loopback):
     def _passed_on(self, request: Request) -> Answer:
         if request.path.endswith("/auth/login"):
             self.dead.clear()  # Two logins within one second give the same token.
-        headers = {name: value for name, value in request.headers.items() if name in ("content-type", "authorization")}
+        headers = {name: value for name, value in request.headers.items() if name in PASSED_ON}
         if request.token in self.dead:
             headers.pop("authorization", None)
         connection = http.client.HTTPConnection(self._upstream.hostname or "", self._upstream.port, timeout=120)

@@ -89,6 +89,22 @@ def test_a_patch_leaves_totals_alone_and_respects_changes_in_between(catalogue: 
         assert answer.status_code == status
 
 
+@pytest.mark.parametrize("version", ["v3", "v4"])
+def test_file_lists_and_attachments_respect_changes_in_between(catalogue: Running, version: str) -> None:
+    client, newest = catalogue.client("admin", version), catalogue.client("admin", "v4")
+    pid = made(newest)
+    found = newest.post("origdatablocks", block(1) | {"datasetId": pid}).json()
+    attachment = {"caption": "x", "ownerGroup": "ingestor", "isPublished": False}
+    picture = newest.post("attachments", attachment).json()
+    records = [(client, "origdatablocks/{}", found, block(2)), (newest, "attachments/{}", picture, {"caption": "y"})]
+    for who, path, record, body in records:
+        last = datetime.fromisoformat(record["updatedAt"])
+        for time, status in ((last, 412), (last + timedelta(milliseconds=1), 200)):
+            header = {"If-Unmodified-Since": time.isoformat().replace("+00:00", "Z")}
+            answer = who.patch(path, body, record.get("aid") or record["_id"], headers=header)
+            assert answer.status_code == status, (path, answer.text)
+
+
 @pytest.mark.parametrize(
     "wanted",
     [

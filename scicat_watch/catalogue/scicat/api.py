@@ -78,8 +78,8 @@ class ScicatApi(Protocol):
     def add_datablock(self, pid: str, block: OrigDatablock, groups: Mapping[str, Any] | None = None) -> str:
         """Add a file list to a dataset, and return its id; `groups`: the dataset's `ownerGroup` and `accessGroups`."""
 
-    def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock) -> None:
-        """Put a file list in the place of a stored one."""
+    def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock, stored: Mapping[str, Any]) -> None:
+        """Put a file list in the place of a stored one; `ChangedMeanwhile` if that is not as `stored` any more."""
 
     def remove_datablock(self, pid: str, block_id: str) -> None:
         """Remove a stored file list; it is no fault if it is gone."""
@@ -106,7 +106,7 @@ class ScicatApi(Protocol):
 
 
 class ChangedMeanwhile(Refused):
-    """Somebody else changed the dataset since it was read."""
+    """Somebody else changed the dataset, or a file list of it, since it was read."""
 
 
 class AlreadyThere(Refused):

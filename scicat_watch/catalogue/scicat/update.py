@@ -22,7 +22,7 @@ from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat import rights
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, ScicatApi, Unreadable
-from scicat_watch.catalogue.scicat.compare import plan_attachments, plan_blocks, spread, totals
+from scicat_watch.catalogue.scicat.compare import part_id, plan_attachments, plan_blocks, spread, totals
 from scicat_watch.catalogue.scicat.merge import is_of, merge, said, written
 from scicat_watch.catalogue.scicat.ownership import Ownership
 from scicat_watch.catalogue.scicat.parts import groups, part, split
@@ -184,20 +184,30 @@ class Update:
         stored = held.blocks
         if not self._blocks or (stored and self._policy.fields == "never"):
             return Status.UNCHANGED if self._blocks else None
-        wanted = tuple(self._blocks.values())
-        plan = plan_blocks(stored, wanted, self._ours.of_block)
-        self._write_blocks(plan)
-        if plan.remove:
-            self._remove_blocks(plan, [block for block in stored if self._ours.of_block(block)], wanted)
+        wanted, changed = tuple(self._blocks.values()), False
         unsure = bool(stored) or not self._new or len(wanted) > self._api.sums_up
-        righted = unsure and self._policy.verify and self._right_totals(held, bool(plan))
-        return _outcome(bool(plan) or righted, bool(stored))
+        for rounds_left in reversed(range(ROUNDS)):
+            plan = plan_blocks(held.blocks, wanted, self._ours.of_block)
+            changed = changed or bool(plan)
+            try:
+                self._write_blocks(plan, held.blocks)
+                if plan.remove:
+                    self._remove_blocks(plan, [block for block in held.blocks if self._ours.of_block(block)], wanted)
+                righted = unsure and self._policy.verify and self._right_totals(held, changed)
+                return _outcome(changed or righted, bool(stored))
+            except ChangedMeanwhile as other:
+                if not rounds_left:
+                    raise
+                log.debug("%s: %s; compared again", self._full_pid, other)
+                held = self._api.holding(self._pid) or held
+        raise AssertionError  # The last round ends the loop.
 
-    def _write_blocks(self, plan: BlockPlan) -> None:
+    def _write_blocks(self, plan: BlockPlan, stored: Sequence[Mapping[str, Any]]) -> None:
         digests = {id(block): known for known, block in self._blocks.items()}
+        seen = {part_id(block): block for block in stored}
         for block_id, block in plan.replace:
             with self._writing("origdatablock", digests.get(id(block)) or digest(block.as_json())):
-                self._api.replace_datablock(self._pid, block_id, block)
+                self._api.replace_datablock(self._pid, block_id, block, seen[block_id])
                 self._written.made(block_id)
         for block in plan.add:
             self._add_block(digests[id(block)])
@@ -217,7 +227,7 @@ class Update:
                     raise
                 log.info("%s: our account may not remove a file list: the files are spread over all", self._full_pid)
                 there = self._api.holding(self._pid) or Holding({})
-                self._write_blocks(plan_blocks(there.blocks, spread_out, self._ours.of_block))
+                self._write_blocks(plan_blocks(there.blocks, spread_out, self._ours.of_block), there.blocks)
                 return
 
     def _right_totals(self, held: Holding, changed: bool) -> bool:

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -173,12 +173,8 @@ class ScicatV3:
         self._patch(pid, body, unmodified_since(stored))
 
     def _patch(self, pid: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        try:
+        with _unchanged(f"dataset {self._full(pid)}"):
             self._http.request("PATCH", *self._at("datasets"), self._full(pid), json=body, headers=headers)
-        except Refused as refused:
-            if refused.status == 412:
-                raise ChangedMeanwhile(f"dataset {self._full(pid)} was changed since it was read", 412) from refused
-            raise
 
     def datablocks(self, pid: str) -> Sequence[Mapping[str, Any]]:
         """All stored file lists of a dataset; `Refused` if the server does not show all of them."""
@@ -204,12 +200,15 @@ class ScicatV3:
             self._http.request("POST", *self._at("datasets"), self._full(pid), "origdatablocks", json=block.as_json())
         )
 
-    def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock) -> None:
+    def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock, stored: Mapping[str, Any]) -> None:
         """Put a file list in the place of a stored one, which needs no right to delete.
 
-        The top-level route is taken because it sums the dataset's totals anew (over up to 100 file lists).
+        The top-level route is taken because it sums the dataset's totals anew (over up to 100 file lists). A backend
+        that knows no `If-Unmodified-Since` for file lists ignores it.
         """
-        self._http.request("PATCH", *self._at("origdatablocks"), block_id, json=block.as_json())
+        headers = unmodified_since(stored)
+        with _unchanged(f"file list {block_id} of dataset {self._full(pid)}"):
+            self._http.request("PATCH", *self._at("origdatablocks"), block_id, json=block.as_json(), headers=headers)
 
     def remove_datablock(self, pid: str, block_id: str) -> None:
         """Remove a stored file list; it is no fault if it is gone."""
@@ -310,6 +309,17 @@ def forms_of(value: Any) -> list[Any]:
             number = float(value) if _NUMBER.fullmatch(value.strip()) else math.nan
             forms += [number] if math.isfinite(number) else []
     return list({(type(one), one): one for one in forms}.values())
+
+
+@contextmanager
+def _unchanged(what: str) -> Iterator[None]:
+    """Within it something is changed that was read before; `ChangedMeanwhile` if somebody else was faster."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.status == 412:
+            raise ChangedMeanwhile(f"{what} was changed since it was read", 412) from refused
+        raise
 
 
 def _filter(wanted: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from scicat_watch.embedded.accounts import Caller
 from scicat_watch.embedded.query import Query, projected
 from scicat_watch.embedded.store import DuplicateError
 from scicat_watch.embedded.tables import ATTACHMENTS, Document
-from scicat_watch.embedded.web import Answer, Call, Served, asked, conflict, forbidden, not_found, posted
+from scicat_watch.embedded.web import Answer, Call, Served, asked, conflict, forbidden, not_found, posted, unmodified
 
 _STAMPS = ("_id", "createdAt", "createdBy", "updatedAt", "updatedBy")
 _DIALECT = filters.v4(frozenset({*rules_parts.ATTACHMENT_V4.names, *_STAMPS}))
@@ -93,6 +93,8 @@ def _stored(catalogue: Served, call: Call, key: str, fields: Document, *, whole:
         found = session.get(ATTACHMENTS, key)
         if found is None:
             raise not_found(f"Attachment: {key} not found")
+        if not whole:
+            unmodified(call, found)
         stamps = {"updatedAt": catalogue.now(), "updatedBy": call.caller.username}
         if whole:
             kept = {name: found[name] for name in ("_id", "__v", "createdAt", "createdBy")}

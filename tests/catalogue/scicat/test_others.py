@@ -179,6 +179,55 @@ def test_a_change_between_reading_and_writing_is_not_overwritten(
     assert now["scientificMetadata"]["energy"]["value"] == 8.0
 
 
+def test_a_file_list_that_changed_since_it_was_read_is_compared_again(
+    site: Site, keeper: ScicatV3, spoiled: Callable[..., SpoilingProxy], pid: str
+) -> None:
+    class Slow(ScicatV3):
+        """Between its reading and its first writing somebody else puts the same file list there."""
+
+        meddled = False
+
+        def replace_datablock(self, pid: str, block_id: str, block: OrigDatablock, stored: Mapping[str, Any]) -> None:
+            if not self.meddled:
+                self.meddled = True
+                keeper.replace_datablock(pid, block_id, block, {})
+            super().replace_datablock(pid, block_id, block, stored)
+
+    publisher, proxy = site.publisher(), spoiled()
+    publisher.publish(bundle(pid), POLICY)
+    slow = ScicatPublisher(
+        site.api(base=proxy.base, kind=Slow), publisher._stopping, publisher._clock, publisher._memory
+    )
+    proxy.requests.clear()
+    assert slow.publish(bundle(pid, (OrigDatablock(files(3)),)), POLICY).datablock is Status.UPDATED
+    assert len([one for one in proxy.requests if one.method == "PATCH"]) == 1, "the second comparison found it done"
+    [block] = keeper.datablocks(pid)
+    assert (len(block["dataFileList"]), block["updatedBy"]) == (3, "keeper")
+    assert stored(keeper, pid)["numberOfFiles"] == 3
+
+
+def test_totals_are_put_right_also_where_the_dataset_changes_meanwhile(site: Site, keeper: ScicatV3, pid: str) -> None:
+    class Slow(ScicatV3):
+        """Between its reading and its writing of totals somebody else changes the dataset."""
+
+        meddled = False
+
+        def update_dataset(self, pid: str, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+            if "size" in fields and not self.meddled:
+                self.meddled = True
+                curate(keeper, pid, description="in between")
+            super().update_dataset(pid, fields, stored)
+
+    publisher = site.publisher()
+    publisher.publish(bundle(pid), POLICY)
+    curate(keeper, pid, size=0, numberOfFiles=0)
+    slow = ScicatPublisher(site.api(kind=Slow), publisher._stopping, publisher._clock, publisher._memory)
+    published = slow.publish(bundle(pid, owner="Another"), POLICY)
+    assert (published.status, dict(published.refused)) == (Status.UPDATED, {})
+    now = stored(keeper, pid)
+    assert (now["numberOfFiles"], now["description"], now["owner"]) == (2, "in between", "Another")
+
+
 def test_a_folder_that_somebody_else_corrected_is_not_taken_for_another_dataset(
     site: Site, keeper: ScicatV3, pid: str
 ) -> None:
