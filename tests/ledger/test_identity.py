@@ -63,8 +63,11 @@ class Story:
 
     def line(self, name: str, directory: str) -> Request:
         """The same of a line of a list."""
-        entry = ListEntry(name, name, name)
-        return self._taken(self.ledger.of_line(entry, self.root / directory), self.state(f"{directory}/{name}"))
+        return self.entry(ListEntry(name, name, name), directory, f"{directory}/{name}")
+
+    def entry(self, line: ListEntry, directory: str, file: str) -> Request:
+        """The same of a line that names a scan in this file."""
+        return self._taken(self.ledger.of_line(line, self.root / directory), self.state(file))
 
     def _taken(self, request: Request, state: ScanState) -> Request:
         identified = self.ledger.identified(request, state)
@@ -156,6 +159,17 @@ def test_two_lists_that_name_a_scan_alike_are_told_apart_and_a_renamed_list_is_n
     (story.root / "a").rename(story.root / "b")
     request = story.line("x", "b")
     assert (request.pid, request.was_in) == ("1/x", "/core/a")
+
+
+def test_entries_of_one_file_keep_each_its_own_dataset_when_their_directory_is_renamed(story: Story) -> None:
+    story.file("a/x")
+    lines = [ListEntry(f"x::{entry};{name}", name, "x", entry) for entry, name in (("e1", "one"), ("e2", "two"))]
+    for line in lines:
+        story.done(story.entry(line, "a", "a/x"), "a/x")
+    (story.root / "a").rename(story.root / "b")
+    for line in reversed(lines):  # Another order than they were ingested in.
+        request = story.entry(line, "b", "b/x")
+        assert (request.pid, request.was_in) == (f"1/{line.name}", "/core/a")
 
 
 def test_one_file_that_two_paths_lead_to_is_one_scan(story: Story) -> None:
