@@ -32,6 +32,17 @@ def test_a_list_is_read_when_it_changed_and_only_then(tmp_path: Path) -> None:
     assert _claimed(known, "a", "b", "b x", "c") == ["a", "b"]
 
 
+def test_what_was_done_of_a_list_that_is_written_anew_with_the_same_lines_is_asked_anew(tmp_path: Path) -> None:
+    known = _list(tmp_path, "a\nb\n")
+    known.refresh(tmp_path)
+    known.open = []  # Both are done.
+    with known.path.open("r+") as file:
+        file.write("a\nb\n")
+    os.utime(known.path, (1.7e9, 1.7e9))
+    assert known.refresh(tmp_path)
+    assert [entry.line for entry in known.open] == ["a", "b"]
+
+
 def test_a_last_line_that_goes_on_speaks_for_another_scan(tmp_path: Path) -> None:
     known = _list(tmp_path, "a\nscan_1")
     known.refresh(tmp_path)

@@ -80,6 +80,9 @@ def sites(tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., FakeSite]]
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
     """The embedded catalogue, on loopback."""
     made = Catalogue(tmp_path_factory.mktemp("catalogue"))
+    # What the server opens at its first request stays until its end.
+    made.api().dataset("nobody/1")
+    made.hang_up()
     yield made
     made.close()
 
