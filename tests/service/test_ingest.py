@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scicat_watch.discovery.pending import Ready
+from scicat_watch.discovery.completeness import Ready
 from scicat_watch.model import Outcome, Status
 from tests.catalogue.conftest import Site as Catalogue
 from tests.catalogue.faulty import Answer, Request, SpoilingProxy

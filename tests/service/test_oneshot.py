@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scicat_watch.discovery.pending import Pending
+from scicat_watch.discovery.completeness import Completeness
 from scicat_watch.errors import ReaderLost, Unavailable
 from scicat_watch.model import Outcome, Status
 from scicat_watch.service.oneshot import OneShot, Summary
@@ -25,7 +25,7 @@ QUIET = {"ingestion_delay": 5.0, "without_files_after": 3600.0}
 @pytest.fixture
 def written_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """All files are complete at the same moment, however long it took to write them."""
-    monkeypatch.setattr(Pending, "_age", lambda self, changed_at, now: 0.0)
+    monkeypatch.setattr(Completeness, "age", lambda self, changed_at, now: 0.0)
 
 
 @pytest.fixture
