@@ -8,7 +8,7 @@ import sqlite3
 import time
 
 from scicat_watch.embedded import attachments, rows
-from scicat_watch.embedded.tables import KINDS, Document
+from scicat_watch.embedded.tables import KEYS, KINDS, Document
 
 log = logging.getLogger(__name__)
 
@@ -16,14 +16,15 @@ _REPORT_EVERY = 5.0
 """Seconds between two messages. They are warnings, as nothing is served meanwhile."""
 
 
-def convert(connection: sqlite3.Connection) -> None:
-    """Bring all records to the present form; the caller has begun a transaction and made the tables."""
-    for (seq,) in connection.execute("SELECT seq FROM attachments").fetchall():
-        (text,) = connection.execute("SELECT doc FROM attachments WHERE seq = ?", (seq,)).fetchone()
-        stored = json.dumps(related(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
-        connection.execute("UPDATE attachments SET doc = ? WHERE seq = ?", (stored, seq))
+def convert(connection: sqlite3.Connection, version: int) -> None:
+    """Bring all records of a `version` to the present form; the caller has begun a transaction and made the tables."""
+    if version < 2:
+        for (seq,) in connection.execute("SELECT seq FROM attachments").fetchall():
+            (text,) = connection.execute("SELECT doc FROM attachments WHERE seq = ?", (seq,)).fetchone()
+            stored = json.dumps(related(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+            connection.execute("UPDATE attachments SET doc = ? WHERE seq = ?", (stored, seq))
     for kind in KINDS:
-        if not kind.links:
+        if not kind.links or (version >= 2 and KEYS not in kind.links):
             continue
         (total,) = connection.execute(f"SELECT count(*) FROM {kind.table}").fetchone()  # noqa: S608
         reported = time.monotonic()
@@ -31,10 +32,12 @@ def convert(connection: sqlite3.Connection) -> None:
             if time.monotonic() - reported >= _REPORT_EVERY:
                 reported = time.monotonic()
                 log.warning("the database is converted: %d of %d %s", number, total, kind.table)
-            added = rows.links(kind, json.loads(text), seq)
+            document = json.loads(text)
+            added = rows.links(kind, document, seq)
             connection.executemany(f"INSERT OR IGNORE INTO {kind.table}_links VALUES (?, ?, ?)", added)  # noqa: S608
-            for statement, index in rows.indexes(kind, json.loads(text), seq):
-                connection.execute(statement, index)
+            indexes = rows.indexes(kind, document, seq) if version < 2 else rows.names_of_metadata(kind, document)
+            for statement, values in indexes:
+                connection.execute(statement, values)
 
 
 def related(attachment: Document) -> Document:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scicat_watch.embedded import conversion
-from scicat_watch.embedded.tables import INSTRUMENTS, KINDS, Kind
+from scicat_watch.embedded.tables import INSTRUMENTS, KEYS, KINDS, Kind
 from scicat_watch.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
-"""1 had no links, and attachments of one dataset only."""
+SCHEMA_VERSION = 3
+"""1 had no links, and attachments of one dataset only; 2 had no names of metadata."""
 _ROOM = 1 << 20
 APPLICATION_ID = 0x53435774
 """Marks an SQLite file as one of ours ("SCWt")."""
@@ -83,7 +83,7 @@ def _checked(path: Path) -> sqlite3.Connection:
         _create_tables(connection)  # Also in a catalogue of this version: an index may have come since.
         if tables and version < SCHEMA_VERSION:
             log.warning("the database %s is converted to what this version uses; it is served afterwards", path)
-            conversion.convert(connection)
+            conversion.convert(connection, version)
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
@@ -105,6 +105,11 @@ def _create_tables(connection: sqlite3.Connection) -> None:
             connection.execute(
                 f"CREATE TRIGGER IF NOT EXISTS {links}_gone AFTER DELETE ON {kind.table}"  # noqa: S608
                 f" BEGIN DELETE FROM {links} WHERE seq = OLD.seq; END"
+            )
+        if KEYS in kind.links:
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {kind.table}_keys (digest TEXT PRIMARY KEY, keys TEXT NOT NULL)"
+                " WITHOUT ROWID"
             )
         if kind.searched:
             _create_indexes(connection, kind)

@@ -9,7 +9,7 @@ from typing import Any
 
 from scicat_watch.embedded.query import Query
 from scicat_watch.embedded.store import Session
-from scicat_watch.embedded.tables import ATTACHMENTS, HAS_THUMBNAIL
+from scicat_watch.embedded.tables import ATTACHMENTS, HAS_THUMBNAIL, READERS
 from scicat_watch.embedded.thumbnails import Thumbnail, thumbnail
 from scicat_watch.embedded.words import any_part
 
@@ -20,6 +20,7 @@ _LINE = (
     f' (SELECT _id FROM attachments WHERE "datasetId" = datasets.pid AND "{HAS_THUMBNAIL}"'
     ' ORDER BY "createdAt" DESC LIMIT 1)'
 )
+_PUBLISHED = f"SELECT seq FROM datasets_links WHERE field = '{READERS.name}' AND value = 'all'"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,18 @@ def lines(session: Session, words: str, published: bool, limit: int, skip: int) 
     Every one of the space-separated `words` must be in the name, the id, a keyword or a proposal id;
     `published` leaves the others out.
     """
-    shown = ' AND "isPublished"' if published else ""
     part, values = any_part(words)
-    chosen = "FROM datasets WHERE 1"
-    if values:
-        chosen = f"FROM datasets_names JOIN datasets ON seq = datasets_names.rowid WHERE {part}"
-    chosen += shown
-    if values or published:
-        (total,) = session.connection.execute(f"SELECT count(*) {chosen}", values).fetchone()
-    else:
-        (total,) = session.connection.execute("SELECT count(*) FROM datasets").fetchone()
-    order = "datasets_names.rowid" if values else "seq"
-    page = f"{_LINE} {chosen} ORDER BY {order} DESC LIMIT ? OFFSET ?"
-    rows = session.connection.execute(page, (*values, limit, skip))
+    # What is counted are rows of indexes: those of the datasets are long.
+    table, row = ("datasets_names", "rowid") if values else ("datasets", "seq")
+    conditions = [part] if values else []
+    if published:
+        conditions.append(f"{row} IN ({_PUBLISHED})")
+    chosen = f"FROM {table} WHERE {' AND '.join(conditions) or '1'}"
+    (total,) = session.connection.execute(f"SELECT count(*) {chosen}", values).fetchone()
+    page = f"SELECT {row} {chosen} ORDER BY {row} DESC LIMIT ? OFFSET ?"
+    rows = session.connection.execute(
+        f"{_LINE} FROM datasets WHERE seq IN ({page}) ORDER BY seq DESC", (*values, limit, skip)
+    )
     return [_line(row) for row in rows], int(total)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scicat_watch.embedded import words
-from scicat_watch.embedded.tables import Document, Kind
+from scicat_watch.embedded.tables import KEYS, Document, Kind, digest_of, keys_of_metadata
 
 
 class UnstorableError(Exception):
@@ -42,8 +42,16 @@ def links(kind: Kind, document: Document, seq: int) -> list[tuple[str, str, int]
     return sorted({(link.name, value, seq) for link in kind.links for value in link.values(document)})
 
 
-def indexes(kind: Kind, document: Document, seq: int) -> Iterator[tuple[str, tuple[int, str]]]:
-    """The statements, with values, that add a record to the indexes of words."""
+def indexes(kind: Kind, document: Document, seq: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """The statements, with values, that add a record to the indexes of words and of names of metadata."""
     if kind.searched:
         for name, text in (("names", words.names(document)), ("texts", words.texts(document))):
             yield f"INSERT INTO {kind.table}_{name} (rowid, {name}) VALUES (?, ?)", (seq, text)  # noqa: S608
+    yield from names_of_metadata(kind, document)
+
+
+def names_of_metadata(kind: Kind, document: Document) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """The statement that has the names of a dataset's metadata kept by their digest."""
+    keys = keys_of_metadata(document) if KEYS in kind.links else ""
+    if keys:
+        yield f"INSERT OR IGNORE INTO {kind.table}_keys VALUES (?, ?)", (digest_of(keys), keys)  # noqa: S608

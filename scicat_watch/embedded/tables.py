@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -65,6 +66,21 @@ READERS = Link("", _allowed)
 """Who may read a record; no filter can name it."""
 
 
+def keys_of_metadata(document: Document) -> str:
+    """The names at the top of a dataset's scientific metadata, as JSON; empty if there are none."""
+    metadata = document.get("scientificMetadata")
+    return json.dumps(sorted(metadata), ensure_ascii=False) if isinstance(metadata, dict) and metadata else ""
+
+
+def digest_of(keys: str) -> str:
+    """What stands for names of metadata in the links: most datasets of a beamline have the same ones."""
+    return hashlib.blake2b(keys.encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+KEYS = Link(":keys", lambda document: map(digest_of, filter(None, [keys_of_metadata(document)])))
+"""Which names the metadata of a dataset has at its top; the names are in a table of their own, by their digest."""
+
+
 def _members(name: str) -> Link:
     return Link(name, lambda document: [text for text in document.get(name) or () if isinstance(text, str)])
 
@@ -111,7 +127,7 @@ DATASETS = Kind(
         _field("datasetName", indexed=True),
         _field("creationTime", indexed=True),
         _field("type", indexed=True),
-        _field("size", live=True),
+        _field("size", live=True, indexed=True),
         _field("numberOfFiles", live=True),
         *_RIGHTS,
         *_STAMPS,
@@ -120,6 +136,7 @@ DATASETS = Kind(
         *map(_members, ("proposalIds", "sampleIds", "instrumentIds", "keywords", "principalInvestigators")),
         *map(_single, ("creationLocation", "sourceFolder")),
         READERS,
+        KEYS,
     ),
     searched=True,
 )

@@ -109,6 +109,8 @@ def measure(url: str, server: int, count: int, rounds: int) -> None:
         ("full text, a word in all", "api/v3/datasets/fullquery",
          {"fields": {"text": common}, "limits": {"limit": 25}}),
         ("facets", "api/v3/datasets/fullfacet", {"facets": FACETS, "fields": {}}),
+        ("the largest 25", "api/v3/datasets", {"filter": {"limits": {"limit": 25, "order": "size:desc"}}}),
+        ("keys of the metadata", "api/v3/datasets/metadataKeys", {}),
         ("page", "", {}),
         ("page, a part of a name", "", {"q": rare[-4:]}),
         ("page, a word in all names", "", {"q": common}),

@@ -143,3 +143,21 @@ def test_metadata_keys(client: Client) -> None:
         "energy", "n", "sample name",
     ]  # fmt: skip
     assert client.get("datasets/metadataKeys", limits={"limit": 2, "skip": 1}).json() == ["energy", "long"]
+
+
+def test_metadata_keys_follow_what_changes_and_are_those_that_the_caller_may_read(
+    client: Client, catalogue: Running
+) -> None:
+    foreign = {"ownerGroup": "g9", "scientificMetadata": {"secret": 1, "energy": 2}}
+    assert client.post("datasets", raw_dataset("theirs", **foreign)).status_code == 201
+    keys = ["deep", "energy", "long", "n", "sample name"]
+    assert client.get("datasets/metadataKeys").json() == keys
+    admin = catalogue.client("admin")
+    assert admin.get("datasets/metadataKeys").json() == sorted([*keys, "secret"])
+    assert admin.get("datasets/metadataKeys", fields={"ownerGroup": "g9"}).json() == ["energy", "secret"]
+    assert client.patch("datasets/{}", {"scientificMetadata": {"new": 1}}, "20.500.1/d1").status_code == 200
+    assert client.get("datasets/metadataKeys").json() == ["energy", "n", "new", "sample name"]
+    assert client.get("datasets/metadataKeys", fields={"text": "film"}).json() == ["energy", "n", "sample name"]
+    remover = catalogue.client("archiveManager")
+    assert remover.delete("datasets/{}", "20.500.1/theirs").status_code == 200
+    assert admin.get("datasets/metadataKeys").json() == ["energy", "n", "new", "sample name"]

@@ -150,7 +150,7 @@ def test_the_tables_are_those_of_catalogues_that_exist(store: Store) -> None:
         for table, names in columns.items():
             found = [row[1] for row in session.connection.execute(f"PRAGMA table_info({table})")]
             assert found == ["seq", *names, *stamps]
-        assert session.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,) == (2,)
+        assert session.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,) == (3,)
 
 
 def test_a_newer_catalogue_is_left_alone(tmp_path: Path) -> None:
@@ -296,6 +296,29 @@ def test_a_catalogue_of_the_first_version_is_converted(tmp_path: Path) -> None:
             assert "datasetId" not in attachment
             assert session.find(ATTACHMENTS, Query({"relationships.targetId": "S1"})) == [attachment]
         store.close()
+
+
+def test_a_catalogue_of_the_second_version_gets_its_names_of_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    store = Store(path)
+    both = ("SELECT * FROM datasets_links ORDER BY 1, 2, 3", "SELECT * FROM datasets_keys ORDER BY 1")
+    with store.writing() as session:
+        for number, keys in enumerate(("ab", "ab", "c", "")):
+            metadata = {key: {"value": number} for key in keys}
+            session.insert(DATASETS, document(f"p/{number}", keywords=["k"], scientificMetadata=metadata))
+        expected = [session.connection.execute(sql).fetchall() for sql in both]
+        assert len(expected[1]) == 2
+    with store.writing() as session:
+        session.connection.execute("DROP TABLE datasets_keys")
+        session.connection.execute("DELETE FROM datasets_links WHERE field = ':keys'")
+        session.connection.execute("PRAGMA user_version = 2")
+        words = session.connection.execute("SELECT rowid, names FROM datasets_names").fetchall()
+    store.close()
+    store = Store(path)
+    with store.reading() as session:
+        assert [session.connection.execute(sql).fetchall() for sql in both] == expected
+        assert session.connection.execute("SELECT rowid, names FROM datasets_names").fetchall() == words
+    store.close()
 
 
 def test_links_follow_what_is_changed_and_deleted(store: Store) -> None:
