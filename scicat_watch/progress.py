@@ -89,6 +89,23 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class LateCheck:
+    """That a dataset is to be read again, as a write to it may arrive late."""
+
+    pid: str
+    """The dataset's id as the catalogue has it."""
+    since: float
+    """When the write was not answered; seconds since 1970, as `due`."""
+    due: float
+    documents: str = ""
+    """What the catalogue is to hold, as JSON."""
+    made: int = 0
+    """How many late checks were made since the dataset was last written."""
+    reason: str = ""
+    """Why the last one could not be made; empty if it could, or there was none."""
+
+
+@dataclass(frozen=True, slots=True)
 class BeamtimeState:
     """How far the work on one beamtime is, for reports: log, status, later metrics."""
 

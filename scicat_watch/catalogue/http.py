@@ -26,7 +26,7 @@ from scicat_watch.catalogue.answers import NotJson, complaint, parsed, seconds_t
 from scicat_watch.catalogue.connections import Connections, unsent
 from scicat_watch.catalogue.login import Login
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
-from scicat_watch.catalogue.patience import ConnectionBroken, Patience, Postponed
+from scicat_watch.catalogue.patience import ConnectionBroken, NoAnswer, Patience, Postponed
 from scicat_watch.catalogue.reasons import why
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError, NotLoggedIn, Refused, Unavailable
@@ -223,7 +223,7 @@ class HttpClient:
         if isinstance(error, urllib3.exceptions.SSLError) and unsent(error):
             return Unavailable(f"{self._base}: no safe connection for {what}: {_advice(error)}")
         if _took_too_long(error):
-            return Unavailable(f"{self._base} did not answer {what} within {self._options.timeout:g} s")
+            return NoAnswer(f"{self._base} did not answer {what} within {self._options.timeout:g} s")
         return ConnectionBroken(f"{self._base} cannot be reached for {what}: {why(error)}")
 
     def _read(self, response: urllib3.response.BaseHTTPResponse, what: str, limit: int) -> bytes:

@@ -5,7 +5,8 @@ is in the catalogue is found there by reading. Only where our account may not re
 ask, these notes decide alone; a step that was begun and not ended is in doubt then, and never done a second time.
 That a step is done is kept together with the beginning of the next one, which halves what is written.
 
-A memory keeps one text for each dataset; the service has it kept in the journal.
+A memory keeps one text for each dataset; the service has it kept in the journal. It also keeps the late checks
+(`LateCheck`): a write that was sent and not answered may arrive long after the state was read.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import Any, Literal, Protocol
 
 from scicat_watch.catalogue.baseline import Baseline, part_of
 from scicat_watch.errors import CatalogueError, Refused
+from scicat_watch.progress import LateCheck
 
 _BASELINE = "baseline"
+_UNSURE = "unsure"
 Part = Literal["dataset", "origdatablock", "attachment"]
 
 
@@ -34,12 +37,22 @@ class Memory(Protocol):
     def remember(self, pid: str, text: str) -> None:
         """Keep `text` in place of what was remembered of a dataset."""
 
+    def late_check(self, wanted: LateCheck) -> None:
+        """Keep a late check in place of the one of the same dataset."""
+
+    def next_late_check(self) -> LateCheck | None:
+        """The one that is due first; None if there is none."""
+
+    def settled(self, pid: str) -> None:
+        """A dataset needs no late check any more."""
+
 
 class ShortMemory:
     """Remembers until the process ends."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._late_checks: dict[str, LateCheck] = {}
 
     def recall(self, pid: str) -> str:
         """See `Memory`."""
@@ -48,6 +61,18 @@ class ShortMemory:
     def remember(self, pid: str, text: str) -> None:
         """See `Memory`."""
         self._texts[pid] = text
+
+    def late_check(self, wanted: LateCheck) -> None:
+        """See `Memory`."""
+        self._late_checks[wanted.pid] = wanted
+
+    def next_late_check(self) -> LateCheck | None:
+        """See `Memory`."""
+        return min(list(self._late_checks.values()), key=lambda one: one.due, default=None)
+
+    def settled(self, pid: str) -> None:
+        """See `Memory`."""
+        self._late_checks.pop(pid, None)
 
 
 class Written:
@@ -60,6 +85,13 @@ class Written:
         self._steps = {step: sure for step, sure in known.items() if isinstance(sure, bool)}
         self.baseline = _baseline(known.get(_BASELINE))
         """What the dataset is compared with; None if nobody knows. Kept at the next step, or by `keep`."""
+        self.unsure = known.get(_UNSURE) == 1
+        """Whether a write to the dataset may still arrive; kept as `baseline` is."""
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether a write was begun of which no answer was ever noted."""
+        return not all(self._steps.values())
 
     def any(self, part: Part) -> bool:
         """Whether a write of this part was ever begun."""
@@ -118,6 +150,8 @@ class Written:
         known: dict[str, Any] = dict(self._steps)
         if self.baseline is not None:
             known[_BASELINE] = base64.b85encode(self.baseline.as_bytes()).decode("ascii")
+        if self.unsure:
+            known[_UNSURE] = 1
         text = json.dumps(known, separators=(",", ":"))
         if text != self._text:
             self._memory.remember(self._pid, text)

@@ -42,6 +42,10 @@ class ConnectionBroken(Unavailable):
         self.sent = sent
 
 
+class NoAnswer(Unavailable):
+    """A time limit ended before the answer came: the request may still be on its way, and be done later."""
+
+
 class Postponed(Unavailable):
     """The catalogue says when to come back; `retry_after` is in seconds."""
 

@@ -103,6 +103,12 @@ class Publisher(Protocol):
         the other part is done all the same. After `Unavailable` a later call does what is missing.
         """
 
+    def late_check(self) -> None:
+        """Read the datasets again for which that is due, as a write that was not answered may have arrived late.
+
+        What it doubled is removed. `Unavailable` as it comes: what is left is done by a later call.
+        """
+
     def difference(self, bundle: Bundle, policy: UpdatePolicy) -> Difference:
         """What `publish` would change. Only asks."""
 

@@ -16,6 +16,7 @@ from scicat_watch.clock import SystemClock
 from scicat_watch.words import counted, printable
 
 _INTERVAL = 2.0  # Seconds between two updates of `--watch`.
+_SHOWN = 10  # So many datasets are named that are to be read again.
 _QUARANTINED = "         not tried again until the file changes, or `scicat-watch ingest --retry PATH`"
 
 
@@ -54,10 +55,20 @@ def _page(state: dict[str, Any]) -> str:
             f"         {entry['reason']}",
             _QUARANTINED,
         ]
+    lines += _unsure(state.get("unsure", []))
     totals = state["totals"]
     states = [f"{number} {what}" for what, number in totals.items() if what != "problems"]
     lines.append(", ".join([*states, counted(totals["problems"], "problem")]))
     return "\n".join(map(printable, lines))
+
+
+def _unsure(unsure: list[dict[str, str]]) -> Iterator[str]:
+    for one in unsure[:_SHOWN]:
+        yield f"unsure   {one['pid']}: an answer was lost, {one['since']}; it is read again, {one['next']}"
+        if one["reason"]:
+            yield f"         {one['reason']}"
+    if len(unsure) > _SHOWN:
+        yield f"         and {counted(len(unsure) - _SHOWN, 'more dataset')}"
 
 
 def _daemon(daemon: dict[str, Any] | None) -> str:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 BEGUN = "begun"
 """Status of a request whose first ingestion is under way, or was when its process ended."""
 
-_VERSION = 6
+_VERSION = 7
 _SCHEMA = (
     """
 create table if not exists scans (
@@ -58,6 +58,7 @@ _UPGRADES = {
     3: written.SCHEMA,
     4: known.SCHEMA + places.SCHEMA,
     5: known.SCHEMA,
+    6: written.SCHEMA,
 }
 """What makes a journal one of the next version, by the version that it has."""
 _NOTE = """insert or replace into scans (directory, line, beamtime, pid, status, tries, reason, next_try, last_try,

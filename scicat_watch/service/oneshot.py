@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
@@ -23,6 +24,7 @@ from scicat_watch.service.remembered import remembered, why_away
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Target
 from scicat_watch.service.work import BeamtimeWork
+from scicat_watch.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +101,21 @@ class OneShot:
         for one in works:
             while not self._stopping.is_set() and not one.work.settle(_WAKE_EVERY):
                 pass
+        self._late_check()
         return self._end([one.work for one in works])
+
+    def _late_check(self) -> None:
+        """Have datasets read again as far as that is due, and say what is left."""
+        if self._stopping.is_set() or self._site.availability.error is not None:
+            return
+        self._site.late_checking().now()
+        if left := self._site.journal.written(self._site.settings.catalogue.url or "").late_checks():
+            due = datetime.fromtimestamp(left[0].due, UTC)
+            log.warning(
+                "an answer of the catalogue was lost for %s, to be read again after %s UTC: by the daemon, or by the "
+                "next ingest",
+                counted(len(left), "dataset"), f"{due:%H:%M:%S}",
+            )  # fmt: skip
 
     def outcome(self, outcome: Outcome) -> None:
         """Count an outcome, and pass it on."""

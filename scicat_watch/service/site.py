@@ -41,6 +41,7 @@ from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.executors.executor import Executor
 from scicat_watch.service.executors.local import LocalExecutor
 from scicat_watch.service.ingest import Ingestor
+from scicat_watch.service.latecheck import LateChecking
 from scicat_watch.service.rechecks import Rechecks, SharedTime
 from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.reporting.log import LogReporter
@@ -113,6 +114,10 @@ class Site:
     def events(self, sink: Sink) -> EventSource:
         """File-system events, passed to `sink` from a thread of their own."""
         return open_source(sink)
+
+    def late_checking(self) -> LateChecking:
+        """What reads datasets again to which a write may have arrived late."""
+        return LateChecking(self.publisher, self.availability, self.clock, self.serial("late check"))
 
     def dispatcher(self, give_up_after: float | None = None) -> Dispatcher:
         """Queues that ingest; `give_up_after`: see `Ingestor`."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.ledger.journal import Entry, Journal
+from scicat_watch.progress import LateCheck
 from scicat_watch.service.control.client import connect
 from scicat_watch.service.room import shortage
 from scicat_watch.service.site import open_journal, this_host
@@ -25,15 +26,17 @@ def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
         return state
     journal = open_journal(settings)
     try:
-        return of(journal, (clock or SystemClock()).now().timestamp())
+        return of(journal, (clock or SystemClock()).now().timestamp(), settings.catalogue.url or "")
     finally:
         journal.close()
 
 
-def of(journal: Journal, now: float, *, running: bool = False) -> dict[str, Any]:
-    """What a journal says at the time `now`: `daemon`, `beamtimes`, `failed`, `quarantined`, `problems`, the totals.
+def of(journal: Journal, now: float, catalogue: str, *, running: bool = False) -> dict[str, Any]:
+    """What a journal says at the time `now`: `daemon`, `beamtimes`, `failed`, `quarantined`, `problems`, the totals;
+    `unsure`: datasets that are to be read again.
 
-    `running`: whether the daemon is known to run, whenever it last wrote so.
+    `catalogue`: address of the catalogue, empty for the embedded one. `running`: whether the daemon is known to run,
+    whenever it last wrote so.
     """
     pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
     short = shortage(journal.path.parent) if journal.path is not None else ""
@@ -44,6 +47,7 @@ def of(journal: Journal, now: float, *, running: bool = False) -> dict[str, Any]
         "beamtimes": [asdict(state) for state in shown],
         "failed": [_failed(entry) for entry in failed if not entry.quarantined],
         "quarantined": [_failed(entry) for entry in failed if entry.quarantined],
+        "unsure": [_unsure(one) for one in journal.written(catalogue).late_checks()],
         "totals": {
             "done": sum(state.done for state in shown),
             "waiting": sum(state.waiting for state in shown),
@@ -90,6 +94,15 @@ def _failed(entry: Entry) -> dict[str, Any]:
         "tries": entry.tries,
         "last_try": _iso(entry.last_try),
         "next_try": _iso(entry.next_try) if entry.next_try and not entry.quarantined else None,
+    }
+
+
+def _unsure(late_check: LateCheck) -> dict[str, Any]:
+    return {
+        "pid": late_check.pid,
+        "since": _iso(late_check.since),
+        "next": _iso(late_check.due),
+        "reason": late_check.reason,
     }
 
 

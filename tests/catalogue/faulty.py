@@ -173,6 +173,59 @@ class SpoilingProxy(Loopback):
             connection.close()
 
 
+class HoldingProxy(SpoilingProxy):
+    """Holds the first request that is `held`, answers it not at all or 504, and passes it on later all the same.
+
+    That is when `release` is called or, `with_next`, when the same request comes again: before that one is answered.
+    """
+
+    def __init__(
+        self, upstream: str, held: Callable[[Request], bool], *, with_next: bool = False, gateway: bool = False
+    ) -> None:
+        """`gateway`: it answers 504."""
+        self._held, self._with_next, self._gateway = held, with_next, gateway
+        self._first = threading.Lock()
+        self._released = threading.Event()
+        self._later: list[threading.Thread] = []
+        self.arrived = threading.Event()
+        """Set once the request that was held was answered."""
+        super().__init__(upstream)
+
+    def release(self) -> None:
+        self._released.set()
+
+    def close(self) -> None:
+        self.release()
+        for thread in self._later:
+            thread.join(120)
+        super().close()
+
+    def _spoil(self, request: Request) -> Answer:
+        if not self._held(request):
+            return super()._spoil(request)
+        if self._first.acquire(blocking=False):
+            self._later.append(threading.Thread(target=self._pass_on_later, args=(request,), daemon=True))
+            self._later[-1].start()
+            if self._gateway:
+                return Answer(504, b"<html>gateway timeout</html>", {"Content-Type": "text/html"})
+            self.arrived.wait()
+            raise Reset
+        answer = self._passed_on(request)
+        if self._with_next:
+            self.release()
+            self.arrived.wait(120)
+        return answer
+
+    def _pass_on_later(self, request: Request) -> None:
+        self._released.wait()
+        try:
+            self._passed_on(request)
+        except OSError:  # The catalogue has ended meanwhile, and so has the test.
+            pass
+        finally:
+            self.arrived.set()
+
+
 class ChanceProxy(SpoilingProxy):
     """Spoils requests by chance: `lost`, `gateway` (502, half of them after the catalogue did it), `reset`."""
 

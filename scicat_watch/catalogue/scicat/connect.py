@@ -34,4 +34,4 @@ def connect(
     clock = clock or SystemClock()
     http, version = chosen(options.http, options.api)
     api = Versions(HttpClient(http, options.login, stopping, clock), version, options.pid_prefix)
-    return ScicatPublisher(api, stopping, clock, memory)
+    return ScicatPublisher(api, stopping, clock, memory, options.http.timeout)

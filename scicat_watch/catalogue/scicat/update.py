@@ -6,7 +6,9 @@ more. Several scans may be published side by side, one scan only once at a time.
 
 A dataset that we never wrote is created without asking, as the answer says whether its id is taken. Reading it
 afterwards shows what a removed dataset of the same id has left behind. After a write of which nobody knows whether it
-was done, what is stored is read at once, and only what is missing is written again.
+was done, what is stored is read, and only what is missing is written again: at once, or, where the write is likely to
+be on its way still, after as long a wait as for its answer. As it may arrive even later, the dataset is noted to be
+read again (`latecheck`), which then removes what is there twice.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat import rights
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, ScicatApi, Unreadable
 from scicat_watch.catalogue.scicat.compare import part_id, plan_attachments, plan_blocks, spread, totals
+from scicat_watch.catalogue.scicat.latecheck import LateChecks, is_held, may_arrive
 from scicat_watch.catalogue.scicat.merge import is_of, merge, said, written
 from scicat_watch.catalogue.scicat.ownership import Ownership
 from scicat_watch.catalogue.scicat.parts import groups, part, split
@@ -36,13 +39,20 @@ ROUNDS = 5
 """How often publishing is begun, at most, because nobody knows whether a write was done."""
 MOST_BROKEN = 2
 """How often a write is answered 500, at most: many of them will be answered so for ever."""
+MOST_HELD = 2
+"""How often a write is left without an answer for so long, at most: then it is asked whether the catalogue is well."""
+Wait = Callable[[], bool]
+"""Waits for a write that is likely to be on its way still; true if the program ends."""
 
 
 class Update:
     """One scan to be published."""
 
-    def __init__(self, bundle: Bundle, policy: UpdatePolicy, api: ScicatApi, memory: Memory) -> None:
+    def __init__(
+        self, bundle: Bundle, policy: UpdatePolicy, api: ScicatApi, memory: Memory, late_checks: LateChecks, wait: Wait
+    ) -> None:
         """Raises `Refused` for a dataset that could not be found again."""
+        self._bundle, self._late_checks, self._wait = bundle, late_checks, wait
         self._dataset, self._policy, self._api = bundle.dataset, policy, api
         self._pid = bundle.dataset.pid
         if not self._pid:
@@ -71,11 +81,44 @@ class Update:
             files, shown = (Status.UNCHANGED if some else None for some in (self._blocks, self._thumbnails))
             return Published(self._full_pid, Status.UNCHANGED, files, shown)
         try:
-            return self._rounds()
+            if self._written.broken_off:
+                self._check_later()
+            published = self._rounds()
+            if self._written.unsure and published.status is not Status.UNCHANGED:  # As of now, it shall hold just this.
+                self._check_later()
+            return published
         finally:
             self._written.keep()
 
+    def late_check(self) -> bool:
+        """Remove what a late write has doubled, and bring back what it has undone; whether there was anything.
+
+        The dataset itself is left as it is: its changes are guarded, and its id is there once. Raises as `publish`,
+        and `Refused` also for a part.
+        """
+        try:
+            held = self._api.holding(self._pid)
+            if held is None or not is_of(held.dataset, self._dataset, self._policy, self._written.baseline):
+                return False
+            done = {self._bring_blocks(held)}
+            done.add(self._bring_thumbnails(held.attachments, tuple(self._thumbnails.values())))
+            contents = self._contents()
+            self._written.agrees({name: contents[name] for name in ("origdatablock", "attachment")})
+            return bool(done & {Status.CREATED, Status.UPDATED})
+        finally:
+            self._written.keep()
+
+    def settle(self) -> None:
+        """No write may arrive any more."""
+        self._written.unsure = False
+        self._written.keep()
+
+    def _check_later(self) -> None:
+        self._written.unsure = True
+        self._late_checks.note(self._api.full_pid(self._pid), self._bundle)
+
     def _rounds(self) -> Published:
+        held = 0
         for _ in range(ROUNDS - 1):
             self._doubtful = False
             try:
@@ -83,7 +126,13 @@ class Update:
             except Unavailable as error:
                 if not self._doubtful:
                     raise
-                log.debug("%s: whether it was written is read at once: %s", self._full_pid, error)
+                if not is_held(error):
+                    log.debug("%s: whether it was written is read at once: %s", self._full_pid, error)
+                    continue
+                log.warning("%s: waiting whether it is written after all: %s", self._full_pid, error)
+                held += 1
+                if self._wait() or held == MOST_HELD:
+                    raise
         return self._round()
 
     def _round(self) -> Published:
@@ -336,6 +385,8 @@ class Update:
             self._broken += error.status == 500
             soon = not isinstance(error, Postponed) and error.status != 429
             self._doubtful = error.sent and soon and self._broken < MOST_BROKEN
+            if may_arrive(error):
+                self._check_later()
             raise
 
 

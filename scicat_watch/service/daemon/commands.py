@@ -43,8 +43,8 @@ class Commands:
         """See `control.server.Handler`."""
         match asked.command:
             case "status":
-                now = self._site.clock.now().timestamp()
-                reply.end(state=status.of(self._site.journal, now, running=True))
+                now, catalogue = self._site.clock.now().timestamp(), self._site.settings.catalogue.url or ""
+                reply.end(state=status.of(self._site.journal, now, catalogue, running=True))
             case "ingest":
                 self._ingest(asked, reply)
             case "rescan":

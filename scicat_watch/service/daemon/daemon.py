@@ -59,7 +59,7 @@ class Daemon:
         self._shown = {(Path(state.directory), state.id): state for state in site.journal.shown()}
         """What the daemon before reported last."""
         self._started = site.clock.now().timestamp()
-        self._dispatcher = site.dispatcher()
+        self._dispatcher, self._late_checking = site.dispatcher(), site.late_checking()
         self._threads = Watched()
         self._leaving: list[BeamtimeThread] = []
         """Threads of beamtimes that are not to be watched any more, which have not ended yet."""
@@ -154,6 +154,7 @@ class Daemon:
                 self._complain(searched.directory, f"{searched.directory}: cannot be read: {searched.error.strerror}")
         self._forget_ended()
         self._report_silences()
+        self._late_checking.step()
 
     def _beat(self) -> None:
         now = self._site.clock.now().timestamp()
