@@ -23,6 +23,15 @@ def printable(text: str, most: int | None = None) -> str:
     return shown if most is None or len(shown) <= most else shown[: most - 1] + "…"
 
 
+def why(error: BaseException) -> str:
+    """What an exception says, in one line for people: without the numbers, brackets and quotes that Python adds."""
+    if isinstance(error, OSError) and error.strerror:
+        return printable(f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror)
+    # A KeyError shows its message in quotes.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return printable(text.splitlines()[0]) if text.strip() else type(error).__name__
+
+
 def counted(number: int, thing: str) -> str:
     """So many things: "1 problem", "2 problems"; `thing` is one of them."""
     return f"{number} {thing}" if number == 1 else f"{number} {_several(thing)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scicat_watch.words import REPLACED, closest, counted, harmless, markdown_table, nearest, printable
+from scicat_watch.words import REPLACED, closest, counted, harmless, markdown_table, nearest, printable, why
 
 
 def test_text_from_outside_cannot_steer_a_terminal_or_begin_a_line() -> None:
@@ -48,3 +48,20 @@ def test_without_a_close_word_the_known_ones_are_listed_if_they_are_few() -> Non
 def test_a_cell_cannot_break_its_table() -> None:
     table = markdown_table(["a", "b"], [["one | two\nthree <b> `<kept>`", ""]])
     assert table == "| a | b |\n| --- | --- |\n| one \\| two three &lt;b> `<kept>` |  |\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(13, "Permission denied"), "Permission denied"),
+        (OSError(13, "Permission denied", "/data/raw"), "/data/raw: Permission denied"),
+        (OSError("Unable to open file (truncated)"), "Unable to open file (truncated)"),
+        (KeyError("Unable to open object (bad name)"), "Unable to open object (bad name)"),
+        (ValueError("first\nsecond"), "first"),
+        (KeyError(), "KeyError"),
+        (EOFError(" "), "EOFError"),
+        (RuntimeError("a \x1b[31mred line"), f"a {REPLACED}[31mred line"),
+    ],
+)
+def test_what_an_exception_says_has_nothing_of_python_in_it(error: BaseException, said: str) -> None:
+    assert why(error) == said

@@ -19,6 +19,7 @@ from scicat_watch.discovery.pending import Pending, Waiting
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.discovery.tree import DirectoryNode, Entered, Tree, age, in_order, unwatched
 from scicat_watch.model import BadLine, Beamtime, FileState, ListEntry, Origin, Request, RequestKey, stem_of
+from scicat_watch.words import why
 
 _LIVE_FOR = 900.0
 """Seconds for which a directory counts as live after a change."""
@@ -123,7 +124,7 @@ class BeamtimeWatch:
             try:
                 self._offer_file(file, now, Origin.BY_HAND)
             except OSError as error:
-                self._troubled[file.parent] = f"{file}: what was ingested cannot be read: {error}"
+                self._troubled[file.parent] = f"{file}: what was ingested cannot be read: {why(error)}"
 
     def again(self, request: Request, at: float) -> None:
         """A request that was handed out is to be checked once more, not before the monotonic time `at`."""
@@ -267,7 +268,7 @@ class BeamtimeWatch:
                 wanted = self._keep_those_without_files(wanted, directory, now)
             known.open = [entry for entry in wanted if self._offer_line(entry, directory, now, known.changed_at)]
         except OSError as error:
-            known.unread(f"what was ingested cannot be read: {error}")
+            known.unread(f"what was ingested cannot be read: {why(error)}")
 
     def _check_files(self, node: DirectoryNode, now: float) -> None:
         """Offer the data files of a directory; if the ledger cannot be read there, it is listed again next time."""
@@ -289,7 +290,7 @@ class BeamtimeWatch:
                 if not self._offer_file(file, now) and first:
                     self._offer_if_changed(file, now)
         except OSError as error:
-            self._troubled[node.path] = f"{node.path}: what was ingested cannot be read: {error}"
+            self._troubled[node.path] = f"{node.path}: what was ingested cannot be read: {why(error)}"
             self.tree.relist(node.path)
             return
         self._listed_before.add(node.path)
@@ -309,7 +310,7 @@ class BeamtimeWatch:
                 self._offer_if_changed(file, now)
         except OSError as error:
             # The other scans of the beamtime must not wait for this directory; it is checked as on the first day.
-            self._troubled[file.parent] = f"{file.parent}: what was ingested cannot be read: {error}"
+            self._troubled[file.parent] = f"{file.parent}: what was ingested cannot be read: {why(error)}"
             self._listed_before.discard(file.parent)
             self.tree.relist(file.parent)
 
@@ -342,7 +343,7 @@ class BeamtimeWatch:
                 self._offer_line(entry, directory, now, since=since, backlog=late)
             except OSError as error:
                 if known is not None:
-                    known.unread(f"what was ingested cannot be read: {error}")
+                    known.unread(f"what was ingested cannot be read: {why(error)}")
             if known is not None:
                 known.open.append(entry)  # It is offered again at full rescans, as all that are open.
 

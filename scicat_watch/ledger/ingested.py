@@ -29,6 +29,7 @@ from urllib.parse import quote, unquote
 from scicat_watch.files import append_line, read_ordinary
 from scicat_watch.locks import ProcessLock
 from scicat_watch.model import FileState, Stamps, line_of_found
+from scicat_watch.words import printable
 
 log = logging.getLogger(__name__)
 
@@ -261,7 +262,10 @@ def repair(path: Path) -> None:
         if parse_unfinished(_text(torn)) is not None:
             file.write(b"\n")
         else:
-            log.warning("%s: removed a torn last line %r; its scan will be ingested again", path, torn[:200])
+            shown = printable(torn.decode("utf-8", "backslashreplace"), 200)
+            log.warning(
+                "%s: the last line was written only partly and is removed, its scan is ingested again: %s", path, shown
+            )
             file.truncate(begin)
         file.flush()
         os.fsync(file.fileno())

@@ -295,7 +295,7 @@ def _text(text: str) -> str:
 
 def _set_aside(path: Path, error: sqlite3.Error) -> None:
     aside = path.with_name(f"{path.name}.broken-{int(time.time())}")
-    log.warning("%s: the journal is damaged (%s); kept as %s and begun anew", path, error, aside.name)
+    log.warning("%s: the journal is damaged (%s); it is kept as %s, and a new one is begun", path, error, aside.name)
     path.replace(aside)
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -33,6 +33,7 @@ from scicat_watch.model import (
     Stamps,
 )
 from scicat_watch.scanstate import ScanState, files_only
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class BeamtimeLedger:
             try:
                 lists[directory] = self.ingested(directory).contents()
             except OSError as error:
-                unreadable.append(f"{directory}: what was ingested cannot be read: {error}")
+                unreadable.append(f"{directory}: what was ingested cannot be read: {why(error)}")
         return self._counting.count(lists), unreadable
 
     def ours(self, directory: Path) -> bool:
@@ -116,7 +117,10 @@ class BeamtimeLedger:
     def problems(self) -> list[str]:
         """Lists that could not be written yet: what is done there is done, but would be unknown after a restart."""
         written = list(self._unwritten.items())  # Another thread may note meanwhile.
-        return [f"{directory}: what is ingested cannot be noted: {error}" for directory, error in written]
+        return [
+            f"{directory}: what is ingested cannot be written to the ingested list: {error}"
+            for directory, error in written
+        ]
 
     def notes(self) -> list[str]:
         """What a person should know of the lists, though it holds nothing up."""
@@ -242,7 +246,7 @@ class BeamtimeLedger:
         try:
             done = not self.wanted(request)
         except OSError as error:
-            log.error("%s: what was ingested cannot be read: %s", request.pid, error)
+            log.error("%s: it waits, because what was ingested cannot be read: %s", request.pid, why(error))
             return Decision(Action.WAIT, now + self._retrying.first)
         changed = state is not None and self.changed(request, state)
         return plan(request, Past(done, changed, self._journal.attempt(request.key)), now, self._retrying)
@@ -316,7 +320,13 @@ class BeamtimeLedger:
         try:
             ingested.note_published(scan.name, scan.pid, now)
         except OSError as error:
-            log.error("%s: the dataset of %s could not be noted: %s", ingested.path, scan.name, error)
+            log.error(
+                "%s: that scan %s has the dataset %s cannot be written: %s",
+                ingested.path,
+                scan.name,
+                scan.pid,
+                why(error),
+            )
 
     def _note_files(self, outcome: Outcome, files: ScanState) -> None:
         """Remember what the files of a scan were when it was published."""
@@ -348,7 +358,11 @@ class BeamtimeLedger:
             appended()
 
         if error := self._written(request.key.directory, note):
-            log.error("%s could not be noted as ingested: %s", request.pid, error)
+            log.error(
+                "%s: is in the catalogue, but cannot be noted as ingested, and is compared again later: %s",
+                request.pid,
+                error,
+            )
 
     def _written(self, directory: Path, write: Callable[[], None]) -> str:
         """Write to the list of a directory; what went wrong, which is remembered until it goes well."""
@@ -356,7 +370,7 @@ class BeamtimeLedger:
             write()
         except OSError as error:
             self._unwritten[directory] = error.strerror or str(error)
-            return str(error)
+            return why(error)
         self._unwritten.pop(directory, None)
         return ""
 
@@ -369,5 +383,5 @@ class BeamtimeLedger:
         fallback = self._rules.aside(directory)[-1] / self._name
         if (os.access(beside, os.W_OK) or not beside.exists()) and os.access(directory, os.W_OK | os.X_OK):
             return beside, (fallback,) if fallback.exists() else ()
-        log.info("%s: cannot be written to; what is ingested is noted in %s", directory, fallback.parent)
+        log.info("%s: this account cannot write there; the ingested list is in %s", directory, fallback.parent)
         return fallback, (beside,)

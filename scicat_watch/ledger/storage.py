@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from scicat_watch.words import why
+
 log = logging.getLogger(__name__)
 
 Values = tuple[Any, ...]
@@ -87,17 +89,19 @@ class Storage:
             yield run
         except sqlite3.Error as error:
             # Neither is worth stopping for: the program is ending, or there is no memory either.
-            log.warning("%s: %s", self.path, error)
+            log.warning("%s: cannot be used: %s", self.path, error)
 
     def _to_memory(self, error: Exception, disk: sqlite3.Connection | None) -> None:
-        self.problem = f"{self.path}: cannot be used ({error}); what it would hold is kept in memory until it can be"
+        self.problem = (
+            f"{self.path}: cannot be used ({why(error)}); until it can be, what it would hold is kept in memory only"
+        )
         log.warning("%s", self.problem)
         memory = self._open(None)
         try:
             if disk is not None:
                 disk.backup(memory)
         except sqlite3.Error as unreadable:
-            log.warning("%s: cannot be read either: %s", self.path, unreadable)
+            log.warning("%s: what it holds cannot be read either: %s", self.path, unreadable)
             memory.close()
             memory = self._open(None)
         if disk is not None:
@@ -119,7 +123,7 @@ class Storage:
             return
         self._connection.close()
         self._connection, self._file, self.problem = disk, _identity(self.path), ""
-        log.info("%s: can be used again", self.path)
+        log.info("%s: can be used again; what was kept in memory is stored", self.path)
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

@@ -18,6 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from scicat_watch.errors import SourceError
+from scicat_watch.words import why
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -52,7 +53,7 @@ def whose(point: EntryPoint) -> str:
 
 def described(error: BaseException) -> str:
     """Another package's exception in words."""
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {why(error)}"
 
 
 class Plugins(Generic[T]):

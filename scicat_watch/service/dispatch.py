@@ -19,6 +19,7 @@ from scicat_watch.model import Beamtime, Fault, Outcome, Status
 from scicat_watch.service.ingest import Ingestor, Read, Stopped, UnderWay
 from scicat_watch.service.queues import Item, Load, Queues
 from scicat_watch.service.turns import Urgency
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -228,4 +229,4 @@ def urgency(ready: Ready, suspect: bool) -> Urgency:
 
 
 def _fault(item: Item, error: Exception) -> Outcome:
-    return Outcome(item.ready.request, Status.FAILED, f"a fault of scicat-watch: {error!r}")
+    return Outcome(item.ready.request, Status.FAILED, f"a fault of scicat-watch: {type(error).__name__}: {why(error)}")

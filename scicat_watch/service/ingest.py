@@ -26,6 +26,7 @@ from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
 from scicat_watch.pipeline.assembly.sources.source import Context
 from scicat_watch.pipeline.handover import Reading, ReadJob
 from scicat_watch.service.executors.executor import Executor, Running
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Ingestor:
         except (Stopped, Unavailable):
             raise
         except _Unlucky as error:
-            return self._failed(read.under_way, f"the catalogue answers others, but not this scan: {error}")
+            return self._failed(read.under_way, f"the catalogue accepts other scans, but fails at this one: {error}")
         except Exception as error:  # noqa: BLE001
             return self._failed(read.under_way, error)
         return self._outcome(read.under_way, published, bundle)
@@ -157,7 +158,7 @@ class Ingestor:
             return
         if site.stopping.is_set():
             raise Stopped
-        raise Unavailable(f"the catalogue at {site.catalogue_url} did not come back: {site.availability.error}")
+        raise Unavailable(f"the catalogue at {site.catalogue_url} stayed unreachable: {site.availability.error}")
 
     def _publish_now(self, read: Read) -> tuple[Published, Bundle]:
         site = self._site
@@ -179,13 +180,13 @@ class Ingestor:
         folder, notes = bundle.dataset.source_folder, (*bundle.notes, *published.left)
         return Outcome(under_way.ready.request, status, reason, stamps, notes, seconds, source_folder=folder)
 
-    def _failed(self, under_way: UnderWay, why: Exception | str) -> Outcome:
-        request, reason = under_way.ready.request, str(why)
-        if not isinstance(why, ScicatWatchError | str):
-            log.error("%s: unexpected fault", request.pid, exc_info=why)
-            reason = f"a fault of scicat-watch: {type(why).__name__}: {why}"
+    def _failed(self, under_way: UnderWay, error: Exception | str) -> Outcome:
+        request, reason = under_way.ready.request, str(error)
+        if not isinstance(error, ScicatWatchError | str):
+            log.error("%s: a fault of scicat-watch", request.pid, exc_info=error)
+            reason = f"a fault of scicat-watch: {type(error).__name__}: {why(error)}"
         seconds = self._site.clock.monotonic() - under_way.started
-        return Outcome(request, Status.FAILED, reason, seconds=seconds, fault=_fault(why))
+        return Outcome(request, Status.FAILED, reason, seconds=seconds, fault=_fault(error))
 
 
 def _fault(error: Exception | str) -> Fault:

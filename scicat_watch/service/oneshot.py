@@ -90,7 +90,7 @@ class OneShot:
                     self._fail(str(target.beamtime.directory), f"the beamtime directory is not there: {why}")
                     continue
                 log.warning(
-                    "%s: has no beamtime metadata file; taken as beamtime %r",
+                    "%s: has no beamtime metadata file; ingested as generated beamtime %s",
                     target.beamtime.directory, target.beamtime.id,
                 )  # fmt: skip
             works.append(self._work(target))

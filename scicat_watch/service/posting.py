@@ -16,6 +16,7 @@ from scicat_watch.model import Status
 from scicat_watch.service.site import open_catalogue
 from scicat_watch.service.transfer import documents_in
 from scicat_watch.settings.model import Settings
+from scicat_watch.words import why
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +58,5 @@ def _read(file: Path) -> list[Any]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScicatWatchError(f"{file}: cannot be read: {error}") from None
+        raise ScicatWatchError(f"{file}: cannot be read: {why(error)}") from None
     return list(documents_in(text, str(file)))

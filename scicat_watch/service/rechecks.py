@@ -27,6 +27,7 @@ from scicat_watch.ledger.rules import ChangeRules
 from scicat_watch.model import Extent, ListEntry, Request, RequestKey, Scan
 from scicat_watch.progress import ChangedScan
 from scicat_watch.scanstate import Change, ScanState, change, needs_more
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +218,7 @@ class Rechecks:
             self._compare_one(item)
         except OSError as error:
             if item.scan.directory not in self._unreadable:
-                log.info("%s: cannot be compared now: %s", item.scan.place, error)
+                log.info("%s: cannot be compared with its files now, but later: %s", item.scan.place, why(error))
                 self._unreadable.add(item.scan.directory)
             return
         self._unreadable.discard(item.scan.directory)

@@ -48,6 +48,7 @@ from scicat_watch.service.reporting.log import LogReporter
 from scicat_watch.service.reporting.reporter import Reporter, Reporters
 from scicat_watch.service.serial import SerialThread
 from scicat_watch.settings.model import Settings
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ def journal_to_read(settings: Settings) -> Journal:
     try:
         return Journal(path if path.exists() else None)
     except OSError as error:
-        log.warning("the journal cannot be read (%s); what began to be ingested is not known", error)
+        log.warning("the journal cannot be read, so failures and renamed scans are not known: %s", why(error))
         return Journal(None)
 
 

@@ -204,7 +204,7 @@ class _Finder:
             generated = beamtimes.generated(above)
             if self._was_generated(generated, directory):
                 return [generated]
-        log.info("%s: no beamtime is known above it; it is taken for a beamtime by itself", directory)
+        log.info("%s: is in no known beamtime directory; it is ingested as a generated beamtime", directory)
         return beamtimes.find(directory, self._beamtimes)
 
     def _was_generated(self, beamtime: Beamtime, directory: Path) -> bool:

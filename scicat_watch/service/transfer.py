@@ -21,6 +21,7 @@ from scicat_watch.documents import Attachment, Bundle
 from scicat_watch.errors import AssemblyError, Refused, ScicatWatchError
 from scicat_watch.model import Status
 from scicat_watch.service.site import OpenCatalogue
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def documents_in(text: str, name: str) -> list[Mapping[str, Any]]:
     try:
         found = json.loads(text) if name.lower().endswith(".json") else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise ScicatWatchError(f"{name}: cannot be read: {error}") from None
+        raise ScicatWatchError(f"{name}: cannot be read: {why(error)}") from None
     several = found if isinstance(found, list) else [found]
     if not several or not all(isinstance(one, dict) for one in several):
         raise ScicatWatchError(f"{name}: holds no document, nor a list of documents")

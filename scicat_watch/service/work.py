@@ -28,6 +28,7 @@ from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.reporting.reporter import Reporter
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Once
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class BeamtimeWork:
         self._site, self._dispatcher, self._reporter = site, dispatcher, reporter
         self._wake, self._once = wake, once is not None
         self.ledger = ledger or site.ledger(beamtime)
-        self._results: queue.SimpleQueue[tuple[Request, float | None]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[Request, ScanState | None, float | None]] = queue.SimpleQueue()
         title = str(beamtime.metadata.get("title") or "")
         self._reported_at = -math.inf
         """Monotonic time at which the state was reported that is the last one."""
@@ -75,6 +76,10 @@ class BeamtimeWork:
         """How changes are noticed, for the state."""
         self.presence = Presence(beamtime.directory, beamtime.file)
         self._notes = site.serial(f"notes {beamtime.id}")
+        self._under_way: dict[str, Request] = {}
+        """What is in the queues, by the identity of its files."""
+        self._held: dict[RequestKey, list[Request]] = {}
+        """By the key of what is in the queues: the requests for the same files under other names, which wait for it."""
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
         asked = Once(self.ledger, once) if once else self.ledger
@@ -134,7 +139,10 @@ class BeamtimeWork:
         return self._problems(self._done()[1])
 
     def _problems(self, unreadable: list[str]) -> list[str]:
-        unusable = [f"{path}: cannot be worked on: {error}" for path, error in self._unusable.items()]
+        unusable = [
+            f"{path}: its scans wait, because the ingested list cannot be used: {error}"
+            for path, error in self._unusable.items()
+        ]
         return list(dict.fromkeys(self.watch.problems() + unreadable + unusable + self.ledger.problems()))
 
     def state(self, problem: str = "") -> BeamtimeState:
@@ -174,9 +182,10 @@ class BeamtimeWork:
 
     def _stages(self, outage: Outage | None) -> Stages:
         load, incomplete = self._dispatcher.load(self.beamtime), self.watch.incomplete
+        queued = load.queued + sum(map(len, self._held.values()))
         if outage is None:
-            return Stages(incomplete, load.queued, load.reading, load.publishing)
-        return Stages(incomplete, reading=load.reading, catalogue=load.queued + load.publishing)
+            return Stages(incomplete, queued, load.reading, load.publishing)
+        return Stages(incomplete, reading=load.reading, catalogue=queued + load.publishing)
 
     def report(self, problem: str = "") -> None:
         """Report the state of the beamtime if it has changed.
@@ -213,14 +222,36 @@ class BeamtimeWork:
         """Say to the watch which requests are done with, and which are to come again."""
         while True:
             try:
-                request, wait = self._results.get_nowait()
+                request, files, wait = self._results.get_nowait()
             except queue.Empty:
                 return
+            self._has_left_queues(request, files)
             if wait is None or self._once:
                 self.watch.forget(request)
                 self._rechecks.published(request)
             else:
                 self._put_off(request, wait)
+
+    def _has_left_queues(self, request: Request, files: ScanState | None) -> None:
+        if (
+            files is not None
+            and (first := self._under_way.get(files.identity)) is not None
+            and first.key == request.key
+        ):
+            del self._under_way[files.identity]
+        for held in self._held.pop(request.key, ()):
+            self._put_off(held, 0.0)
+
+    def _is_held(self, request: Request, files: ScanState | None) -> bool:
+        """Whether the same files are in the queues under another name, which they had until just now.
+
+        Which dataset they have is known only once that has its outcome. Of hard links one waits for the other.
+        """
+        first = self._under_way.get(files.identity) if files is not None and files.identity else None
+        if first is None or self._once or first.scan.place == request.scan.place:
+            return False
+        self._held.setdefault(first.key, []).append(request)
+        return True
 
     def settle(self, seconds: float) -> bool:
         """Wait until all outcomes so far were noted, at most so many seconds; whether they were."""
@@ -238,10 +269,12 @@ class BeamtimeWork:
     def _dispatch(self, ready: Ready) -> None:
         asked, settings = ready.request, self._site.settings
         files = self._rechecks.state_of(asked, asked.scan.master)
+        if self._is_held(asked, files):
+            return
         try:
             request = self.ledger.identified(self.ledger.as_begun(asked), files)
         except OSError as error:
-            self._unusable[asked.key.directory] = str(error)
+            self._unusable[asked.key.directory] = why(error)
             self._leave(asked, settings.retrying.first)
             return
         except NameTaken as error:
@@ -264,6 +297,8 @@ class BeamtimeWork:
                 self.ledger.begin(request, now)
                 named = replace(ready, request=request)
                 suspect, finished = self.ledger.suspect(request), functools.partial(self._finished, ready, files)
+                if files is not None and files.identity:
+                    self._under_way[files.identity] = asked
                 self._dispatcher.put(named, self.beamtime, finished, suspect=suspect)
             case Action.WAIT | Action.HOLD:
                 self.ledger.is_back(request)
@@ -283,13 +318,13 @@ class BeamtimeWork:
         try:
             ours = self.ledger.ours(directory)
         except OSError as error:
-            self._unusable[directory] = str(error)
+            self._unusable[directory] = why(error)
             return False
         self._unusable.pop(directory, None)
         if ours:
             self._foreign.discard(directory)
         elif directory not in self._foreign:
-            log.warning("%s: another scicat-watch ingests this directory; staying passive", directory)
+            log.warning("%s: another scicat-watch ingests this directory; this one leaves it alone", directory)
             self._foreign.add(directory)
         return ours
 
@@ -312,7 +347,7 @@ class BeamtimeWork:
             log.exception("%s: a fault of scicat-watch while noting the outcome", outcome.request.pid)
             again = now + self._site.settings.retrying.first
         self._reporter.outcome(outcome)  # First: whoever takes the last result has heard of all outcomes.
-        self._results.put((ready.request, None if again is None else again - now))
+        self._results.put((ready.request, files, None if again is None else again - now))
         self._wake()
 
     def _put_off(self, request: Request, seconds: float) -> None:

@@ -123,10 +123,10 @@ def test_below_a_base_directory_those_with_a_metadata_file_count_each_once(tmp_p
     assert list(beamtimes.directories(settings)) == [base / "b2", base / "b1"]
 
 
-def test_one_directory_that_cannot_be_looked_at_hides_no_other_beamtime(tmp_path: Path) -> None:
-    base = tmp_path / "base"
+def test_one_directory_that_cannot_be_looked_at_hides_no_other_beamtime(public: Path) -> None:
+    base = public / "base"
     _metadata(base / "good")
-    locked = tmp_path / "locked"
+    locked = public / "locked"
     _metadata(locked / "inner")
     (base / "away").symlink_to(locked / "inner")
     (base / "round").symlink_to(base / "round")

@@ -183,11 +183,11 @@ def test_a_name_that_is_too_long_for_the_system_holds_up_no_other(tmp_path: Path
     assert [one.stuck for one in pending.waiting()] == [True]
 
 
-def test_a_folder_that_may_not_be_entered_holds_up_no_other(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    _nexus(tmp_path / "a.nxs")
-    (tmp_path / "the.lst").touch()
-    (tmp_path / "sub").chmod(0)
+def test_a_folder_that_may_not_be_entered_holds_up_no_other(public: Path) -> None:
+    (public / "sub").mkdir()
+    _nexus(public / "a.nxs")
+    (public / "the.lst").touch()
+    (public / "sub").chmod(0)
     program = """
         import sys
         from pathlib import Path
@@ -205,9 +205,9 @@ def test_a_folder_that_may_not_be_entered_holds_up_no_other(tmp_path: Path) -> N
         print(*[waiting.request.scan.name for waiting in pending.waiting()])
     """
     try:
-        assert run_as_nobody(program, tmp_path) == ["a", "sub/b"]
+        assert run_as_nobody(program, public) == ["a", "sub/b"]
     finally:
-        (tmp_path / "sub").chmod(0o755)
+        (public / "sub").chmod(0o755)
 
 
 def test_a_name_that_is_no_text_is_held_with_a_reason(tmp_path: Path) -> None:

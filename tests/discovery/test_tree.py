@@ -154,9 +154,9 @@ def test_a_file_in_the_place_of_a_directory_drops_it(tmp_path: Path) -> None:
     assert tree.nodes.keys() == {tmp_path}
 
 
-def test_a_directory_that_may_not_be_read_is_told_and_hides_no_other(tmp_path: Path) -> None:
-    _make(tmp_path, "closed/a.nxs", "open/b.nxs")
-    (tmp_path / "closed").chmod(0)
+def test_a_directory_that_may_not_be_read_is_told_and_hides_no_other(public: Path) -> None:
+    _make(public, "closed/a.nxs", "open/b.nxs")
+    (public / "closed").chmod(0)
     program = """
         import sys
         from pathlib import Path
@@ -169,10 +169,10 @@ def test_a_directory_that_may_not_be_read_is_told_and_hides_no_other(tmp_path: P
             print(node.path.name, *[file.name for file in node.data], bool(node.problem))
     """
     try:
-        told = run_as_nobody(program, tmp_path)
+        told = run_as_nobody(program, public)
     finally:
-        (tmp_path / "closed").chmod(0o755)
-    assert told == [tmp_path.name, "False", "closed", "True", "open", "b.nxs", "False"]
+        (public / "closed").chmod(0o755)
+    assert told == [public.name, "False", "closed", "True", "open", "b.nxs", "False"]
 
 
 def test_a_very_deep_directory_ends_nothing(tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def test_it_gives_up_after_the_time_for_which_a_catalogue_may_be_unreachable(
         disk.nexus(f"scan_{number}.nxs")
     summary = _run(site, disk.root)
     assert (summary.left, summary.exit_status) == (3, 3)
-    assert "did not come back" in summary.unavailable
+    assert "stayed unreachable" in summary.unavailable
     assert 1300 <= clock.monotonic() < 1330
     assert not (disk.root / INGESTED).exists()
 

@@ -297,7 +297,7 @@ def test_a_directory_without_room_for_a_lock_is_a_problem_and_the_others_go_on(w
     worked.run(20)
     assert worked.site.ingest.pids == [f"{ID}/found"]
     (problem,) = worked.work.problems()
-    assert problem.startswith(f"{worked.disk.root / 'raw'}: cannot be worked on: ")
+    assert problem.startswith(f"{worked.disk.root / 'raw'}: its scans wait, because the ingested list cannot be used: ")
     lock.rmdir()
     worked.run(120)
     assert worked.site.ingest.pids == [f"{ID}/found", f"{ID}/scan_1"]
@@ -437,7 +437,7 @@ def test_what_was_ingested_cannot_be_read_just_as_a_scan_is_complete(worked: Wor
     blocked.mkdir()
     worked.run(10)
     assert worked.site.ingest.pids == []
-    assert any(problem.startswith(f"{worked.disk.root}: cannot be worked on") for problem in worked.work.problems())
+    assert any(problem.startswith(f"{worked.disk.root}: its scans wait") for problem in worked.work.problems())
     blocked.rmdir()
     worked.run(40)
     assert worked.site.ingest.pids == [f"{ID}/raw/scan_1"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NO_INSTANCE = "no inotify instance is to be had (fs.inotify.max_user_instances, or the limit of open files)"
+_NO_INSTANCE = "no inotify instance is free; raise fs.inotify.max_user_instances or the limit of open files"
 
 
 def open_source(sink: Sink) -> EventSource:
@@ -30,9 +30,9 @@ def open_source(sink: Sink) -> EventSource:
         try:
             return InotifySource(sink)
         except OSError as error:
-            log.warning("no file events: %s (%s)", _NO_INSTANCE, error.strerror)
+            log.warning("no change notifications: %s (%s)", _NO_INSTANCE, error.strerror)
             return LaterSource(sink)
-    log.info("changes are found by rescans at the poll interval")
+    log.info("changes are found by rescans every watching.poll_interval")
     return PollingSource()
 
 
@@ -73,7 +73,7 @@ class LaterSource:
                     self._source = InotifySource(self._sink)
                 except OSError:
                     return False
-                log.info("there are file events now")
+                log.info("there are change notifications now")
         if self._source is None:
             return False
         if root not in self._begun:

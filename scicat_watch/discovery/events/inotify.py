@@ -241,7 +241,7 @@ class InotifySource:
 
     def on_queue_overflow(self) -> None:
         """Report that events were lost; called by the instance, in its thread."""
-        log.warning("file events were lost, because more came than the queue holds: full rescan")
+        log.warning("file events were lost, because more came than fs.inotify.max_queued_events: full rescan")
         self._report(Event(None))
 
     def _report(self, event: Event) -> None:

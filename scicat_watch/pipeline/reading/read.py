@@ -27,6 +27,7 @@ from scicat_watch.pipeline.reading.reader import OpenFile, Reader
 from scicat_watch.pipeline.reading.sizes import json_size
 from scicat_watch.pipeline.schema import selector
 from scicat_watch.pipeline.schema.model import Schema
+from scicat_watch.words import why
 
 LONGEST_SELECTED = 4096
 """Bytes of the longest value in a file that a selector compares."""
@@ -63,7 +64,7 @@ def _readable(job: ReadJob) -> Reading:
         ) from error
     except HDF5_ERRORS as error:
         raise ReadingError(
-            f"{job.scan.master or job.scan.place}: cannot be read; it is damaged, or changed meanwhile ({error})"
+            f"{job.scan.master or job.scan.place}: cannot be read; it is damaged, or changed meanwhile ({why(error)})"
         ) from error
 
 

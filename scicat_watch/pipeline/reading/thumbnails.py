@@ -24,7 +24,7 @@ from scicat_watch.pipeline.handover import ReadLimits
 from scicat_watch.pipeline.reading import libraries
 from scicat_watch.pipeline.reading.nexus.links import HDF5_ERRORS
 from scicat_watch.pipeline.reading.notes import Notes
-from scicat_watch.words import REPLACED, printable
+from scicat_watch.words import REPLACED, printable, why
 
 LARGEST_THUMBNAIL = 8 << 20
 """Bytes of the largest ready thumbnail: a catalogue's document has to hold it as text."""
@@ -85,7 +85,7 @@ def thumbnail(
         plot = find(notes)
         return None if plot is None else Thumbnail(draw(plot), plot.caption)
     except (*HDF5_ERRORS, *_ODD_DATA) as error:
-        notes.add(f"no thumbnail: the default plot cannot be drawn ({type(error).__name__}: {error})")
+        notes.add(f"no thumbnail: the default plot cannot be drawn ({why(error)})")
         return None
 
 

@@ -14,6 +14,7 @@ from scicat_watch.files import plain
 from scicat_watch.service.answering import Answering
 from scicat_watch.service.control import place
 from scicat_watch.service.control.protocol import ALIVE, END, ERROR, LARGEST_MESSAGE, VERSION, Message, line
+from scicat_watch.words import why
 
 _ANSWER_WITHIN = 30.0
 """Seconds without a message after which the daemon counts as not answering; one that is busy says that it lives."""
@@ -55,7 +56,7 @@ class Control:
         except TimeoutError:
             raise Gone("the daemon does not answer; see its log") from None
         except OSError as error:
-            raise Gone(f"the connection to the daemon broke: {error}") from None
+            raise Gone(f"the connection to the daemon broke: {why(error)}") from None
         raise Gone("the daemon ended before it was done; what it did not do is done after its next start")
 
     def ask(self, command: str, **more: Any) -> Message:

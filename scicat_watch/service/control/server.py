@@ -13,6 +13,7 @@ from pathlib import Path
 from scicat_watch.errors import ConfigError, ScicatWatchError
 from scicat_watch.service.control import place
 from scicat_watch.service.control.protocol import ALIVE, END, ERROR, LARGEST_REQUEST, Asked, Message, line, parse
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class ControlServer:
                 reply.error(str(error), usage=isinstance(error, ConfigError))
             except Exception as error:
                 log.exception("a fault of scicat-watch: %s", asked)
-                reply.error(f"a fault of scicat-watch: {error!r}")
+                reply.error(f"a fault of scicat-watch: {type(error).__name__}: {why(error)}")
         left = asyncio.create_task(reader.read(1))  # Ends when the command does.
         try:
             await self._send_all(reply, writer, left)
@@ -147,10 +148,10 @@ class ControlServer:
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: Reply) -> Asked | None:
         if place.peer(writer.get_extra_info("socket"))[1] not in {0, os.geteuid()}:
-            reply.error("this daemon takes requests of its own account and of root")
+            reply.error("only the account of the daemon, and root, may ask it for something")
             return None
         if len(self._answering) > _MOST_CONNECTED:
-            reply.error("too many commands are connected")
+            reply.error("too many commands are connected to the daemon; try again later")
             return None
         try:
             return parse(await asyncio.wait_for(reader.readline(), _REQUEST_WITHIN))

@@ -22,6 +22,7 @@ from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.remembered import place_of
 from scicat_watch.service.site import Site
 from scicat_watch.service.work import BeamtimeWork
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class BeamtimeLoop:
         except Exception as error:
             # The watch of a beamtime must not end because of something in one of its directories.
             log.exception("%s: a rescan failed", self.beamtime.directory)
-            self._problem = f"a rescan failed: {error}"  # Until a full rescan has caught up.
+            self._problem = f"a rescan failed: {why(error)}"  # Until a full rescan has caught up.
         if not self._is_there():
             return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
         if full:
@@ -263,7 +264,7 @@ class BeamtimeLoop:
                 again = job.step(self.work, self._problem)
             except Exception as error:
                 log.exception("%s: what a command asked for failed", self.beamtime.directory)
-                job.abandon(str(error))
+                job.abandon(why(error))
                 again = None
             if again is None:
                 self._jobs.remove(job)

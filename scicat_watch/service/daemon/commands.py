@@ -88,7 +88,7 @@ class Commands:
             kept = self._pauses.note(beamtime.directory, beamtime.id, paused) and kept
             loop.pause(paused)
         if not kept:
-            log.warning("that can be noted nowhere: it lasts until the daemon ends")
+            log.warning("the pause cannot be stored in var_dir: it lasts only until the daemon ends")
         reply.end(beamtimes=[[loop.beamtime.id, str(loop.beamtime.directory)] for loop in found], kept=kept)
 
     def _chosen(

@@ -307,14 +307,16 @@ class Daemon:
     def _watch(self, beamtime: Beamtime, known: Known | None) -> None:
         """`known`: the directory when the beamtime was found in it."""
         if beamtime.generated:
-            log.info("%s: has no beamtime metadata file; taken as beamtime %r", beamtime.directory, beamtime.id)
+            log.info(
+                "%s: has no beamtime metadata file; watched as generated beamtime %s", beamtime.directory, beamtime.id
+            )
         else:
             log.info("%s: watching beamtime %s", beamtime.directory, beamtime.id)
         loop = BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events)
         loop.work.presence.known = known
         self._away_since.pop(beamtime.directory, None)
         if self._pauses.has(beamtime.directory, beamtime.id):
-            log.warning("%s: beamtime %s is paused; scicat-watch resume ends that", beamtime.directory, beamtime.id)
+            log.warning("%s: beamtime %s is paused, until scicat-watch resume", beamtime.directory, beamtime.id)
             loop.work.remember(self._shown.get((beamtime.directory, beamtime.id)))
             loop.pause(True)
         thread = self._thread(loop, self._dispatcher)
@@ -351,7 +353,7 @@ class Daemon:
             for work in works:
                 work.release(0.0)
         if not (ended and len(works) == len(threads) and all(work.settle(left()) for work in works)):
-            log.warning("cut short what was under way; it will be done again")
+            log.warning("what was under way was ended; those scans are ingested after the next start")
         self._events.close()
 
 

@@ -115,7 +115,9 @@ class Notices:
                 del self._nested[point]
             elif not self._nested[point]:
                 now = f"{self._clock.now():%Y-%m-%d %H:%M:%S} UTC"
-                self._nested[point] = f"{point}: away since {now}: the file system that was mounted there is not"
+                self._nested[point] = (
+                    f"{point}: away since {now}: the file system that was mounted there is not mounted"
+                )
         self._nested |= dict.fromkeys(there, "")
 
     def state(self, next_at: float) -> WatchState:
@@ -146,9 +148,9 @@ class Notices:
             if mount.point in self._silent:
                 return f"the file system at {mount.point} ({mount.kind}) sends no change notifications"
         for path in self._without:
-            return f"no event came of a line that was appended in {path}: no change notifications there"
+            return f"no event came for a line that was appended in {path}: no change notifications there"
         return self._events.gaps(self._directory).why
 
     def _log(self) -> None:
         if self._reason:
-            log.warning("%s: rescanned at the poll interval: %s", self._directory, self._reason)
+            log.warning("%s: rescanned every watching.poll_interval: %s", self._directory, self._reason)

@@ -52,6 +52,7 @@ def understood(job: ReadJob, answer: bytes) -> Reading:
     schema fits; a reader also `Wanted`.
     """
     from scicat_watch.errors import AssemblyError, ReaderLost, ReadingError
+    from scicat_watch.words import why
 
     what = job.scan.master or job.scan.place
     try:
@@ -59,7 +60,7 @@ def understood(job: ReadJob, answer: bytes) -> Reading:
         if kind == "read":
             return _reading(job, number, found)
     except (pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ReaderLost(f"{what}: the process that read it gave no usable answer ({error})") from None
+        raise ReaderLost(f"{what}: the process that read it gave no usable answer ({why(error)})") from None
     known = {"no schema": AssemblyError, "failed": ReadingError, "lost": ReaderLost, "load": Wanted}
     if not isinstance(kind, str) or kind not in known:
         raise ReaderLost(f"{what}: the process that read it gave no usable answer")

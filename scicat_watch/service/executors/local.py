@@ -22,6 +22,7 @@ from scicat_watch.pipeline.handover import Reading, ReadJob, ReadLimits
 from scicat_watch.service.executors import answers
 from scicat_watch.service.executors.executor import Running
 from scicat_watch.service.executors.process import ProcessEnded, ReadingProcess
+from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ class LocalExecutor:
         except BaseException as error:
             log.exception("%s: a fault of scicat-watch", task.what)
             self._vacate(seat)
-            return None, ReadingError(f"{task.what}: a fault of scicat-watch: {error!r}")
+            return None, ReadingError(f"{task.what}: a fault of scicat-watch: {type(error).__name__}: {why(error)}")
 
     def _read(self, task: _Task, seat: _Seat) -> Reading:
         self._check_storage(task)
@@ -218,7 +219,9 @@ class LocalExecutor:
                 raise ReaderLost(
                     f"{task.what}: reading took longer than {limit:g} s ({setting}) and was ended"
                 ) from None
-        raise ReadingError(f"{task.what}: the reading processes keep being ended; see the log")
+        raise ReadingError(
+            f"{task.what}: something else ended {_ATTEMPTS} worker processes before they had read it; it is tried again"
+        )
 
     def _vacate(self, seat: _Seat, task: _Task | None = None) -> None:
         """End the process of a thread; `task`: what it may hang in."""
@@ -264,14 +267,14 @@ class LocalExecutor:
             try:
                 process = ReadingProcess(self._limits.memory_limit)
             except (OSError, EOFError) as error:
-                log.warning("a reading process could not be started: %s", str(error) or type(error).__name__)
+                log.warning("a worker process could not be started: %s", why(error))
                 continue
             with self._changed:
                 self._processes.add(process)
                 if not self._closed:
                     return process
             self._end(process)
-        raise ReadingError(f"{what}: no reading process could be started; see the log")
+        raise ReadingError(f"{what}: no worker process could be started, and it is tried again; the log says why")
 
     def _end(self, process: ReadingProcess, task: _Task | None = None) -> None:
         """End a process; `task`: what it hangs in, if it does."""
@@ -279,7 +282,7 @@ class LocalExecutor:
         with self._changed:
             self._processes.discard(process)
             if not gone and task is not None:
-                log.warning("%s: the process that reads it hangs beyond the reach of signals; left behind", task.what)
+                log.warning("%s: the process that reads it does not end yet, as where a file system hangs", task.what)
             if gone or task is None or self._closed:
                 process.forget()
             else:

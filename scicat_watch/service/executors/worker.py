@@ -14,6 +14,7 @@ from pathlib import Path
 from scicat_watch.errors import ReadingError, ScicatWatchError
 from scicat_watch.pipeline.handover import Reading, ReadJob
 from scicat_watch.service.executors.confined import Order, Readers
+from scicat_watch.words import why
 
 
 def prepare(memory_limit: int) -> None:
@@ -99,7 +100,7 @@ def opened(order: Order) -> Reading:
     except Exception as error:  # noqa: BLE001
         # HDF5 and the libraries on top of it raise all there is, RuntimeError and KeyError included.
         what = job.scan.master or job.scan.place
-        raise ReadingError(f"{what}: cannot be read: {type(error).__name__}: {error}") from None
+        raise ReadingError(f"{what}: cannot be read: {type(error).__name__}: {why(error)}") from None
 
 
 READERS = Readers(opened)

@@ -216,7 +216,7 @@ def test_directories_that_come_and_go_under_the_source_do_not_end_it(reported: R
     assert not reported.source.incomplete
 
 
-def test_a_directory_that_may_not_be_read_is_noticed_until_it_may_and_changes_no_interval(tmp_path: Path) -> None:
+def test_a_directory_that_may_not_be_read_is_noticed_until_it_may_and_changes_no_interval(public: Path) -> None:
     """As an account that file modes lock out, on the real kernel: it answers EACCES, which watchdog does not raise."""
     program = """
         import queue, sys
@@ -255,9 +255,9 @@ def test_a_directory_that_may_not_be_read_is_noticed_until_it_may_and_changes_no
             shown()
         source.close()
     """
-    (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o777)
-    shown = run_as_nobody(program, tmp_path / "open")
+    (public / "open").mkdir()
+    (public / "open").chmod(0o777)
+    shown = run_as_nobody(program, public / "open")
     assert shown == [
         "False",
         "[]",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.changes.conftest import SOON, reported, title_of
-from tests.flows.program import Catalogue, Daemon, Site, eventually
+from tests.flows.program import Catalogue, Daemon, Site, eventually, free_port
 from tests.makers import ID, LIST, append, nexus
 
 PID = f"{ID}/run_1"
@@ -250,3 +250,43 @@ def _ingested(directory: Path) -> str:
 
 def _journal(site: Site) -> list[tuple[str, int]]:
     return sorted((path.name, os.stat(path).st_mtime_ns) for path in site.var.glob("journal.sqlite"))  # noqa: PTH116
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_directory_that_is_renamed_while_its_scans_are_ingested_gives_each_one_dataset(
+    tmp_path: Path, raw: Path, listed: bool
+) -> None:
+    """They were read and wait for the catalogue, so that it is not known yet which datasets they have."""
+    (tmp_path / "elsewhere").mkdir()
+    server, port = Site(tmp_path / "elsewhere"), free_port()
+    with server.catalogue(port):
+        pass
+    catalogue = {
+        "url": f"http://127.0.0.1:{port}/api/v3", "credential_file": str(server.credentials()),
+        "patience": {"first_wait": 0.1, "longest_wait": 0.5},
+    }  # fmt: skip
+    site, names = Site(tmp_path, watching=SOON, catalogue=catalogue), [f"run_{number}" for number in range(1, 4)]
+    for name in names:
+        nexus(raw / f"{name}.nxs", title=name)
+    if listed:
+        append(raw / LIST, *names)
+    pids = [f"{ID}/{name}" if listed else f"{ID}/raw/{name}" for name in names]
+    with site.daemon(raw.parent):
+        eventually(lambda: _stages(site).get("catalogue") == 3, "all wait for the catalogue")
+        raw.rename(raw.with_name("renamed"))
+        eventually(lambda: _stages(site).get("catalogue") == 6, "they are there under their new names as well")
+        with server.catalogue(port) as stored:
+            eventually(lambda: len(stored.pids()) >= 3, "the datasets")
+            eventually(lambda: all("/renamed/" in _path(stored, pid) for pid in stored.pids()), "where their files are")
+            eventually(lambda: site.status()["totals"]["done"] == 3 and not _stages(site)["catalogue"], "all are done")
+            assert sorted(stored.pids()) == pids
+
+
+def _path(catalogue: Catalogue, pid: str) -> str:
+    """Of the data file of a dataset."""
+    return "/".join([catalogue.dataset(pid)["sourceFolder"], *catalogue.files(pid)])
+
+
+def _stages(site: Site) -> dict[str, int]:
+    beamtimes = site.status()["beamtimes"]
+    return dict(beamtimes[0]["stages"]) if beamtimes else {}

@@ -170,7 +170,7 @@ def test_without_any_process_it_is_said_of_the_scan(
         raise OSError("no process")
 
     monkeypatch.setattr(local, "ReadingProcess", none)
-    with pytest.raises(ReadingError, match=r"scan_1\.nxs: no reading process could be started"):
+    with pytest.raises(ReadingError, match=r"scan_1\.nxs: no worker process could be started"):
         answer(executors().start(job_of(tmp_path)))
 
 

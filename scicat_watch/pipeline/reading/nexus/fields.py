@@ -17,6 +17,7 @@ from h5py import h5a, h5s, h5t
 
 from scicat_watch.errors import SourceError
 from scicat_watch.pipeline.reading.nexus.links import HDF5_ERRORS, Node
+from scicat_watch.words import why
 
 LARGEST_ATTRIBUTE = 1 << 20
 """Bytes of the largest attribute that is read, unless the caller has room for more."""
@@ -54,8 +55,7 @@ def read(field: Node, limit: int) -> Any:
         if kind.kind == "S" and stored.get_strpad() == h5t.STR_SPACEPAD:
             values = np.char.rstrip(values, b" ")
     except HDF5_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SourceError(f"cannot be read ({reason})") from error
+        raise SourceError(f"cannot be read ({why(error)})") from error
     return values
 
 

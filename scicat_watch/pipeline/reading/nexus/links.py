@@ -31,6 +31,7 @@ from h5py import h5d, h5f, h5g, h5l, h5o, h5s, h5z  # noqa: E402
 from scicat_watch.errors import MissingValue, ReadingError, SourceError  # noqa: E402
 from scicat_watch.files import Outside, Roots  # noqa: E402
 from scicat_watch.pipeline.reading import libraries  # noqa: E402
+from scicat_watch.words import why  # noqa: E402
 
 HDF5_ERRORS = (KeyError, OSError, OverflowError, RuntimeError, TypeError, UnicodeError, ValueError)
 """What h5py raises for damaged files: there is no class of its own."""
@@ -224,9 +225,8 @@ class Links:
         except PermissionError as error:
             raise ReadingError(f"{master}: may not be read by this account; check the file's mode") from error
         except HDF5_ERRORS as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ReadingError(
-                f"{master}: cannot be opened as HDF5; it is damaged, incomplete, or still written ({reason})"
+                f"{master}: cannot be opened as HDF5; it is damaged, incomplete, or still written ({why(error)})"
             ) from error
 
     def _refusal(self, dataset: Node, creation: Any, layout: int) -> str:
