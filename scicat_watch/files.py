@@ -15,6 +15,7 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from scicat_watch import kernel
 
@@ -99,10 +100,17 @@ def replace(path: Path, text: str, mode: int | None = None) -> None:
 
     `mode` is the new file's, e.g. 0o600 for a secret; without it that of an ordinary new file.
     """
+    with replacing(path, mode) as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int | None = None) -> Iterator[IO[str]]:
+    """A file to write, which takes the place of `path` at the end; if that fails, `path` is as before. As `replace`."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), mode if mode is not None else 0o666 & ~_umask())

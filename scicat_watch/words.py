@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 
 _MOST = 16
@@ -39,6 +40,21 @@ def counted(number: int, thing: str) -> str:
 
 def _several(thing: str) -> str:
     return f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
+def wrapped(text: str, width: int, indent: int = 0) -> str:
+    """`text`, which is one line, in lines of at most `width` characters, those after the first indented.
+
+    Breaks are at blanks only, so that paths and addresses can be copied; a longer one has a line of its own. The blanks
+    at the beginning stay.
+    """
+    if len(text) <= width:
+        return text
+    first = text[: len(text) - len(text.lstrip(" "))]
+    return textwrap.fill(
+        text.lstrip(" "), max(width, indent + 20), initial_indent=first, subsequent_indent=indent * " ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 _STEERING = re.compile(

@@ -69,7 +69,9 @@ PLAN: dict[str, tuple[frozenset[str], str]] = {
 }
 """Rooms, and what each may import beside itself. The longest name that fits a module is its room."""
 OF_BASE = (BASE, f"the base imports only the base: {', '.join(sorted(BASE))}")
-SHARED_BY_COMMANDS = frozenset({"cli", "cli.options"})  # The file of a verb is loaded when the verb is called.
+SHARED_BY_COMMANDS = frozenset(
+    {"cli", "cli.options", "cli.lines"}
+)  # The file of a verb is loaded when the verb is called.
 HEAVY = frozenset({"h5py", "hdf5plugin", "matplotlib", "silx", "fastapi", "uvicorn", "starlette", "numpy", "PIL"})
 READS_FILES = frozenset({"h5py", "hdf5plugin", "silx", "fabio"})
 """What only worker processes load."""

@@ -6,6 +6,7 @@ A policy is called with what is to be tried, and raises the last error as it cam
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -21,8 +22,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.clock import Clock
 from scicat_watch.errors import AssemblyError, NotLoggedIn, ScicatWatchError, Unavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -80,19 +84,51 @@ def _passing(error: BaseException) -> bool:
 
 
 def few_tries(clock: Clock, stopping: threading.Event) -> Patience:
-    """For a command that nobody starts again: three tries while the catalogue is unavailable.
-
-    A page instead of an answer with status 404 counts as a no, whatever is behind the address.
-    """
+    """For a command that another program starts for each file: three tries while the catalogue is unavailable."""
     return Retrying(
-        retry=retry_if_exception(
-            lambda error: isinstance(error, Unavailable) and not isinstance(error, NotLoggedIn) and error.status != 404
-        ),
+        retry=retry_if_exception(_time_may_fix),
         stop=stop_after_attempt(3),
         wait=wait_exponential(multiplier=0.5, max=10),
         sleep=_sleep(clock, stopping),
         reraise=True,
     )
+
+
+def for_commands(limits: PatienceLimits, clock: Clock, stopping: threading.Event) -> Patience:
+    """For a command that a person started, and that has much to do: as long as `ingest` waits for the catalogue.
+
+    That is `limits.give_up_after` seconds for each request. It says so when it begins to wait.
+    """
+
+    def patient(attempt: Callable[[], T]) -> T:
+        until = clock.monotonic() + limits.give_up_after
+        growing = wait_exponential(multiplier=limits.first_wait, max=limits.longest_wait)
+
+        def wait(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            seconds = max(growing(state), error.retry_after if isinstance(error, Postponed) else 0.0)
+            return max(0.0, min(seconds, until - clock.monotonic()))
+
+        def say(state: RetryCallState) -> None:
+            if state.attempt_number == 1 and state.outcome:
+                left = until - clock.monotonic()
+                log.warning("the catalogue is unavailable, tried again for %.0f s: %s", left, state.outcome.exception())
+
+        return Retrying(
+            retry=retry_if_exception(_time_may_fix),
+            stop=lambda _: stopping.is_set() or clock.monotonic() >= until,
+            wait=wait,
+            sleep=_sleep(clock, stopping),
+            before_sleep=say,
+            reraise=True,
+        )(attempt)
+
+    return patient
+
+
+def _time_may_fix(error: BaseException) -> bool:
+    """A page instead of an answer with status 404 counts as a no, whatever is behind the address."""
+    return isinstance(error, Unavailable) and not isinstance(error, NotLoggedIn) and error.status != 404
 
 
 def until_back(

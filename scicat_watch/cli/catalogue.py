@@ -12,7 +12,10 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from scicat_watch import kernel
+from scicat_watch.cli.lines import on_terminal, say
 from scicat_watch.cli.options import PATH, configured, settings_from
+from scicat_watch.files import replacing
+from scicat_watch.words import counted
 
 if TYPE_CHECKING:
     from scicat_watch.service.transfer import Summary
@@ -61,26 +64,38 @@ def command(
 
 
 @command.command("export", short_help="Write the catalogue as JSON lines.")
-@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+@click.argument("file", type=PATH, default="-")
 @configured
-def export(file: IO[str], config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
+def export(file: Path, config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
     """Write instruments, proposals, samples and datasets with their file lists and thumbnails to FILE, as JSON lines.
 
-    The catalogue is the configured one, or the embedded one. Without FILE they go to standard output.
+    The catalogue is the configured one, or the embedded one. Without FILE they go to standard output. A FILE that is
+    there is replaced when all is written.
     """
     from scicat_watch.service.moving import exported
 
-    for line in exported(_settings(config, var_dir, log_level)):
-        file.write(f"{line}\n")
+    count = 0
+    # What is no file, such as a pipe, cannot be replaced by one.
+    whole = str(file) != "-" and (file.is_file() or not file.exists())
+    try:
+        with replacing(file.resolve()) if whole else click.open_file(str(file), "w", encoding="utf-8") as out:
+            for line in exported(_settings(config, var_dir, log_level), _progress):
+                out.write(f"{line}\n")
+                count += 1
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror or error}") from None
+    _end_progress()
+    say(f"{counted(count, 'record')} written to {'standard output' if str(file) == '-' else file}", err=True)
 
 
 @command.command("import", short_help="Read JSON lines into the catalogue.")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("rb"))
 @configured
-def import_(file: IO[str], config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
+def import_(file: IO[bytes], config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
     """Bring the records in FILE, as `export` writes them, into the catalogue. Safe to repeat.
 
-    Exit status: 0 all are there, 1 some were refused, 3 the catalogue is unreachable.
+    Lines that cannot be used are reported, and the others imported. Exit status: 0 all are there, 1 some were refused,
+    3 the catalogue is unreachable.
     """
     from scicat_watch.service.moving import imported
 
@@ -93,6 +108,7 @@ def import_(file: IO[str], config: Path | None, var_dir: Path | None, log_level:
 def push(target: Path, config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
     """Bring instruments, proposals, samples and datasets into the catalogue of another configuration. Safe to repeat.
 
+    Datasets get the `catalogue.pid_prefix` of that configuration, and what refers to them or to instruments follows.
     What is there already is compared, and brought up to date as `catalogue.update` of that configuration says.
     Exit status: 0 all are there, 1 some were refused, 3 one of the catalogues is unreachable.
     """
@@ -110,23 +126,30 @@ def _settings(config: Path | None, var_dir: Path | None, log_level: str | None) 
     return settings
 
 
-def _progress(summary: Summary, total: int) -> None:
+def _progress(done: int, total: int) -> None:
     """One line for each hundred records, and on a terminal one that counts."""
-    count = sum(summary.counts.values())
-    text = f"{count} of {total}" if total else str(count)
-    if sys.stderr.isatty():
+    text = f"{done} of {total}" if total else str(done)
+    if on_terminal(err=True):
         click.echo(f"\r{text} ", err=True, nl=False)
-    elif count % 100 == 0:
+    elif done % 100 == 0:
         click.echo(text, err=True)
 
 
+def _end_progress() -> None:
+    if on_terminal(err=True):
+        click.echo("\r", err=True, nl=False)
+
+
 def _conclude(summary: Summary) -> None:
-    if sys.stderr.isatty():
-        click.echo(err=True)
+    _end_progress()
     for name, why in summary.failures:
-        click.echo(f"failed {name}: {why}", err=True)
+        say(f"failed {name}: {why}", err=True)
     counts = {str(status): count for status, count in summary.counts.items()}
-    click.echo(", ".join(f"{counts[status]} {status}" for status in ("created", "updated", "unchanged", "failed")))
+    say(", ".join(f"{counts[status]} {status}" for status in ("created", "updated", "unchanged", "failed")))
+    if summary.unreachable:
+        say(f"catalogue unreachable: {summary.unreachable}", err=True)
+        say("the rest was not tried; run the command again to go on, what is there already is not made twice", err=True)
+        sys.exit(3)
     if summary.failures:
         sys.exit(1)
 

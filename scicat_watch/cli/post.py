@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from scicat_watch.cli.lines import say
 from scicat_watch.cli.options import PATH, configured, settings_from
+from scicat_watch.errors import Unavailable
+from scicat_watch.words import counted
+
+if TYPE_CHECKING:
+    from scicat_watch.service.posting import Row
 
 
 @click.command("post")
@@ -29,9 +36,20 @@ def command(
 
     settings = settings_from(config, var_dir)
     logs.set_up(settings.logging, log_level or "warning")
-    rows = list(posting.posted(settings, model, files, update=update))
-    width = max(len(row.name) for row in rows)
+    rows: list[Row] = []
+    unreachable = ""
+    try:
+        for row in posting.posted(settings, model, files, update=update):
+            rows.append(row)  # Each at once: what was done before it broke off is shown.
+    except Unavailable as error:
+        unreachable = str(error)
+    width = max((len(row.name) for row in rows), default=0)
     for row in rows:
-        click.echo(f"{row.status:<10}{row.name:<{width}}  {row.detail}".rstrip())
+        say(f"{row.status:<10}{row.name:<{width}}  {row.detail}".rstrip(), indent=10)
+    if unreachable:
+        say(f"catalogue unreachable: {unreachable}", err=True)
+        done = sum(row.good for row in rows)
+        say(f"{counted(done, 'document')} posted; the catalogue may have taken one more", err=True)
+        sys.exit(3)
     if not all(row.good for row in rows):
         sys.exit(1)

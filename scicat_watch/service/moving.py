@@ -5,36 +5,56 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from scicat_watch.clock import SystemClock
-from scicat_watch.service import transfer
-from scicat_watch.service.site import open_catalogue, update_policy
-from scicat_watch.service.transfer import Summary
+from scicat_watch.catalogue import patience
+from scicat_watch.clock import Clock, SystemClock
+from scicat_watch.service.site import OpenCatalogue, open_catalogue, update_policy
+from scicat_watch.service.transfer import Export, Summary
+from scicat_watch.service.transfer import imported as brought
 from scicat_watch.settings.model import Settings
 
-Progress = Callable[[Summary, int], None]
-"""Called after each record, with how many datasets there are altogether; 0 if that is not known."""
+Progress = Callable[[int, int], None]
+"""Called after each record: how many are done, and how many there are altogether; 0 if that is not known."""
 
 
-def exported(settings: Settings) -> Iterator[str]:
+def exported(settings: Settings, progress: Progress) -> Iterator[str]:
     """The lines of the configured catalogue."""
     with open_catalogue(settings, threading.Event(), SystemClock()) as source:
-        yield from transfer.exported(source.records)
+        export = _export(settings, source)
+        for number, line in enumerate(export.lines(), 1):
+            yield line
+            progress(number, export.total)
 
 
-def imported(settings: Settings, lines: Iterable[str], progress: Progress) -> Summary:
+def imported(settings: Settings, lines: Iterable[str | bytes], progress: Progress) -> Summary:
     """Bring lines into the configured catalogue."""
-    clock = SystemClock()
-    with open_catalogue(settings, threading.Event(), clock) as target:
-        return transfer.imported(
-            lines, target, update_policy(settings), clock, lambda summary: progress(summary, 0)
-        )  # fmt: skip
+    clock, stopping = SystemClock(), threading.Event()
+    with open_catalogue(settings, stopping, clock) as target:
+        return _imported(settings, lines, target, clock, stopping, lambda summary: progress(summary.done, 0))
 
 
 def pushed(settings: Settings, to: Settings, progress: Progress) -> Summary:
     """Bring the records of one configuration's catalogue into that of another."""
     clock, stopping = SystemClock(), threading.Event()
     with open_catalogue(settings, stopping, clock) as source, open_catalogue(to, stopping, clock) as target:
-        total, lines = source.records.count(), transfer.exported(source.records)
-        return transfer.imported(
-            lines, target, update_policy(to), clock, lambda summary: progress(summary, total)
+        export = _export(settings, source)
+        return _imported(
+            to, export.lines(), target, clock, stopping, lambda summary: progress(summary.done, export.total)
         )  # fmt: skip
+
+
+def _export(settings: Settings, source: OpenCatalogue) -> Export:
+    """All of a catalogue; the embedded one gives datasets without an id one with a prefix of its own."""
+    generated = settings.embedded.pid_prefix.rstrip("/") + "/" if settings.catalogue.url is None else ""
+    return Export(source.records, generated)
+
+
+def _imported(
+    settings: Settings,
+    lines: Iterable[str | bytes],
+    target: OpenCatalogue,
+    clock: Clock,
+    stopping: threading.Event,
+    done: Callable[[Summary], None],
+) -> Summary:
+    patient = patience.for_commands(settings.catalogue.patience.limits(), clock, stopping)
+    return brought(lines, target, update_policy(settings), patient, done)

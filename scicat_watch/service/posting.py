@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.records import Posted
 from scicat_watch.clock import SystemClock
 from scicat_watch.errors import Refused, ScicatWatchError
@@ -34,24 +33,24 @@ class Row:
 def posted(settings: Settings, model: str, files: Sequence[Path], *, update: bool) -> Iterator[Row]:
     """Post all documents of these files; one that fails costs only itself.
 
-    `ScicatWatchError` before anything is posted if a file cannot be read, `Unavailable` as it comes.
+    `ScicatWatchError` before anything is posted if a file cannot be read, `Unavailable` if the catalogue does not come
+    back.
     """
     documents = [(f"{file}[{number}]", one) for file in files for number, one in enumerate(_read(file))]
-    clock, stopping = SystemClock(), threading.Event()
-    patient = patience.few_tries(clock, stopping)
-    with open_catalogue(settings, stopping, clock) as catalogue:
+    with open_catalogue(settings, threading.Event(), SystemClock()) as catalogue:
         for place, document in documents:
-
-            def post(document: Any = document) -> Posted:
-                return catalogue.records.post(model, document, update=update)
-
             try:
-                made = patient(post)
+                made = catalogue.records.post(model, document, update=update)
             except Refused as refused:
                 yield Row(place, Status.FAILED, str(refused), good=False)
             else:
-                differs = f"differs in {', '.join(made.differs)}; --update writes them" if made.differs else ""
-                yield Row(made.key or place, made.status, differs, good=not made.differs)
+                yield Row(made.key or place, made.status, _detail(made), good=not made.differs)
+
+
+def _detail(made: Posted) -> str:
+    if made.nameless:
+        return "the document has no id: posted again, it makes another record"
+    return f"differs in {', '.join(made.differs)}; --update writes them" if made.differs else ""
 
 
 def _read(file: Path) -> list[Any]:

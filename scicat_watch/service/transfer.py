@@ -1,25 +1,25 @@
 """Whole catalogues as JSON lines, and from one catalogue to another: each line is one record, all is safe to repeat.
 
 A line is `{"model": "Proposals", "document": {…}}` for instruments, proposals and samples, and the one JSON form of a
-bundle for a dataset with its file lists and thumbnails.
+bundle for a dataset with its file lists and thumbnails; with `links` where it refers to other records (see there).
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scicat_watch.catalogue import patience
+from scicat_watch.catalogue.patience import Patience
 from scicat_watch.catalogue.publisher import UpdatePolicy
 from scicat_watch.catalogue.records import Records
-from scicat_watch.clock import Clock
-from scicat_watch.documents import Attachment, Bundle
-from scicat_watch.errors import AssemblyError, Refused, ScicatWatchError
+from scicat_watch.documents import Attachment, Bundle, Dataset
+from scicat_watch.errors import AssemblyError, Refused, ScicatWatchError, Unavailable
 from scicat_watch.model import Status
+from scicat_watch.service import links
+from scicat_watch.service.links import Names
 from scicat_watch.service.site import OpenCatalogue
 from scicat_watch.words import why
 
@@ -36,46 +36,94 @@ class Summary:
     counts: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Ids, or numbers of lines, each with the reason."""
+    unreachable: str = ""
+    """Why a catalogue does not answer any more, so that the rest was not tried."""
+
+    @property
+    def done(self) -> int:
+        """How many records were tried."""
+        return sum(self.counts.values())
 
 
-def exported(records: Records) -> Iterator[str]:
-    """The lines of a catalogue, without their ends."""
-    for model in MODELS:
-        for document in records.all_of(model):
-            yield json.dumps({"model": model, "document": document}, ensure_ascii=False)
-    for bundle in records.datasets():
-        yield json.dumps(bundle, ensure_ascii=False)
+class Export:
+    """A catalogue as lines."""
+
+    def __init__(self, records: Records, generated: str = "") -> None:
+        """Reads all but the datasets; `generated`: the prefix of the ids that the catalogue gives itself."""
+        self._records = records
+        self._others = [(model, document) for model in MODELS for document in records.all_of(model)]
+        self._instruments = {
+            str(one["pid"]): str(one["uniqueName"])
+            for model, one in self._others
+            if model == "Instruments" and one.get("pid") and one.get("uniqueName")
+        }
+        self._pids = list(records.pids())
+        self._names = Names(self._pids, (records.full_pid(""), generated))
+
+    @property
+    def total(self) -> int:
+        """How many records there are."""
+        return len(self._others) + len(self._pids)
+
+    def lines(self) -> Iterator[str]:
+        """The lines, without their ends; a dataset that is removed meanwhile is left out."""
+        for model, document in self._others:
+            made_here = {"pid"} if model == "Instruments" else set()
+            kept = {name: value for name, value in document.items() if name not in made_here}
+            yield self._line({"model": model, "document": kept}, kept)
+        for pid in self._pids:
+            bundle = self._records.bundle(pid)
+            if bundle is not None:
+                dataset = dict(bundle["dataset"]) | {"pid": self._names.of(pid)}
+                yield self._line({**bundle, "dataset": dataset}, dataset)
+
+    def _line(self, line: dict[str, Any], document: Mapping[str, Any]) -> str:
+        found = links.links_of(document, self._names, self._instruments)
+        return json.dumps(line | ({"links": found} if found else {}), ensure_ascii=False)
 
 
 def imported(
-    lines: Iterable[str], target: OpenCatalogue, policy: UpdatePolicy, clock: Clock, done: Callable[[Summary], None]
+    lines: Iterable[str | bytes],
+    target: OpenCatalogue,
+    policy: UpdatePolicy,
+    patient: Patience,
+    done: Callable[[Summary], None],
 ) -> Summary:
     """Bring the records of these lines into a catalogue; `done` is called after each one.
 
-    One that fails costs only itself. Raises `Unavailable` if the catalogue does not come back.
+    One that fails costs only itself; if a catalogue does not come back, the rest is left for the next time. `patient`
+    publishes datasets.
     """
     summary = Summary()
-    patient = patience.few_tries(clock, threading.Event())
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name = f"line {number}"
-        try:
-            known = _line(line)
-            name = _name(known) or name
-            status = patient(lambda known=known: _brought(known, target, policy))  # type: ignore[misc]
-            summary.counts[status] += 1
-        except (Refused, AssemblyError) as error:
-            summary.counts[Status.FAILED] += 1
-            summary.failures.append((name, str(error)))
-        done(summary)
+    arrival = _Arrival(target, policy, patient)
+    try:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                _bring(line, f"line {number}", arrival, summary)
+                done(summary)
+    except Unavailable as error:
+        summary.unreachable = str(error)
     return summary
 
 
-def _line(line: str) -> Mapping[str, Any]:
+def _bring(line: str | bytes, name: str, arrival: _Arrival, summary: Summary) -> None:
     try:
-        known = json.loads(line)
-    except ValueError as error:
+        known = _parsed(line)
+        name = _name(known) or name
+        status = arrival.bring(known)
+    except (Refused, AssemblyError) as error:
+        status = Status.FAILED
+        summary.failures.append((name, str(error)))
+    summary.counts[status] += 1
+
+
+def _parsed(line: str | bytes) -> Mapping[str, Any]:
+    try:
+        text = line if isinstance(line, str) else line.decode("utf-8")
+        known = json.loads(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
+    except UnicodeDecodeError as error:
+        raise AssemblyError(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:
         raise AssemblyError(f"it is not JSON: {error}") from None
     if not isinstance(known, dict) or not ({"dataset"} <= known.keys() or {"model", "document"} <= known.keys()):
         raise AssemblyError("it is neither a dataset nor a record with its model")
@@ -88,13 +136,44 @@ def _name(known: Mapping[str, Any]) -> str:
     return next((str(fields[key]) for key in ("pid", "proposalId", "sampleId", "uniqueName") if fields.get(key)), "")
 
 
-def _brought(known: Mapping[str, Any], target: OpenCatalogue, policy: UpdatePolicy) -> Status:
-    if "model" in known:
-        return target.records.post(str(known["model"]), known["document"], update=False).status
-    published = target.publisher.publish(bundle_of(known), policy)
-    if published.refused:
-        raise Refused("; ".join(f"the {part} was refused: {why}" for part, why in published.refused.items()))
-    return published.status
+class _Arrival:
+    """How lines become records of the target."""
+
+    def __init__(self, target: OpenCatalogue, policy: UpdatePolicy, patient: Patience) -> None:
+        self._target, self._policy, self._patient = target, policy, patient
+        self._instruments: dict[str, str] = {}
+        """Their ids there, by unique name; empty where there is none."""
+
+    def bring(self, known: Mapping[str, Any]) -> Status:
+        """Bring the record of a line there."""
+        others = {name: value for name, value in known.items() if name != "links"}
+        to_follow = known.get("links", {})
+        if "model" in known:
+            model, document = str(known["model"]), known["document"]
+            if not isinstance(document, Mapping):
+                raise AssemblyError("its document is not an object")
+            posted = self._target.records.post(model, links.redirected(document, to_follow, self._follow), update=False)
+            if model == "Instruments" and document.get("uniqueName"):
+                self._instruments[str(document["uniqueName"])] = posted.key
+            return posted.status
+        bundle = bundle_of(others)
+        fields = links.redirected(bundle.dataset.fields, to_follow, self._follow)
+        fields["pid"] = self._target.records.document_pid(str(fields["pid"]))
+        whole = Bundle(Dataset(fields), bundle.datablocks, bundle.attachments)
+        published = self._patient(lambda: self._target.publisher.publish(whole, self._policy))
+        if published.refused:
+            raise Refused("; ".join(f"the {part} was refused: {why}" for part, why in published.refused.items()))
+        return published.status
+
+    def _follow(self, kind: str, name: str) -> str | None:
+        """The id that a record of this name has there."""
+        if kind == links.DATASETS:
+            return self._target.records.full_pid(self._target.records.document_pid(name))
+        if name not in self._instruments:
+            self._instruments[name] = self._target.records.find("Instruments", name)
+            if not self._instruments[name]:
+                log.warning("there is no instrument %r at %s: records that name it go without", name, self._target.url)
+        return self._instruments[name] or None
 
 
 def bundle_of(known: Mapping[str, Any]) -> Bundle:

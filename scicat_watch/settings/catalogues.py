@@ -22,7 +22,7 @@ class PatienceSection(Section):
     longest_wait: float = Field(default=_PATIENCE.longest_wait, gt=0)
     """Maximum wait between two attempts, in seconds."""
     give_up_after: float = Field(default=_PATIENCE.give_up_after, ge=0)
-    """Seconds after which `ingest` gives up (exit status 3). The daemon never gives up."""
+    """Seconds after which commands such as `ingest` give up (exit status 3). The daemon never gives up."""
 
     def limits(self) -> PatienceLimits:
         """The parameters of `catalogue.availability`."""

@@ -11,12 +11,17 @@ import pytest
 
 import scicat_watch
 from scicat_watch.catalogue import patience
+from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.catalogue.patience import ConnectionBroken, Patience, Postponed
 from scicat_watch.clock import Clock
 from scicat_watch.errors import AssemblyError, NotLoggedIn, ReadingError, Refused, Unavailable
 from tests.fakes import FakeClock
 
 Make = Callable[[Clock, threading.Event], Patience]
+
+
+def commands(clock: Clock, stopping: threading.Event) -> Patience:
+    return patience.for_commands(PatienceLimits(first_wait=1.0, longest_wait=4.0, give_up_after=10.0), clock, stopping)
 
 
 def opening(clock: Clock, stopping: threading.Event) -> Patience:
@@ -54,6 +59,12 @@ AWAY, BROKEN = Unavailable("busy", 503), ConnectionBroken("reset")
         (patience.few_tries, BROKEN, 3),
         (patience.few_tries, Unavailable("a page", 404), 1),
         (patience.few_tries, Refused("no"), 1),
+        (commands, AWAY, 5),  # After 0, 1, 3, 7 and 10 seconds.
+        (commands, BROKEN, 5),
+        (commands, Postponed("later", 429, 6.0), 3),
+        (commands, NotLoggedIn("no such account", 401), 1),
+        (commands, Unavailable("a page", 404), 1),
+        (commands, Refused("no"), 1),
         (opening, ReadingError("not yet"), 2),
         (opening, MemoryError(), 2),
         (opening, AssemblyError("no schema fits"), 1),

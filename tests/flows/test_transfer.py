@@ -73,6 +73,12 @@ def test_derived_datasets_and_instruments_are_posted_and_mistakes_are_named(site
     derived.write_text(json.dumps(DERIVED | {"description": "later"}))
     assert "differs in description" in site.run("post", "-m", "Datasets", derived).stdout
     assert site.run("post", "-m", "Datasets", derived, "--update").stdout.startswith("updated")
+    wrong = site.run("post", "-m", "Proposal", derived)
+    assert "the catalogue has no model 'Proposal'; did you mean 'Proposals'?" in wrong.stdout
+    derived.write_text(json.dumps({name: value for name, value in DERIVED.items() if name != "pid"}))
+    assert "the document has no id: posted again, it makes another record" in (
+        site.run("post", "-m", "Datasets", derived).stdout
+    )
     (tmp_path / "broken.json").write_text("{")
     assert site.run("post", "-m", "Samples", tmp_path / "broken.json").returncode == 1
     with site.catalogue() as catalogue:
@@ -110,7 +116,8 @@ def test_what_is_exported_is_imported_elsewhere_once(site: Site, tmp_path: Path)
     before = filled(site, tmp_path)
     assert sorted(before) == [f"{ID}/raw/run_{number}" for number in range(3)] + ["derived/1"]
     lines = tmp_path / "catalogue.jsonl"
-    assert site.run("catalogue", "export", lines).returncode == 0
+    exported = site.run("catalogue", "export", lines)
+    assert (exported.returncode, exported.stderr) == (0, f"6 records written to {lines}\n")
     assert len(lines.read_text().splitlines()) == 6
     assert all(isinstance(json.loads(line), dict) for line in lines.read_text().splitlines())
     (tmp_path / "other").mkdir()
@@ -121,12 +128,23 @@ def test_what_is_exported_is_imported_elsewhere_once(site: Site, tmp_path: Path)
     with other.catalogue() as catalogue:
         assert state(catalogue) == before
         assert [one["sampleId"] for one in records(catalogue, "samples")] == ["S-1"]
-    lines.write_text(lines.read_text() + '{"dataset": {"pid": "x"}}\nnothing\n')
-    spoilt = other.run("catalogue", "import", lines)
-    assert spoilt.returncode == 1
-    assert "failed x: its dataset has no ownerGroup" in spoilt.stderr
-    assert "failed line 8: it is not JSON" in spoilt.stderr
-    assert spoilt.stdout == "0 created, 0 updated, 6 unchanged, 2 failed\n"
+    spoilt = [
+        b'{"dataset": {"pid": "x"}}', b"nothing", b'{"model": "Samples", "document": [1]}', b"caf\xe9", b"[" * 100_000,
+        b'{"model": "Datasets", "document": {"pid": "y"}}', b'{"model": "Sample", "document": {"sampleId": "S-9"}}',
+        b'{"model": "Samples", "document": {}, "links": 3}',
+    ]  # fmt: skip
+    lines.write_bytes(b"\n".join([*spoilt, lines.read_bytes()]))
+    beside = other.run("catalogue", "import", lines)
+    assert beside.returncode == 1
+    failed = [line for line in beside.stderr.splitlines() if line.startswith("failed")]
+    for number, start in enumerate((
+        "failed x: its dataset has no ownerGroup", "failed line 2: it is not JSON", "failed line 3: its document",
+        "failed line 4: it is not UTF-8", "failed line 5: it is not JSON", "failed y: ",
+        "failed S-9: the catalogue has no model 'Sample'; did you mean 'Samples'?", "failed line 8: its links",
+    )):  # fmt: skip
+        assert failed[number].startswith(start), failed
+    assert "Traceback" not in beside.stderr
+    assert beside.stdout == "0 created, 0 updated, 6 unchanged, 8 failed\n"
 
 
 @pytest.mark.parametrize("version", ["v3", "v4"])
@@ -153,3 +171,17 @@ def test_a_catalogue_is_pushed_to_another_one_and_again_after_it_has_grown(
         assert catalogue.dataset(f"{ID}/raw/run_0")["scientificMetadata"]["title"]["value"] == "corrected"
     gone = site.run("catalogue", "push", "--to", target.config)
     assert gone.returncode == 3
+    assert gone.stdout == "0 created, 0 updated, 0 unchanged, 0 failed\n"
+    assert "run the command again to go on" in gone.stderr
+
+
+def test_an_export_that_ends_early_leaves_the_file_as_it_was(site: Site, tmp_path: Path) -> None:
+    lines = tmp_path / "catalogue.jsonl"
+    lines.write_text("what was exported before\n")
+    site.change(catalogue={"url": f"http://127.0.0.1:{free_port()}/api/v3", "patience": {"give_up_after": 0.5}})
+    assert site.run("catalogue", "export", lines).returncode == 3
+    assert lines.read_text() == "what was exported before\n"
+    assert sorted(tmp_path.iterdir()) == [lines, tmp_path / "site"]
+    nowhere = site.run("catalogue", "export", tmp_path / "nowhere" / "x.jsonl")
+    assert nowhere.returncode == 1
+    assert "cannot be written" in nowhere.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.memory import Memory
 from scicat_watch.catalogue.options import CatalogueOptions
@@ -18,9 +19,11 @@ def records_of(options: CatalogueOptions, stopping: threading.Event, clock: Cloc
     """The records of the catalogue of `options`; as `connect`."""
     from scicat_watch.catalogue.scicat.records import ScicatRecords  # Not needed to publish scans.
 
+    clock = clock or SystemClock()
     http, version = chosen(options.http, options.api)
-    client = HttpClient(http, options.login, stopping, clock or SystemClock())
-    return ScicatRecords(client, Versions(client, version, options.pid_prefix))
+    client = HttpClient(http, options.login, stopping, clock)
+    patient = patience.for_commands(options.patience, clock, stopping)
+    return ScicatRecords(client, Versions(client, version), options.pid_prefix, patient)
 
 
 def connect(

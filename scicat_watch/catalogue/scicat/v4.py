@@ -80,7 +80,7 @@ class ScicatV4(ScicatV3):
 
     def create_dataset(self, dataset: Dataset) -> str:
         """Create a dataset and return its full id; `AlreadyThere` if the id is taken."""
-        fields = {"datasetName": name_of(dataset.source_folder)} | dict(dataset.fields)
+        fields = {"datasetName": name_of(str(dataset.fields.get("sourceFolder", "")))} | dict(dataset.fields)
         return super().create_dataset(Dataset(fields))
 
     def update_dataset(self, pid: str, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
