@@ -4,6 +4,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +13,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scicat_watch.catalogue.difference import State
+from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.memory import ShortMemory
+from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.catalogue.publisher import Published
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.clock import SystemClock
 from scicat_watch.documents import Attachment, Bundle, Dataset, OrigDatablock, scientific_metadata
 from scicat_watch.errors import Refused, Unavailable
-from scicat_watch.model import Status
+from scicat_watch.model import Secret, Status
 from tests.catalogue.bundles import POLICY, bundle, files
 from tests.catalogue.conftest import Site
 from tests.catalogue.faulty import Fault, SpoilingProxy
+from tests.flows.program import free_port
 from tests.recorded import DESY
 
 Spoiled = Callable[..., SpoilingProxy]
@@ -371,6 +375,23 @@ def test_whatever_goes_wrong_it_ends_in_one_dataset_one_file_list_and_one_thumbn
     writes = proxy.writes
     assert site.publisher(base=proxy.base).publish(bundle(pid), POLICY).status is Status.UNCHANGED
     assert proxy.writes == writes
+
+
+def test_what_was_surely_not_sent_is_tried_by_whoever_waits_for_the_catalogue(site: Site, pid: str) -> None:
+    class Counting(ScicatV3):
+        tried = 0
+
+        def create_dataset(self, dataset: Dataset) -> str:
+            self.tried += 1
+            return super().create_dataset(dataset)
+
+    token = LoginOptions(token=Secret("T"))
+    with closing(HttpClient(HttpOptions(f"http://127.0.0.1:{free_port()}/api/v3"), token)) as nowhere:
+        api = Counting(nowhere)
+        with pytest.raises(Unavailable) as unavailable:
+            ScicatPublisher(api, threading.Event(), SystemClock()).publish(bundle(pid), POLICY)
+    assert not unavailable.value.sent
+    assert api.tried == 1, "there is nothing to be read at once"
 
 
 json_values = st.recursive(
