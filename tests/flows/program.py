@@ -94,6 +94,10 @@ class Catalogue:
         found = self.get("datasets", filter={"fields": ["pid"], "limits": {"limit": 100000}})
         return sorted(dataset["pid"] for dataset in found)
 
+    def count(self) -> int:
+        """How many datasets there are."""
+        return int(self.get("datasets/count")["count"])
+
     def dataset(self, pid: str) -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"datasets/{quote(pid, safe='')}")
         return found

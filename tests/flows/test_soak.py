@@ -57,7 +57,7 @@ def test_through_kills_and_outages_every_scan_becomes_one_dataset(tmp_path: Path
                 assert daemon.stop() == 0
     with server.running() as catalogue, site.daemon(beamtime) as daemon:
         eventually(lambda: set(catalogue.pids()) >= set(expected), "all datasets", 60 + len(expected) / 10)
-        eventually(lambda: all(catalogue.blocks(pid) for pid in expected), "all file lists", 60)
+        eventually(lambda: all(catalogue.blocks(pid) for pid in expected), "all file lists")
         time.sleep(2)
         assert daemon.stop() == 0
         assert catalogue.pids() == sorted(expected)
