@@ -163,3 +163,5 @@ def test_thumbnails_are_added_replaced_or_left() -> None:
     assert plan_attachments(shown(foreign), [OURS], not_ada) == AttachmentPlan(add=(OURS,))
     assert not plan_attachments(shown(Attachment(b"1", "")), [OURS], not_ada), "the same picture, whatever its caption"
     assert plan_attachments(shown(OURS), [OURS, OTHER], every) == AttachmentPlan(add=(OTHER,))
+    same = Attachment(OURS.png, "drawn by Ada")
+    assert plan_attachments(shown(same, OTHER), [OURS], not_ada) == AttachmentPlan(remove=("a",)), "not hers"

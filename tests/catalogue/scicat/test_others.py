@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,6 +57,19 @@ def curated(dataset: Mapping[str, Any]) -> dict[str, Any]:
     found["sampleId"] = dataset.get("sampleId") or dataset["sampleIds"][0]
     found["techniques"] = [{"pid": one["pid"], "name": one["name"]} for one in found["techniques"]]
     return found
+
+
+def test_after_an_update_of_the_file_list_alone_it_is_still_known_what_we_wrote_of_the_rest(
+    site: Site, keeper: ScicatV3, pid: str
+) -> None:
+    publisher = site.publisher()
+    publisher.publish(bundle(pid), POLICY)
+    late = bundle(pid, (OrigDatablock(files(3)),), description="not yet")
+    assert publisher.publish(late, replace(POLICY, parts="files")).datablock is Status.UPDATED
+    assert stored(keeper, pid)["description"] == "theta scan"
+    published = publisher.publish(late, POLICY)
+    assert (published.status, published.left) == (Status.UPDATED, ())
+    assert stored(keeper, pid)["description"] == "not yet"
 
 
 def test_what_curators_changed_and_added_stays_and_our_changes_come_through(
