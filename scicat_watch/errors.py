@@ -12,7 +12,9 @@
     ├── NameTaken          a person renames a scan: another one has the dataset of its name
     └── CatalogueError     a request to the catalogue did not succeed
         ├── Unavailable    time fixes it: no answer, 429, 5xx
-        │   └── NotLoggedIn  a person fixes our account or its password; until then all work waits
+        │   ├── NotLoggedIn  a person fixes our account or its password; until then all work waits
+        │   ├── LoginUnanswered  nobody could log in: no scan is at fault
+        │   └── NotScicat  something else answered in SciCat's place, such as a login page
         └── Refused        a person fixes it: the document, the account's rights or the settings
 
 No caller reads a message to decide; the class says what to do, the message says what
@@ -88,6 +90,16 @@ class NotLoggedIn(Unavailable):
     """The catalogue does not accept our account: no request would succeed, and all work can wait."""
 
     sent = False
+
+
+class LoginUnanswered(Unavailable):
+    """The login had no usable answer, so that the request proper was not sent: no scan is at fault."""
+
+    sent = False
+
+
+class NotScicat(Unavailable):
+    """Something before SciCat answered in its place, with a page or a redirect: probably nobody gets through."""
 
 
 class Refused(CatalogueError):

@@ -4,7 +4,8 @@ Whoever meets `Unavailable` says so (`met`), and the catalogue is asked at once 
 way is closed: of those who wait, the first asks at growing intervals whether it is back, and its yes opens the way for
 all. If it is well, the scan is at fault, or it was bad luck, and the others go on; only when several in a row fail, the
 way is closed all the same. A success opens it, and makes the next wait shorter. A refused login closes it until the
-account is accepted again. Nobody's thread is needed beside theirs.
+account is accepted again. Where a page was answered in SciCat's place, that the ping is well proves nothing: then one
+goes on as a trial, and only its success opens the way. Nobody's thread is needed beside theirs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scicat_watch.catalogue import patience
 from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.clock import Clock
-from scicat_watch.errors import NotLoggedIn, Refused, Unavailable
+from scicat_watch.errors import LoginUnanswered, NotLoggedIn, NotScicat, Refused, Unavailable
 from scicat_watch.progress import Outage
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ class Availability:
         self._probing = False
         self._failures = 0
         """How many were met since the last success, while the catalogue was well."""
+        self._trial: int | None = None
+        """The thread that goes on as a trial."""
+        self.successes = 0
+        """How often somebody got what they asked for."""
 
     @property
     def error(self) -> Unavailable | None:
@@ -71,7 +76,8 @@ class Availability:
 
     def met(self, error: Unavailable) -> bool:
         """Somebody met `error`: whether all have to wait. Otherwise the catalogue is well, and others go on."""
-        if isinstance(error, NotLoggedIn | Postponed) or self.error is not None:
+        general = isinstance(error, NotLoggedIn | LoginUnanswered | NotScicat | Postponed)
+        if general or self.error is not None:
             self.report(error)
             return True
         try:
@@ -90,10 +96,18 @@ class Availability:
     def succeeded(self) -> None:
         """Somebody got what they asked for: open the way, and wait less the next time."""
         with self._changed:
-            self._failures = 0
+            self._failures, self._trial = 0, None
+            self.successes += 1
             self._first_wait = max(self._limits.first_wait, self._first_wait / 2)
             if self._error is not None:
                 self._open()
+
+    def undecided(self) -> None:
+        """Somebody ended without having heard from the catalogue: another one may try, if this was a trial."""
+        with self._changed:
+            if self._trial == threading.get_ident():
+                self._trial = None
+                self._changed.notify_all()
 
     def report(self, error: Unavailable, longest: float | None = None) -> None:
         """Close the way because of `error`; `longest`: seconds that are waited at most before it is tried again."""
@@ -102,6 +116,10 @@ class Availability:
             if isinstance(error, Postponed):
                 self._not_before = max(self._not_before, now + min(error.retry_after, LONGEST_POSTPONEMENT))
             if self._error is not None:
+                if self._trial == threading.get_ident():
+                    self._trial, self._error = None, error
+                    self._first_wait = min(2 * self._first_wait, self._limits.longest_wait)
+                    self._changed.notify_all()
                 return
             # A server that answers the ping but fails at the work would otherwise be asked without pause.
             most = self._limits.longest_wait if longest is None else longest
@@ -118,12 +136,12 @@ class Availability:
         """
         while not self._stopping.is_set():
             with self._changed:
-                if self._error is None:
+                if self._error is None or self._trial == threading.get_ident():
                     return True
                 left = None if deadline is None else deadline - self._clock.monotonic()
                 if left is not None and left <= 0:
                     return False
-                if self._probing:
+                if self._probing or self._trial is not None:
                     self._changed.wait(CHECK if left is None else min(CHECK, left))
                     continue
                 self._probing = True
@@ -158,14 +176,16 @@ class Availability:
 
     def _ask(self) -> None:
         try:
-            self._ping(login=isinstance(self.error, NotLoggedIn))
+            self._ping(login=isinstance(self.error, NotLoggedIn | LoginUnanswered))
         except Refused:
             log.debug("the catalogue refuses the ping, so it answers")
 
     def _let_go(self, answered: bool) -> None:
         with self._changed:
             self._probing = False
-            if answered and self._error is not None:
+            if answered and isinstance(self._error, NotScicat):
+                self._trial = threading.get_ident()
+            elif answered and self._error is not None:
                 self._open()
             self._changed.notify_all()
 

@@ -13,7 +13,8 @@ import json as jsonlib
 import logging
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
@@ -27,9 +28,10 @@ from scicat_watch.catalogue.connections import Connections, unsent
 from scicat_watch.catalogue.login import Login
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.catalogue.patience import ConnectionBroken, NoAnswer, Patience, Postponed
-from scicat_watch.catalogue.reasons import why
+from scicat_watch.catalogue.reasons import closed, why
+from scicat_watch.catalogue.silence import Silence
 from scicat_watch.clock import Clock, SystemClock
-from scicat_watch.errors import ConfigError, NotLoggedIn, Refused, Unavailable
+from scicat_watch.errors import ConfigError, NotLoggedIn, NotScicat, Refused, Unavailable
 from scicat_watch.model import Secret
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ LONGEST_BODY = 16 << 20
 """Bytes that a backend's database takes as one document; above, it answers 500 as if it were broken."""
 _USUAL = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "scicat-watch"}
 _VERSION = re.compile(r"/api/v\d+$", re.IGNORECASE)
+_PERHAPS_SAFE = "; or the server there speaks only https: then begin catalogue.url with https://"
+_NOT_BEHIND = "a proxy there gets no answer from SciCat itself: is it running, and in time?"
 SLOWEST = 10
 """How many times the time limit a long answer may take as a whole."""
 
@@ -67,6 +71,10 @@ class HttpClient:
         self._questions = questions or patience.for_questions(self._clock, stopping or threading.Event())
         _check(options)
         self._connections = Connections(options, self._clock)
+        self._heard = False
+        """Whether the server has ever answered."""
+        self.silence = Silence(self._clock, options.timeout)
+        """Which request has no answer."""
         self._login = Login(self.ask, self._base, login or LoginOptions(), self._clock)
 
     def __repr__(self) -> str:
@@ -129,6 +137,17 @@ class HttpClient:
         return patient(
             lambda: self._judged(self._exchange(method, url, what, body, params, token, limit, headers), what)
         )
+
+    @contextmanager
+    def _waiting(self, what: str) -> Iterator[None]:
+        """Within it the answer to a request is waited for."""
+        self.silence.begun(what)
+        answered = False
+        try:
+            yield
+            answered = True
+        finally:
+            self.silence.ended(what, answered=answered)
 
     def whoami(self) -> Mapping[str, Any]:
         """Who we are, as the catalogue says: `username`, `currentGroups` and more; empty if it cannot say.
@@ -209,13 +228,14 @@ class HttpClient:
             headers["Authorization"] = f"Bearer {token.reveal()}"
         address = f"{url}?{urlencode(params)}" if params else url
         try:
-            with self._connections.send(method, address, body, headers) as response:
+            with self._waiting(what), self._connections.send(method, address, body, headers) as response:
                 answer = _Answer(response.status, response.headers, self._read(response, what, limit))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             failed = self._failed(error, what)
             failed.sent = not unsent(error)
             raise failed from error
         self._connections.used()
+        self._heard = True
         return answer
 
     def _failed(self, error: Exception, what: str) -> Unavailable:
@@ -224,7 +244,8 @@ class HttpClient:
             return Unavailable(f"{self._base}: no safe connection for {what}: {_advice(error)}")
         if _took_too_long(error):
             return NoAnswer(f"{self._base} did not answer {what} within {self._options.timeout:g} s")
-        return ConnectionBroken(f"{self._base} cannot be reached for {what}: {why(error)}")
+        hint = "" if self._heard or not closed(error) or not self._base.startswith("http:") else _PERHAPS_SAFE
+        return ConnectionBroken(f"{self._base} cannot be reached for {what}: {why(error)}{hint}")
 
     def _read(self, response: urllib3.response.BaseHTTPResponse, what: str, limit: int) -> bytes:
         """The body, within limits of size and time; a server that sends byte by byte keeps nobody for ever."""
@@ -249,25 +270,34 @@ class HttpClient:
             return answer
         message = f"{self._base} answered {what} with status {status}: {complaint(answered.content)}"
         if 200 <= status < 300 or (status == 404 and answer is NotJson):
-            raise Unavailable(f"{message}; {_other_than_scicat(answered.content)}", status)
+            kind = Unavailable if _is_json(answered.content) else NotScicat
+            raise kind(f"{message}; {_other_than_scicat(answered.content)}", status)
         if status < 400:
             there = f"{message}; it redirects to {answered.headers.get('Location', 'nowhere')!r}"
             if status in (301, 308):
                 raise Refused(f"{there}: put the address of SciCat's API into catalogue.url", status)
-            raise Unavailable(f"{there}: a login page before SciCat? The API must be reachable without one", status)
+            raise NotScicat(f"{there}: a login page before SciCat? The API must be reachable without one", status)
         if status == 413:
             raise Refused(f"{message}; the document is larger than the server, or what is before it, takes", status)
         if status == 400 and answer is NotJson and b"HTTPS port" in answered.content:
             raise Unavailable(f"{message}; the server there speaks https: begin catalogue.url with https://", status)
         if status in (408, 425, 429) or status >= 500:
             wait = seconds_to_wait(answered.headers.get("Retry-After"), self._clock.now())
-            raise Unavailable(message, status) if wait is None else Postponed(message, status, wait)
+            if wait is not None:
+                raise Postponed(f"{message}; it is to be asked again after {wait:.0f} s", status, wait)
+            proxied = status in (502, 503, 504) and answer is NotJson
+            raise Unavailable(f"{message}; {_NOT_BEHIND}" if proxied else message, status)
         raise Refused(message, status)
+
+
+def _is_json(content: bytes) -> bool:
+    """Whether an answer begins as SciCat's do."""
+    return content.lstrip()[:1] in (b"{", b"[")
 
 
 def _other_than_scicat(content: bytes) -> str:
     """What to do about an answer that is not SciCat's."""
-    if content.lstrip()[:1] in (b"{", b"["):
+    if _is_json(content):
         return "it broke off, or something between here and SciCat spoils it"
     return "something before SciCat answers, or the url is wrong: it ends in /api/v3 for most"
 
@@ -290,7 +320,13 @@ def _advice(error: Exception) -> str:
         return "its certificate is for another name; use the name in catalogue.url that the certificate has"
     if "certificate has expired" in text:
         return "its certificate has expired; the operator of the server renews it"
-    return f"{text}. If the site has its own certificate authority, name its file as catalogue.ca_file"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        kind = "is self-signed" if "self-signed" in text or "self signed" in text else "is of an unknown authority"
+        return (
+            f"its certificate {kind}: name the file of the site's own certificate authority, or of this certificate, "
+            "as catalogue.ca_file"
+        )
+    return f"{why(error)}; if the site has its own certificate authority, name its file as catalogue.ca_file"
 
 
 def _took_too_long(error: Exception) -> bool:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scicat_watch.catalogue.options import LoginOptions
+from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.clock import Clock
-from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, Refused, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, LoginUnanswered, NotLoggedIn, Refused, Unavailable
 from scicat_watch.model import FileState, Secret
 
 log = logging.getLogger(__name__)
@@ -212,15 +213,23 @@ class Login:
             answer = self._ask("POST", *where.strip("/").split("/"), json=body)
             self._token = _token_in(answer, where)
         except Unavailable as error:
-            if _is_no_api(error):
-                raise Unavailable(self._no_api(error), error.status) from None
-            raise
+            if isinstance(error, Postponed):
+                raise
+            reason = self._no_api(error) if _is_no_api(error) else str(error)
+            raise LoginUnanswered(reason, error.status) from None
         except Refused as refused:
             # `from None`: what a server says about a login may repeat the password.
             if _is_no_api(refused):
                 raise self._refused(self._no_api(refused), refused.status, longest=REFUSED_FOR) from None
             if refused.status is None:
                 raise self._refused(str(refused), None, longest=REFUSED_FOR) from None
+            if refused.status == 413:
+                raise self._refused(
+                    f"something before the catalogue at {self._base} refuses even a login as too large (status 413): "
+                    "raise the limit of the proxy there, such as client_max_body_size",
+                    413,
+                    longest=REFUSED_FOR,
+                ) from None
             raise self._refused(
                 f"the catalogue refused the login of {credentials.username!r} with the password from "
                 f"{self._options.credential_file} (status {refused.status} at {where!r}): check both",

@@ -17,6 +17,7 @@ from scicat_watch.model import Status
 
 if TYPE_CHECKING:
     from scicat_watch.catalogue.difference import Difference
+    from scicat_watch.catalogue.silence import Unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,9 @@ class Publisher(Protocol):
 
         What it doubled is removed. `Unavailable` as it comes: what is left is done by a later call.
         """
+
+    def unanswered(self) -> Unanswered | None:
+        """The request that has had no answer for longest; None if none has been waited for for long."""
 
     def difference(self, bundle: Bundle, policy: UpdatePolicy) -> Difference:
         """What `publish` would change. Only asks."""

@@ -34,6 +34,11 @@ def why(error: BaseException) -> str:
     return _cause(chain)
 
 
+def closed(error: BaseException) -> bool:
+    """Whether the server closed the connection before it had answered."""
+    return any(isinstance(one, _CLOSINGS) for one in _chain(error)) and _cause(list(_chain(error))) == _CLOSED
+
+
 def _cause(chain: list[BaseException]) -> str:
     for one in reversed(chain):
         if isinstance(one, socket.gaierror):

@@ -43,6 +43,9 @@ def command(config: Path | None, var_dir: Path | None, log_level: str | None, as
 
 def _page(state: dict[str, Any]) -> str:
     lines = [_daemon(state["daemon"])] + [f"problem  {problem}" for problem in state["problems"]]
+    if silent := state.get("unanswered"):
+        waits = f"{silent['seconds']:.0f} s, since {silent['since']}"
+        lines.append(f"catalogue has not answered {silent['request']} for {waits}")
     for beamtime in state["beamtimes"]:
         lines += _beamtime(beamtime)
     for entry in state["failed"]:

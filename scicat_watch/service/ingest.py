@@ -15,11 +15,21 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from scicat_watch.catalogue.availability import Availability
+from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, Publisher, UpdatePolicy
 from scicat_watch.clock import Clock
 from scicat_watch.discovery.completeness import Ready
 from scicat_watch.documents import Bundle
-from scicat_watch.errors import NotLoggedIn, ReaderLost, ScicatWatchError, StorageHangs, Unavailable
+from scicat_watch.errors import (
+    LoginUnanswered,
+    NotLoggedIn,
+    NotScicat,
+    ReaderLost,
+    Refused,
+    ScicatWatchError,
+    StorageHangs,
+    Unavailable,
+)
 from scicat_watch.model import Beamtime, Extent, Fault, Outcome, Request, Stamps, Status
 from scicat_watch.pipeline.assembly.assemble import Additions, assemble
 from scicat_watch.pipeline.assembly.sources.catalogue import Lookups
@@ -130,8 +140,10 @@ class Ingestor:
 
     def _publish(self, read: Read) -> tuple[Published, Bundle]:
         site, tries = self._site, 0
+        limit: float | None = None
         while True:
-            self._wait_for_catalogue()
+            self._wait_for_catalogue(limit)
+            seen = site.availability.successes
             try:
                 done = self._publish_now(read)
             except NotLoggedIn as error:
@@ -140,20 +152,46 @@ class Ingestor:
                 site.availability.met(error)
             except Unavailable as error:
                 all_wait = site.availability.met(error)
-                tries += not (all_wait and error.status == _NO_ROOM)
+                tries += self._blames_the_scan(error, all_wait, seen)
+                if limit is None and self._give_up_after is not None and isinstance(error, NotScicat):
+                    limit = site.clock.monotonic() + self._give_up_after
                 # What is answered 500 while all is well will be answered so again.
                 if tries == _TRIES or (error.status == 500 and not all_wait):
                     raise _Unlucky(str(error)) from error
                 if not all_wait:
+                    log.warning("%s: the catalogue is well, so it is tried again: %s", _pid(read), error)
                     site.clock.wait(_AGAIN * 2 ** (tries - 1), site.stopping)
+            except Refused as refused:
+                if refused.status is None:
+                    site.availability.undecided()
+                else:
+                    site.availability.succeeded()
+                raise
+            except BaseException:
+                site.availability.undecided()
+                raise
             else:
                 site.availability.succeeded()
                 return done
 
-    def _wait_for_catalogue(self) -> None:
-        """Return when the catalogue is available; `Stopped`, or `Unavailable` if it is given up."""
+    def _blames_the_scan(self, error: Unavailable, all_wait: bool, seen: int) -> bool:
+        """Whether a failure counts against the scan; `seen`: how many successes there were before it was tried."""
+        match error:
+            case LoginUnanswered() | Postponed():
+                return False
+            case NotScicat():  # What is before SciCat fails all, unless others got through meanwhile.
+                return self._site.availability.successes > seen
+            case _:
+                return not (all_wait and error.status == _NO_ROOM)
+
+    def _wait_for_catalogue(self, limit: float | None = None) -> None:
+        """Return when the catalogue is available; `Stopped`, or `Unavailable` if it is given up.
+
+        `limit`: until when it is waited for at most, by the monotonic clock; None: as long as usual.
+        """
         site = self._site
-        limit = None if self._give_up_after is None else site.clock.monotonic() + self._give_up_after
+        if limit is None and self._give_up_after is not None:
+            limit = site.clock.monotonic() + self._give_up_after
         if site.availability.wait(limit):
             return
         if site.stopping.is_set():
@@ -187,6 +225,10 @@ class Ingestor:
             reason = f"a fault of scicat-watch: {type(error).__name__}: {why(error)}"
         seconds = self._site.clock.monotonic() - under_way.started
         return Outcome(request, Status.FAILED, reason, seconds=seconds, fault=_fault(error))
+
+
+def _pid(read: Read) -> str:
+    return read.under_way.ready.request.pid
 
 
 def _fault(error: Exception | str) -> Fault:

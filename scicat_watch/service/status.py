@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from scicat_watch.catalogue.silence import Unanswered
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.ledger.journal import Entry, Journal
 from scicat_watch.progress import LateCheck
@@ -31,12 +32,14 @@ def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
         journal.close()
 
 
-def of(journal: Journal, now: float, catalogue: str, *, running: bool = False) -> dict[str, Any]:
+def of(
+    journal: Journal, now: float, catalogue: str, *, running: bool = False, unanswered: Unanswered | None = None
+) -> dict[str, Any]:
     """What a journal says at the time `now`: `daemon`, `beamtimes`, `failed`, `quarantined`, `problems`, the totals;
     `unsure`: datasets that are to be read again.
 
     `catalogue`: address of the catalogue, empty for the embedded one. `running`: whether the daemon is known to run,
-    whenever it last wrote so.
+    whenever it last wrote so. `unanswered`: the request to the catalogue that has had no answer for longest.
     """
     pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
     short = shortage(journal.path.parent) if journal.path is not None else ""
@@ -47,6 +50,7 @@ def of(journal: Journal, now: float, catalogue: str, *, running: bool = False) -
         "beamtimes": [asdict(state) for state in shown],
         "failed": [_failed(entry) for entry in failed if not entry.quarantined],
         "quarantined": [_failed(entry) for entry in failed if entry.quarantined],
+        "unanswered": None if unanswered is None else _unanswered(unanswered, now),
         "unsure": [_unsure(one) for one in journal.written(catalogue).late_checks()],
         "totals": {
             "done": sum(state.done for state in shown),
@@ -94,6 +98,14 @@ def _failed(entry: Entry) -> dict[str, Any]:
         "tries": entry.tries,
         "last_try": _iso(entry.last_try),
         "next_try": _iso(entry.next_try) if entry.next_try and not entry.quarantined else None,
+    }
+
+
+def _unanswered(unanswered: Unanswered, now: float) -> dict[str, Any]:
+    return {
+        "request": unanswered.request,
+        "since": _iso(now - unanswered.seconds),
+        "seconds": round(unanswered.seconds, 1),
     }
 
 

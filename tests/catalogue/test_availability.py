@@ -13,7 +13,7 @@ from scicat_watch.catalogue.options import PatienceLimits
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.clock import SystemClock
-from scicat_watch.errors import NotLoggedIn, Refused, Unavailable
+from scicat_watch.errors import LoginUnanswered, NotLoggedIn, NotScicat, Refused, Unavailable
 from tests.fakes import FakeClock
 from tests.flows.program import free_port
 
@@ -177,6 +177,52 @@ def test_a_refused_login_closes_the_way_until_the_account_is_accepted(clock: Fak
     assert way.wait() is True
     assert clock.seconds <= 1102, "it is noticed within seconds, however long it took"
     assert all(login for _, login in asked)
+
+
+def test_a_login_that_is_not_answered_closes_the_way_until_one_is(clock: FakeClock) -> None:
+    asked: list[bool] = []
+
+    def ping(*, login: bool = False) -> None:
+        asked.append(login)
+        if len(asked) < 3:
+            raise LoginUnanswered("no answer")
+
+    way = made(ping, clock)
+    assert way.met(LoginUnanswered("no answer")) is True
+    assert way.wait() is True
+    assert asked == [True] * 3
+
+
+def test_a_page_in_the_catalogue_s_place_lets_one_try_at_a_time_until_one_succeeds(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    pings = Pings(clock, 0)
+    way = made(pings, clock, first_wait=1, longest_wait=8)
+    page = NotScicat("a login page", 200)
+    waited = []
+    with caplog.at_level(logging.INFO, logger="scicat_watch"), ThreadPoolExecutor(1) as others:
+        for _ in range(5):
+            assert way.met(page) is True
+            before = clock.seconds
+            assert way.wait() is True, "this one may try, though the way is closed"
+            waited.append(clock.seconds - before)
+            assert way.error is page
+            assert others.submit(way.wait, clock.seconds).result(120) is False, "nobody else may"
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        way.succeeded()
+        assert others.submit(way.wait).result(120) is True
+    assert waited == [1, 2, 4, 8, 8]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_trial_that_ends_without_an_answer_lets_another_one_try(clock: FakeClock) -> None:
+    way = made(Pings(clock, 0), clock)
+    way.report(NotScicat("a login page", 200))
+    assert way.wait() is True
+    way.undecided()
+    with ThreadPoolExecutor(1) as others:
+        assert others.submit(way.wait).result(120) is True
+    assert way.error is not None
 
 
 def test_closing_and_opening_are_each_said_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,11 +16,11 @@ import pytest
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
-from scicat_watch.errors import CatalogueError, Refused, Unavailable
+from scicat_watch.errors import CatalogueError, NotScicat, Refused, Unavailable
 from tests.catalogue.bundles import dataset
 from tests.fakes import FakeClock
 
-from .faulty import Answer, Loopback, Request
+from .faulty import Answer, Loopback, Request, Reset
 
 Serve = Callable[[Callable[[Request], Answer]], Loopback]
 PAGE = b"<!doctype html><html><body>Please log in</body></html>"
@@ -29,14 +29,14 @@ PAGE = b"<!doctype html><html><body>Please log in</body></html>"
 @pytest.mark.parametrize(
     ("answer", "kind", "advice"),
     [
-        (Answer(200, PAGE), Unavailable, "it ends in /api/v3 for most"),
-        (Answer(404, PAGE), Unavailable, "it ends in /api/v3 for most"),
+        (Answer(200, PAGE), NotScicat, "it ends in /api/v3 for most"),
+        (Answer(404, PAGE), NotScicat, "it ends in /api/v3 for most"),
         (Answer(200, b'{"pid": "1/a", "descr'), Unavailable, "it broke off"),
-        (Answer(302, PAGE, {"Location": "https://sso.example/login"}), Unavailable, "sso.example/login.*without one"),
+        (Answer(302, PAGE, {"Location": "https://sso.example/login"}), NotScicat, "sso.example/login.*without one"),
         (Answer(308, b"", {"Location": "https://x.example/api/v3"}), Refused, "x.example/api/v3.*into catalogue.url"),
         (Answer(413, PAGE), Refused, "larger than the server, or what is before it, takes"),
         (Answer(400, b"<html>The plain HTTP request was sent to HTTPS port</html>"), Unavailable, "with https://"),
-        (Answer(502, PAGE), Unavailable, "status 502"),
+        (Answer(502, PAGE), Unavailable, "status 502.*no answer from SciCat itself"),
     ],
 )
 def test_one_message_says_what_to_do(
@@ -57,6 +57,7 @@ def test_a_date_to_come_back_is_followed(serve: Serve, http: Callable[..., HttpC
     with pytest.raises(Postponed) as caught:
         http(serve(lambda _: Answer(429, b"", {"Retry-After": later})).base).request("GET", "datasets")
     assert caught.value.retry_after > 3600
+    assert f"asked again after {caught.value.retry_after:.0f} s" in str(caught.value)
     for nonsense in ("soon", "", "-5"):
         server = serve(lambda _: Answer(429, b"", {"Retry-After": nonsense}))  # noqa: B023
         with pytest.raises(Unavailable) as unknown:
@@ -114,6 +115,8 @@ def test_a_certificate_that_does_not_match_is_explained(tmp_path: Path, http: Ca
         with pytest.raises(Unavailable, match=r"catalogue\.ca_file") as unknown:
             http(f"https://localhost:{port}/api/v3").request("GET", "datasets")
         assert not unknown.value.sent
+        assert "is self-signed" in str(unknown.value)
+        assert "SSL" not in str(unknown.value)
         with pytest.raises(Unavailable, match="its certificate is for another name"):
             http(f"https://localhost:{port}/api/v3", ca_file=tmp_path / "certificate.pem").request("GET", "datasets")
 
@@ -148,6 +151,25 @@ def test_a_safe_connection_that_is_spoilt_leaves_open_whether_the_request_was_do
             client.request("POST", "datasets", json={})
         client.close()
     assert caught.value.sent
+
+
+def test_http_where_only_https_is_spoken_is_explained_until_the_server_has_answered(
+    serve: Serve, http: Callable[..., HttpClient]
+) -> None:
+    answers = [True, False, True]
+
+    def answer(_: Request) -> Answer:
+        if answers.pop():
+            raise Reset
+        return Answer()
+
+    here = http(serve(answer).base)
+    for hinted in (True, False):
+        with pytest.raises(Unavailable, match="closed without a whole answer") as caught:
+            here.request("POST", "datasets", json={})
+        assert ("begin catalogue.url with https://" in str(caught.value)) is hinted
+        if hinted:
+            here.request("POST", "datasets", json={})
 
 
 def test_https_where_only_http_is_spoken_is_explained(serve: Serve, http: Callable[..., HttpClient]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from scicat_watch.catalogue.http import LONGEST_BODY, HttpClient
 from scicat_watch.catalogue.patience import Postponed
-from scicat_watch.errors import ConfigError, Refused, Unavailable
+from scicat_watch.errors import ConfigError, NotScicat, Refused, Unavailable
 from tests.fakes import FakeClock
 
 from .faulty import Answer, Loopback, Request, Reset
@@ -54,9 +54,9 @@ def test_only_strict_json_is_sent(serve: Serve, http: MakeHttp) -> None:
         (Answer(404, b'{"message":"not here"}'), Refused),
         (Answer(413, b"<html>too large</html>"), Refused),
         (Answer(301, b"", {"Location": "https://elsewhere.example/"}), Refused),
-        (Answer(404, b"<html>default backend</html>"), Unavailable),
-        (Answer(302, b"", {"Location": "/sorry"}), Unavailable),
-        (Answer(200, b"<html>maintenance</html>"), Unavailable),
+        (Answer(404, b"<html>default backend</html>"), NotScicat),
+        (Answer(302, b"", {"Location": "/sorry"}), NotScicat),
+        (Answer(200, b"<html>maintenance</html>"), NotScicat),
         (Answer(408, b""), Unavailable),
         (Answer(429, b""), Unavailable),
         (Answer(500, b'"Internal server error"'), Unavailable),

@@ -13,7 +13,7 @@ import pytest
 from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.login import credentials_in, read_credentials
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
-from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, Refused, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, LoginUnanswered, NotLoggedIn, Refused, Unavailable
 from scicat_watch.model import Secret
 from tests.fakes import FakeClock
 
@@ -311,8 +311,8 @@ def test_a_login_without_a_token_is_an_error(
     [
         (Answer(404, b'{"message":"Cannot POST /auth/login"}'), NotLoggedIn),
         (Answer(405, b"<html>not allowed</html>"), NotLoggedIn),
-        (Answer(404, b"<html>default backend</html>"), Unavailable),
-        (Answer(200, b"<html>a front end</html>"), Unavailable),
+        (Answer(404, b"<html>default backend</html>"), LoginUnanswered),
+        (Answer(200, b"<html>a front end</html>"), LoginUnanswered),
     ],
 )
 def test_something_else_than_scicat_at_the_address_is_said_to_be_so(
@@ -353,3 +353,21 @@ def test_the_login_path_can_be_another(serve: Serve, password_file: Path, clock:
     here.request("GET", "a")
     assert paths(server) == ["auth/ldap", "a"]
     assert server.requests[1].token == "tok"
+
+
+def test_a_login_that_is_too_large_for_a_proxy_says_nothing_about_the_password(
+    serve: Serve, password_file: Path, clock: FakeClock
+) -> None:
+    here = client_of(serve(lambda _: Answer(413, b"<html>413</html>")), password_file, clock)
+    with pytest.raises(NotLoggedIn, match="raise the limit of the proxy") as caught:
+        here.request("GET", "a")
+    assert "password" not in str(caught.value)
+
+
+def test_a_login_without_an_answer_is_no_write_that_may_have_been_done(
+    serve: Serve, password_file: Path, clock: FakeClock
+) -> None:
+    here = client_of(serve(lambda _: Answer(503, b"<html>busy</html>")), password_file, clock)
+    with pytest.raises(LoginUnanswered) as caught:
+        here.request("POST", "datasets", json={})
+    assert not caught.value.sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from tests.catalogue.faulty import Answer, ChanceProxy, Request, SpoilingProxy
@@ -79,7 +80,7 @@ def test_a_document_that_is_answered_500_for_ever_costs_no_other_beamtime_anythi
             nexus(good / "raw" / "late.nxs")
             append(good / "raw" / f"scicat-datasets-{ID}.lst", "late")
             eventually(lambda: len(catalogue.pids()) == 5, "another good scan, in spite of the bad ones")
-            assert all("but not this scan" in one["reason"] for one in site.status()["failed"])
+            assert all("fails at this one" in one["reason"] for one in site.status()["failed"])
             assert daemon.stop() == 0
         proxy.close()
 
@@ -127,3 +128,72 @@ def test_without_verifying_an_unchanged_scan_costs_no_request_and_a_new_one_no_q
         assert asked("--no-verify") == []
         assert asked() == ["GET"] * 3
         proxy.close()
+
+
+class LoginPage(SpoilingProxy):
+    """Answers writes with the page of a login for as long as `shown` is set, but for the login itself."""
+
+    shown = True
+
+    def _spoil(self, request: Request) -> Answer:
+        if self.shown and request.method != "GET" and not request.path.endswith("/auth/login"):
+            return Answer(200, b"<!doctype html><form>user</form>", {"Content-Type": "text/html"})
+        return super()._spoil(request)
+
+
+def test_a_page_in_the_place_of_the_catalogue_fails_no_scan_and_is_said_once(tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    for folder in "abc":
+        nexus(beamtime / "raw" / folder / f"run_{folder}.nxs")
+        append(beamtime / "raw" / folder / f"scicat-datasets-{ID}.lst", f"run_{folder}")
+    (tmp_path / "server").mkdir()
+    server = Site(tmp_path / "server")
+    with server.catalogue() as catalogue, contextlib.closing(LoginPage(catalogue.url)) as proxy:
+        section = {"url": proxy.base, "credential_file": str(server.credentials())}
+        patience = {"first_wait": 0.05, "longest_wait": 0.1, "give_up_after": 3.0}
+        site = Site(tmp_path, catalogue=section | {"patience": patience})
+        once = site.ingest(beamtime)
+        assert (once.returncode, once.stdout) == (3, "0 created, 0 updated, 0 unchanged, 0 failed\n"), once.stderr
+        proxy.requests.clear()
+
+        def writes() -> int:
+            return sum(one.method == "POST" and "/auth/" not in one.path for one in proxy.requests)
+
+        with site.daemon(beamtime) as daemon:
+            eventually(lambda: writes() > 12, "more tries than three for each scan")
+            assert "available again" not in site.log.read_text()
+            assert site.status()["totals"]["failed"] == 0
+            proxy.shown = False
+            eventually(lambda: site.status()["totals"]["done"] == 3, "all scans, once the page is gone")
+            assert len(catalogue.pids()) == 3
+            assert daemon.stop() == 0
+        log = site.log.read_text()
+        assert "failed" not in log
+        assert log.count("the catalogue is available again") == 1
+
+
+class NoLogin(SpoilingProxy):
+    """Answers the first logins with an error of a gateway."""
+
+    left = 8
+
+    def _spoil(self, request: Request) -> Answer:
+        if request.path.endswith("/auth/login") and self.left > 0:
+            self.left -= 1
+            return Answer(504, b"<html>gateway timeout</html>", {"Content-Type": "text/html"})
+        return super()._spoil(request)
+
+
+def test_a_login_without_an_answer_is_no_scan_s_failure(tmp_path: Path) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "raw" / "run_1.nxs")
+    (tmp_path / "server").mkdir()
+    server = Site(tmp_path / "server")
+    with server.catalogue() as catalogue, contextlib.closing(NoLogin(catalogue.url)) as proxy:
+        section = {"url": proxy.base, "credential_file": str(server.credentials())}
+        site = Site(tmp_path, catalogue=section | {"patience": {"first_wait": 0.05, "longest_wait": 0.1}})
+        with site.daemon(beamtime) as daemon:
+            eventually(lambda: len(catalogue.pids()) == 1, "the scan, after eight logins without an answer")
+            assert daemon.stop() == 0
+        assert proxy.left == 0
+        assert "failed" not in site.log.read_text()

@@ -97,5 +97,5 @@ def test_a_catalogue_that_is_well_may_fail_one_scan_three_times(
     proxy.answers["POST datasets"] = deque([answer] * 100)
     outcome = ingest("always")
     assert outcome.status is Status.FAILED
-    assert "the catalogue answers others, but not this scan" in outcome.reason
+    assert "fails at this one" in outcome.reason
     assert 100 - len(proxy.answers["POST datasets"]) < 20

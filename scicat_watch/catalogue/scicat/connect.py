@@ -36,5 +36,6 @@ def connect(
     """
     clock = clock or SystemClock()
     http, version = chosen(options.http, options.api)
-    api = Versions(HttpClient(http, options.login, stopping, clock), version, options.pid_prefix)
-    return ScicatPublisher(api, stopping, clock, memory, options.http.timeout)
+    client = HttpClient(http, options.login, stopping, clock)
+    api = Versions(client, version, options.pid_prefix)
+    return ScicatPublisher(api, stopping, clock, memory, options.http.timeout, client.silence)

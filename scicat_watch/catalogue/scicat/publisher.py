@@ -22,6 +22,7 @@ from scicat_watch.errors import Refused, Unavailable
 if TYPE_CHECKING:
     from scicat_watch.catalogue.difference import Difference
     from scicat_watch.catalogue.scicat.update import Update
+    from scicat_watch.catalogue.silence import Silence, Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,14 @@ class ScicatPublisher:
         clock: Clock,
         memory: Memory | None = None,
         timeout: float = 30.0,
+        silence: Silence | None = None,
     ) -> None:
         """`api`: one, or those of which one is chosen when it is needed first.
 
         `memory`: where it is noted what we write; None: nowhere but in this process. `timeout`: seconds after which
-        a request counts as not answered.
+        a request counts as not answered. `silence`: knows which of them are not; None: nobody does.
         """
+        self._silence = silence
         self._given, self._stopping, self._clock, self._timeout = api, stopping, clock, timeout
         self._memory = ShortMemory() if memory is None else memory
         self._late_checks = LateChecks(self._memory, clock, timeout)
@@ -101,6 +104,10 @@ class ScicatPublisher:
                 else:
                     if self._late_checks.made(late_check):
                         update.settle()
+
+    def unanswered(self) -> Unanswered | None:
+        """The request that has had no answer for longest."""
+        return None if self._silence is None else self._silence.longest()
 
     def _update(self, bundle: Bundle, policy: UpdatePolicy) -> Update:
         from scicat_watch.catalogue.scicat.update import Update  # Not needed where nothing is updated.

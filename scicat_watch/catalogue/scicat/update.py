@@ -30,7 +30,7 @@ from scicat_watch.catalogue.scicat.merge import is_of, merge, said, written
 from scicat_watch.catalogue.scicat.ownership import Ownership
 from scicat_watch.catalogue.scicat.parts import groups, part, split
 from scicat_watch.documents import Attachment, Bundle, OrigDatablock
-from scicat_watch.errors import Refused, Unavailable
+from scicat_watch.errors import NotScicat, Refused, Unavailable
 from scicat_watch.model import Status
 
 log = logging.getLogger(__name__)
@@ -383,7 +383,7 @@ class Update:
             yield
         except Unavailable as error:
             self._broken += error.status == 500
-            soon = not isinstance(error, Postponed) and error.status != 429
+            soon = not isinstance(error, Postponed | NotScicat) and error.status != 429
             self._doubtful = error.sent and soon and self._broken < MOST_BROKEN
             if may_arrive(error):
                 self._check_later()

@@ -44,7 +44,8 @@ class Commands:
         match asked.command:
             case "status":
                 now, catalogue = self._site.clock.now().timestamp(), self._site.settings.catalogue.url or ""
-                reply.end(state=status.of(self._site.journal, now, catalogue, running=True))
+                unanswered = self._site.publisher.unanswered()
+                reply.end(state=status.of(self._site.journal, now, catalogue, running=True, unanswered=unanswered))
             case "ingest":
                 self._ingest(asked, reply)
             case "rescan":
