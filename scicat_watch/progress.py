@@ -86,6 +86,8 @@ class Outage:
     since: str
     """When that was noticed, in UTC."""
     reason: str
+    full: bool = False
+    """Whether it answers, but has no room for what is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,10 @@ class BeamtimeState:
     """Scan directories that another scicat-watch ingests."""
     problems: tuple[str, ...] = ()
     """What cannot be read or worked on."""
+    counted: str = ""
+    """When the numbers were counted, in UTC."""
+    stale: bool = False
+    """Whether they may be others by now, as the directory cannot be reached."""
     paused: bool = False
     """Whether a person paused it: nothing new of it is read or published."""
     notes: tuple[str, ...] = ()

@@ -31,6 +31,8 @@ IN_A_ROW = 5
 """So many failures without a success between close the way although the catalogue says that it is well."""
 LONGEST_WHILE_WELL = 10.0
 """Seconds for which the way is closed then at most: what fails may be the scans of one beamtime."""
+NO_ROOM = 507
+"""Status of a catalogue whose disk takes nothing, which is no scan's fault as long as it says so itself."""
 LOGIN_CHECK = 1.0
 """Seconds between two checks whether we can log in again; it costs a request only if the credentials changed."""
 
@@ -72,7 +74,7 @@ class Availability:
     def outage(self) -> Outage | None:
         """The same for people, with its beginning."""
         with self._changed:
-            return None if self._error is None else Outage(self._since, str(self._error))
+            return None if self._error is None else Outage(self._since, str(self._error), _is_full(self._error))
 
     def met(self, error: Unavailable) -> bool:
         """Somebody met `error`: whether all have to wait. Otherwise the catalogue is well, and others go on."""
@@ -127,7 +129,8 @@ class Availability:
             self._first_wait = min(2 * self._first_wait, most) if soon else self._limits.first_wait
             self._closed_at, self._error = now, error
             self._since = self._clock.now().isoformat(timespec="seconds")
-        log.warning("the catalogue is unavailable, publishing waits: %s", error)
+        what = "has no room for what is written" if _is_full(error) else "is unavailable"
+        log.warning("the catalogue %s, publishing waits: %s", what, error)
 
     def wait(self, deadline: float | None = None) -> bool:
         """Return True when the way is open; False if it stays closed until `deadline` or we are stopping.
@@ -195,3 +198,7 @@ class Availability:
         self._error, self._opened_at = None, now
         log.info("the catalogue is available again after %.0f s", closed)
         self._changed.notify_all()
+
+
+def _is_full(error: Unavailable) -> bool:
+    return error.status == NO_ROOM

@@ -7,12 +7,10 @@ exit statuses, and load none of the libraries that these need.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
-
-_GUARDED = frozenset({"config", "ingest", "pause", "preview", "rescan", "resume"})
-"""Commands that use directories of beamtimes; the daemon's guards itself."""
 
 
 def __getattr__(name: str) -> Any:
@@ -26,8 +24,33 @@ def __getattr__(name: str) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a `ScicatWatchError` becomes a message and an exit status."""
-    if arguments is None:
-        _guard(*sys.argv[1:2])
+    given = sys.argv[1:] if arguments is None else []
+    if given and "--as-child" not in given:
+        if given[0] == "run":
+            # It asks a daemon to read its configuration again; one that only starts has just read it.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        from scicat_watch.service.daemon import guard
+
+        guard.guard()
+    if given and not _serves(given):
+        _attended(given)
+    else:
+        _run(arguments)
+
+
+def _serves(arguments: Sequence[str]) -> bool:
+    """Whether the command serves the embedded catalogue, whose server needs the main thread."""
+    return arguments[0] == "catalogue" and not {"export", "import", "push"} & set(arguments)
+
+
+def _attended(arguments: Sequence[str]) -> None:
+    """Run it in a thread of its own, so that it ends whatever hangs."""
+    from scicat_watch.service.answering import ATTENDANT
+
+    ATTENDANT.attend(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     from scicat_watch.cli.group import cli
     from scicat_watch.errors import ConfigError, ScicatWatchError, Unavailable
 
@@ -40,14 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error, 3)
     except ScicatWatchError as error:
         _fail(error, 1)
-
-
-def _guard(verb: str = "") -> None:
-    """Go on in a child process if the command of this name uses directories that may not answer."""
-    if verb in _GUARDED:
-        from scicat_watch.service.daemon import guard
-
-        guard.guard(guard.ENDS_WITHIN if verb == "ingest" else guard.COMMAND_ENDS_WITHIN, stuck=1)
 
 
 def _fail(error: Exception, status: int) -> None:

@@ -48,14 +48,20 @@ def command(
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in embedded.items()}
-    settings = settings_from(
-        config, var_dir, embedded={name: value for name, value in given.items() if value is not None}
-    )
-
     from scicat_watch.service import logs, serving
+    from scicat_watch.service.answering import ATTENDANT
 
-    logs.set_up(settings.logging, log_level or ("warning" if as_child else "info"))
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in embedded.items()}
+    found: list[Settings] = []
+
+    def prepare() -> None:
+        chosen = {name: value for name, value in given.items() if value is not None}
+        found.append(settings := settings_from(config, var_dir, embedded=chosen))
+        logs.set_up(settings.logging, log_level or ("warning" if as_child else "info"))
+        serving.prepare(settings)
+
+    ATTENDANT.attend(prepare)  # Only until its files have answered: the server needs the main thread.
+    settings = found[0]
     if as_child:
         # A daemon that was killed may keep our input open, as long as a thread of it waits for a file system.
         kernel.end_with(os.getppid(), signal.SIGTERM)

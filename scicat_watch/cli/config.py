@@ -32,15 +32,12 @@ def check(
     With SCHEMAS, a metadata schema file or a directory of them, only these are checked.
     Exit status: 0 no mistakes (there may be notes), 2 something is wrong, 3 the catalogue is unreachable.
     """
-    from scicat_watch.service.answering import Answering
     from scicat_watch.service.check import examine, examine_schemas
 
     if schemas is not None:
         _report(examine_schemas(schemas))
     else:
         settings = settings_from(config, var_dir)
-        with Answering() as answering:
-            answering.try_beamtimes(settings.beamtimes.rules())
         _report(examine(settings, ask=not offline))
 
 

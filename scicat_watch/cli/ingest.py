@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -64,14 +63,11 @@ def command(
     )  # fmt: skip
 
     from scicat_watch.service import logs
-    from scicat_watch.service.answering import Answering
     from scicat_watch.service.control.client import connect
     from scicat_watch.service.oneshot import Summary
 
     logs.set_up(settings.logging, log_level or "warning")
     summary, left = Summary(), paths
-    with Answering() as answering:
-        answering.try_paths(*paths)
     with _progress() as progress:
         if (control := connect(settings.var_dir)) is not None:
             if no_thumbnails:
@@ -111,26 +107,28 @@ def _ingest_here(
     paths: tuple[Path, ...], settings: Settings, retry: bool, progress: Progress, *, verify: bool
 ) -> Summary:
     """Ingest the paths in this process."""
-    from scicat_watch.service.answering import Answering
-    from scicat_watch.service.oneshot import OneShot
+    from scicat_watch.clock import SystemClock
+    from scicat_watch.service.answering import ATTENDANT, Orderly
+    from scicat_watch.service.bulkheads import Bulkheads
+    from scicat_watch.service.calls import Calls
+    from scicat_watch.service.oneshot import END_WITHIN, OneShot
     from scicat_watch.service.site import Site
     from scicat_watch.service.targets import targets
 
     if not paths and not settings.beamtimes.directories and not settings.beamtimes.base_directories:
         raise ConfigError("nothing to ingest: name a path, or set beamtimes.directories in a configuration (-c)")
-    with Answering() as answering:
-        answering.try_beamtimes(settings.beamtimes.rules(), *paths)
-    found = targets(paths, settings)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping, clock = threading.Event(), SystemClock()
+    calls = Calls(clock)
+    bulkheads = Bulkheads(calls, clock, stopping)
+    ATTENDANT.obey(Orderly(stopping.set, END_WITHIN, 1))
+    found = targets(paths, settings, bulkheads.ask)
 
     def advance(outcome: Outcome, total: int) -> None:
         progress(outcome.status, outcome.request.pid, total)
 
-    with contextlib.closing(Site(settings, stopping)) as site, Answering(site.calls):
+    with contextlib.closing(Site(settings, stopping, clock, calls)) as site:
         site.policy = replace(site.policy, verify=verify)
-        return OneShot(site, advance, retry=retry).run(found)
+        return OneShot(site, advance, retry=retry, bulkheads=bulkheads).run(found)
 
 
 def _report(summary: Summary) -> None:

@@ -49,7 +49,12 @@ def configured(function: Function) -> Function:
 
 def settings_from(config: Path | None, var_dir: Path | None, **sections: dict[str, Any]) -> Settings:
     """The settings of a configuration file, or the defaults, overridden by `var_dir` and `sections`."""
+    from scicat_watch.service.answering import needed
+
     overrides: dict[str, Any] = {name: section for name, section in sections.items() if section}
     if var_dir is not None:
         overrides["var_dir"] = str(var_dir.absolute())
-    return load(config, overrides) if config is not None else default(overrides)
+    if config is None:
+        return default(overrides)
+    with needed(config.absolute()):
+        return load(config, overrides)

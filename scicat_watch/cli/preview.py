@@ -24,13 +24,10 @@ def command(path: Path, config: Path | None, var_dir: Path | None, log_level: st
     Exit status: 0 no problem, 1 a scan cannot be ingested, 2 wrong usage or configuration, 3 catalogue unreachable.
     """
     from scicat_watch.cli import previewpage
-    from scicat_watch.service.answering import Answering
     from scicat_watch.service.preview import Previewer
     from scicat_watch.service.previewjson import as_json as in_json
 
     settings = settings_from(config, var_dir)
-    with Answering() as answering:
-        answering.try_beamtimes(settings.beamtimes.rules(), path)
     statuses = []
     with contextlib.closing(Previewer(settings)) as previewer:
         for problem in previewer.library.problems:

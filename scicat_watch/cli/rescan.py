@@ -21,15 +21,13 @@ def command(paths: tuple[Path, ...], config: Path | None, var_dir: Path | None, 
     file system sends no change notifications. New scans are ingested as always: see `scicat-watch status`.
     Exit status: 0 all rescanned, 1 a beamtime could not be rescanned, or no daemon runs.
     """
-    from scicat_watch.service.answering import Answering
     from scicat_watch.service.control.client import named, reached
 
     settings = settings_from(config, var_dir)
     beamtimes, unwatched, failures = 0, list[str](), list[tuple[str, str]]()
-    with Answering() as answering:
-        answering.try_paths(*paths)
+    asked = named(paths)
     with reached(settings.var_dir) as control:
-        for message in control.follow("rescan", paths=named(paths)):
+        for message in control.follow("rescan", paths=asked):
             if message["event"] == "taken":
                 beamtimes, unwatched = message["beamtimes"], message["unwatched"]
             failures = message.get("failures", failures)

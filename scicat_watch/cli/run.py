@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 
@@ -25,11 +24,6 @@ def command(
     Each DIR is a beamtime directory; without DIR those of the configuration are watched. Without a
     configuration the datasets go to the embedded catalogue, whose address is printed.
     """
-    # It asks a daemon to read its configuration again; one that only starts has just read it.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from scicat_watch.service.daemon.guard import guard
-
-    guard()
     beamtimes = {"directories": [str(directory.absolute()) for directory in directories]} if directories else {}
 
     def read() -> Settings:
@@ -42,12 +36,14 @@ def command(
     settings = read()
 
     from scicat_watch.service import logs
+    from scicat_watch.service.answering import needed
     from scicat_watch.service.daemon.alone import alone
     from scicat_watch.service.daemon.search import may_hang
 
     for directory in directories:
-        if not may_hang(directory) and not directory.is_dir():
-            raise ConfigError("no such directory", directory)
+        with needed(directory):
+            if not may_hang(directory) and not directory.is_dir():
+                raise ConfigError("no such directory", directory)
     logs.set_up(settings.logging, log_level)
     with alone(settings.var_dir):
         # Loaded only by the daemon.

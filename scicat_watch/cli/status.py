@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -26,19 +25,21 @@ _QUARANTINED = "         not tried again until the file changes, or `scicat-watc
 @click.option("--watch", is_flag=True, help="Update every two seconds, until Ctrl-C.")
 def command(config: Path | None, var_dir: Path | None, log_level: str | None, as_json: bool, watch: bool) -> None:
     """Show what is waiting, what failed (with reason and next attempt), and what is done."""
+    from scicat_watch.service.answering import ATTENDANT, Orderly
     from scicat_watch.service.status import collect
 
     settings = settings_from(config, var_dir)
-    clock, never = SystemClock(), threading.Event()
-    with contextlib.suppress(KeyboardInterrupt):  # Ends --watch.
-        while True:
-            state = collect(settings)
-            if watch and not as_json:
-                click.clear()
-            click.echo(json.dumps(state, indent=1) if as_json else _page(state))
-            if not watch:
-                return
-            clock.wait(_INTERVAL, never)
+    clock, stopping = SystemClock(), threading.Event()
+    if watch:
+        ATTENDANT.obey(Orderly(stopping.set, _INTERVAL, 0))
+    while not stopping.is_set():
+        state = collect(settings)
+        if watch and not as_json:
+            click.clear()
+        click.echo(json.dumps(state, indent=1) if as_json else _page(state))
+        if not watch:
+            return
+        clock.wait(_INTERVAL, stopping)
 
 
 def _page(state: dict[str, Any]) -> str:
@@ -87,7 +88,9 @@ def _daemon(daemon: dict[str, Any] | None) -> str:
 def _beamtime(one: dict[str, Any]) -> list[str]:
     lines = [f"beamtime {one['id']}  {one['directory']}  {one.get('title', '')}".rstrip()]
     if "done" in one:
-        lines.append(f"         {one['done']} done, {one['waiting']} waiting, {one['skipped']} skipped")
+        # Of a passive directory, another process changes the numbers.
+        as_of = f", as of {one['counted']}" if one.get("counted") and (one["stale"] or one["elsewhere"]) else ""
+        lines.append(f"         {one['done']} done, {one['waiting']} waiting, {one['skipped']} skipped{as_of}")
     if stages := one.get("stages"):
         lines += [f"         {line}" for line in _stages(stages, one.get("outage"))]
     if one.get("watch"):
@@ -113,7 +116,8 @@ def _stages(stages: dict[str, int], outage: dict[str, str] | None) -> Iterator[s
         yield f"waiting: {', '.join(before + parts)}"
     if outage is not None:
         waiting = f"{stages['catalogue']} waiting for the catalogue since {outage['since']}"
-        yield f"{waiting}, unreachable: {outage['reason']}"
+        how = "which is full or read-only" if outage.get("full") else "unreachable"
+        yield f"{waiting}, {how}: {outage['reason']}"
 
 
 def _watch(watch: dict[str, Any]) -> str:

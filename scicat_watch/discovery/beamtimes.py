@@ -6,7 +6,7 @@ import json
 import pwd
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,20 +30,30 @@ class BrokenBeamtime:
     """What the file was like before it was read; None if that cannot be said."""
 
 
-def directories(rules: BeamtimeRules) -> Iterator[Path]:
-    """The beamtime directories that the configuration names, those below base directories included, each once."""
+def directories(rules: BeamtimeRules, entered: Callable[[Path], None] = lambda path: None) -> Iterator[Path]:
+    """The beamtime directories that the configuration names, those below base directories included, each once.
+
+    `entered` is called with each directory before its file system is asked.
+    """
     seen: set[Path] = set()
     named = [plain(path) for path in rules.directories]
     for base in rules.base_directories:
-        try:
-            below = sorted(path for path in plain(base).iterdir() if not path.name.startswith("."))
-        except OSError:
-            continue  # The base directory may come later, or come back: absence is no end.
-        named += [path for path in below if metadata_files(path, rules)]
+        for path in below(base, entered):
+            entered(path)
+            named += [path] if metadata_files(path, rules) else []
     for path in named:
         if path not in seen:
             seen.add(path)
             yield path
+
+
+def below(base: Path, entered: Callable[[Path], None] = lambda path: None) -> list[Path]:
+    """What is in a base directory; nothing if it is not there, as it may come later, or come back."""
+    entered(base)
+    try:
+        return sorted(path for path in plain(base).iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
 
 
 def metadata_files(directory: Path, rules: BeamtimeRules) -> list[Path]:

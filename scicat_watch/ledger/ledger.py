@@ -112,7 +112,7 @@ class BeamtimeLedger:
     def catch_up(self) -> None:
         """Write to the lists what could not be written before."""
         for directory in list(self._unwritten):
-            self._written(directory, self.ingested(directory).catch_up)
+            self._written(directory, lambda directory=directory: self.ingested(directory).catch_up())  # type: ignore[misc]
 
     def problems(self) -> list[str]:
         """Lists that could not be written yet: what is done there is done, but would be unknown after a restart."""

@@ -1,73 +1,185 @@
-"""File systems that do not answer a command: it names the path that it waits for, and ends.
+"""What a command cannot do without: where a file system does not answer, the command names it, and ends.
 
-A call that is not answered cannot be ended, nor can its thread. So commands that use directories of beamtimes run in a
-child of the process that was started (`daemon.guard`), say what their calls are about (`calls`), and a thread here ends
-the command where no answer comes for as long as the daemon waits for one.
+A call that is not answered cannot be ended, nor can its thread; and only the main thread hears of signals. So each
+command, the daemon's too, runs in a thread of its own and says what its calls are about (`needed`). The main thread
+asks no file system: it waits for the end of the command, for signals, and for calls that get no answer. The process is
+a child of the one that was started (`daemon.guard`), which is gone although a thread may stay.
+
+What a command can do without, such as one of several beamtimes, is not needed: see `calls` and `bulkheads`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
 import threading
-from contextlib import suppress
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, NoReturn
 
 from scicat_watch.clock import SystemClock
+from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.rules import BeamtimeRules
-from scicat_watch.files import plain
-from scicat_watch.service.calls import Calls
+from scicat_watch.service.calls import Calls, Silence, Work
+from scicat_watch.service.daemon import guard
 from scicat_watch.words import printable
 
-_CHECK_EVERY = 1.0
-_THEN = "call this again once it answers, or for other paths"
+log = logging.getLogger(__name__)
+
+_CHECK_EVERY = 0.5
+_GONE_WITHIN = 1.0
+"""Seconds that threads may take to end after the command; those that wait for a file system do not end."""
+_STANDS = 2.0
+"""Seconds without an answer after which a command that was stopped is waited for no longer."""
+_AT_ONCE = 1.0
+"""Seconds after a first Ctrl-C after which a second one is another wish: the first may come more than once."""
+_THEN = "call this again once it answers"
 
 
-class Answering:
-    """Within this context, a call that is not answered ends the program with status 1 and a message."""
+@dataclass(frozen=True, slots=True)
+class Orderly:
+    """A command that ends by itself when it is stopped."""
 
-    def __init__(self, calls: Calls | None = None) -> None:
-        self.calls = calls or Calls(SystemClock())
-        self._over = threading.Event()
+    stop: Callable[[], object]
+    """Called at SIGINT and SIGTERM, by the main thread, which must not wait for a lock."""
+    within: float
+    """Seconds that it may take."""
+    status: int
+    """The exit status if it takes longer."""
+    hang_up: Callable[[], object] = lambda: None
+    """The same as `stop` at SIGHUP."""
+    waits: bool = False
+    """Whether it waits for what it needs and does not answer; that is named only."""
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._check, name="answering", daemon=True).start()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._over.set()
+class Attendant:
+    """The main thread of a command."""
 
-    def try_paths(self, *paths: Path) -> None:
-        """Return when the file systems of all paths have answered; it does not matter what."""
-        for path in paths:
-            with self.calls.on(path):
-                _ask(path)
+    def __init__(self) -> None:
+        self.calls = Calls(SystemClock())
+        """Those that the command cannot do without."""
+        self._orderly: Orderly | None = None
+        self._stopped_at: float | None = None
+        self._impatient = False
+        self._named: dict[Path, Silence] = {}
+        self._error: BaseException | None = None
 
-    def try_beamtimes(self, rules: BeamtimeRules, *paths: Path) -> None:
-        """The same for `paths`, or all directories that the rules name, and for those in their base directories."""
-        self.try_paths(*(paths or rules.directories))
-        for base in rules.base_directories:
-            with self.calls.on(base) as work, suppress(OSError):
-                for directory in plain(base).iterdir():
-                    work.path = directory
-                    _ask(directory)
+    def obey(self, orderly: Orderly) -> None:
+        """From now on the command ends by itself; called by the command."""
+        self._orderly = orderly
+
+    def attend(self, command: Callable[[], object]) -> None:
+        """Have the command run in another thread, and raise what it raises; end the process if it cannot end.
+
+        Called by the main thread.
+        """
+        before = {number: signal.signal(number, self._heard) for number in (signal.SIGINT, signal.SIGTERM)}
+        before[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
+        if before[signal.SIGHUP] is signal.SIG_IGN:  # The daemon's, which may obey it later.
+            signal.signal(signal.SIGHUP, self._heard)
+        thread = threading.Thread(target=self._run, args=(command,), name="command", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_CHECK_EVERY)
+            self._check()
+        self._leave_none()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _run(self, command: Callable[[], object]) -> None:
+        try:
+            command()
+        except BaseException as error:  # noqa: BLE001 - raised again by the main thread.
+            self._error = error
+
+    def _heard(self, number: int, frame: Any) -> None:
+        if number == signal.SIGHUP:
+            if self._orderly is not None:
+                self._orderly.hang_up()
+            return
+        now = time.monotonic()
+        if self._stopped_at is None:
+            self._stopped_at = now
+        elif number == signal.SIGINT and now - self._stopped_at > _AT_ONCE:
+            self._impatient = True
+        if self._orderly is not None:
+            self._orderly.stop()
 
     def _check(self) -> None:
-        while not self._over.wait(_CHECK_EVERY):
-            for silence in self.calls.check().values():
-                sys.stderr.write(printable(f"scicat-watch: {silence}; {_THEN}") + "\n")
-                sys.stderr.flush()
+        if self._stopped_at is not None:
+            self._check_end(time.monotonic() - self._stopped_at)
+        silences = self.calls.check()
+        for root, silence in silences.items():
+            waits = self._orderly is not None and self._orderly.waits
+            if self._named.get(root) != silence:
+                _say(str(silence) if waits else f"{silence}; {_THEN}")
+            if not waits:
+                _end(1)
+        self._named = silences
+
+    def _check_end(self, waited: float) -> None:
+        """End the process if the command does not end by itself after a stop."""
+        if (orderly := self._orderly) is None:
+            _end(1)
+        if self._impatient or waited > orderly.within or self.calls.check(_STANDS):
+            _end(orderly.status)
+
+    def _leave_none(self) -> None:
+        """End the process here and now if there are threads that do not end."""
+        until = time.monotonic() + _GONE_WITHIN
+        for thread in threading.enumerate():
+            if thread is not threading.main_thread():
+                thread.join(max(0.0, until - time.monotonic()))
+        if threading.active_count() > 1:
+            if self._error is not None and not isinstance(self._error, SystemExit):
+                traceback.print_exception(self._error)
+            with suppress(OSError, ValueError):
                 sys.stdout.flush()
-                for descriptor in (0, 1, 2):
-                    os.close(descriptor)  # What is left of the process keeps open what it has: others read from these.
-                os._exit(1)
+            _end(_status(self._error))
 
 
-def _ask(path: Path) -> None:
-    """Ask a file system what it cannot answer from what the kernel remembers."""
+ATTENDANT = Attendant()
+"""That of this process."""
+
+
+def needed(path: Path) -> AbstractContextManager[Work]:
+    """Around calls on a file system without whose answer the command cannot go on."""
+    return ATTENDANT.calls.on(path)
+
+
+def named_directories(rules: BeamtimeRules) -> list[Path]:
+    """The beamtime directories of the configuration, all of which are needed."""
+    with needed(Path()):
+        return list(beamtimes.directories(rules, entered=ATTENDANT.calls.about))
+
+
+def _status(error: BaseException | None) -> int:
+    """The exit status of a command that ended with an error, or without."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    return int(error is not None)
+
+
+def _say(text: str) -> None:
     with suppress(OSError):
-        os.statvfs(path)
-        with os.scandir(path) as entries:
-            next(entries, None)
+        os.write(2, f"{printable(f'scicat-watch: {text}')}\n".encode())
+
+
+def _end(status: int) -> NoReturn:
+    """End the process although threads of it may wait for a file system."""
+    # What is left of the process keeps its descriptors, and others would wait for the end of what they read from them.
+    # Files are not closed: their file system may be the one that does not answer.
+    for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"):  # noqa: PTH208
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{name}").startswith(("pipe:", "socket:", "/dev/")):  # noqa: PTH115
+                guard.close(int(name))
+    guard.end(status)

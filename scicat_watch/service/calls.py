@@ -7,17 +7,23 @@ about to make calls. Whoever asks learns where no answer has come for long; aski
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from scicat_watch.clock import Clock
+from scicat_watch.discovery.events.filesystems import Mounts
 
 SILENT_AFTER = 10.0
 """Seconds without an answer after which a root counts as one that does not answer."""
+_ASKED_FOR = 1.0
+"""Seconds that a file system has to answer when it is to be found out which one does not."""
+_MOST_ASKED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,12 @@ class Silence:
     """In UTC."""
 
     def __str__(self) -> str:
-        return f"{self.path}: its file system has not answered since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.path}: {self.said}"
+
+    @property
+    def said(self) -> str:
+        """What is to be said of the path."""
+        return f"its file system has not answered since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +57,8 @@ class Work:
     """Monotonic time at which the thread was last seen to have gone on."""
     seen: tuple[str, Path] | None = None
     """What the system said of the thread then, and what its calls were about."""
+    named: Path | None = None
+    """What they were about when it was found out what does not answer."""
 
 
 class Calls:
@@ -57,22 +70,34 @@ class Calls:
         self._activity = activity or activity_of
         self._lock = threading.Lock()
         self._works: set[Work] = set()
+        self._own = threading.local()
+        """The work of each thread."""
         self._silent: dict[Path, Silence] = {}
 
     @contextmanager
     def on(self, root: Path) -> Iterator[Work]:
         """Around calls on a root, in the thread that makes them."""
         work = Work(root, root, threading.get_native_id(), self._clock.monotonic())
+        before, self._own.work = getattr(self._own, "work", None), work
         with self._lock:
             self._works.add(work)
         try:
             yield work
         finally:
+            self._own.work = before
             with self._lock:
                 self._works.discard(work)
 
-    def check(self) -> dict[Path, Silence]:
-        """The roots that do not answer, each once. To be called every few seconds, by one thread."""
+    def about(self, path: Path, name: str = "") -> None:
+        """The calls of this thread are about `path` from now on, or about what has that name in it."""
+        if (work := getattr(self._own, "work", None)) is not None:
+            work.path = path / name if name else path
+
+    def check(self, after: float = SILENT_AFTER) -> dict[Path, Silence]:
+        """The roots that do not answer, each once. To be called every few seconds, by one thread.
+
+        `after`: seconds without an answer.
+        """
         now = self._clock.monotonic()
         with self._lock:
             works = list(self._works)
@@ -82,7 +107,7 @@ class Calls:
             seen = (self._activity(work.thread), work.path)
             if seen != work.seen:
                 work.seen, work.moved_at = seen, now
-            if now - work.moved_at >= SILENT_AFTER:
+            if now - work.moved_at >= after:
                 known = longest.setdefault(work.root, work)
                 longest[work.root] = min(known, work, key=lambda one: one.moved_at)
         self._silent = {root: self._silence(work, now) for root, work in longest.items()}
@@ -102,9 +127,33 @@ class Calls:
 
     def _silence(self, work: Work, now: float) -> Silence:
         known = self._silent.get(work.root)
-        if known is not None and known.path == work.path:
+        if known is not None and work.named == work.path:
             return known  # Said in the same words as long as it lasts, whatever is done to the time of day.
-        return Silence(work.root, work.path, self._clock.now() - timedelta(seconds=now - work.moved_at))
+        work.named, path = work.path, _without_answer(work)
+        return Silence(work.root, path, self._clock.now() - timedelta(seconds=now - work.moved_at))
+
+
+def _without_answer(work: Work) -> Path:
+    """What of a root does not answer: what its calls are about, or a file system that is mounted below the root.
+
+    Each is asked by a thread of its own, which stays where no answer comes.
+    """
+    mounts = Mounts.now()
+    below = [mount.point for mount in mounts.below(mounts.follow(work.root)) if mount.may_hang]
+    asking: list[tuple[Path, threading.Thread]] = []
+    for path in (work.path, *sorted(below)[:_MOST_ASKED]) if below else ():
+        thread = threading.Thread(target=_ask, args=(path,), name=f"asks {path}", daemon=True)
+        thread.start()
+        asking.append((path, thread))
+    until = time.monotonic() + _ASKED_FOR
+    for _, thread in asking:
+        thread.join(max(0.0, until - time.monotonic()))
+    return next((path for path, thread in asking if thread.is_alive()), work.path)
+
+
+def _ask(path: Path) -> None:
+    with suppress(OSError):
+        os.statvfs(path)  # Which is not answered from what the kernel remembers.
 
 
 def activity_of(thread: int) -> str:

@@ -15,6 +15,7 @@ from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, Unavai
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.reading import sandbox
+from scicat_watch.service.answering import named_directories, needed
 from scicat_watch.settings.model import Settings
 
 _LITTLE = 1 << 20
@@ -36,7 +37,8 @@ def examine(settings: Settings, *, ask: bool) -> CheckReport:
     findings = CheckReport()
     _schemas(settings, findings)
     _directories(settings, findings)
-    _state(settings.var_dir, findings)
+    with needed(settings.var_dir):
+        _state(settings.var_dir, findings)
     findings.remarks += sandbox.gaps()
     if settings.catalogue.url is not None:
         _credentials(settings, findings)
@@ -48,7 +50,8 @@ def examine(settings: Settings, *, ask: bool) -> CheckReport:
 def examine_schemas(place: Path | None) -> CheckReport:
     """Check the metadata schemas of a directory, or one file; None: those that are shipped."""
     findings = CheckReport()
-    known, found = schemas.check(place)
+    with needed(place or Path(__file__).parent):
+        known, found = schemas.check(place)
     findings.mistakes += [str(problem) for problem in known.problems]
     findings.mistakes += [str(finding) for finding in found if finding.mistake]
     findings.mistakes += [f"plug-in: {problem}" for problem in _plugins()]
@@ -79,6 +82,18 @@ def _directories(settings: Settings, findings: CheckReport) -> None:
     if not named:
         findings.remarks.append("no beamtime directories are set; name them on the command line")
     for path in named:
+        _directory(path, settings, findings)
+    for path in named_directories(settings.beamtimes.rules()):
+        try:
+            with needed(path):
+                found = beamtimes.find(path, settings.beamtimes.rules())
+        except OSError:
+            continue  # Said above.
+        findings.mistakes += [one.reason for one in found if isinstance(one, BrokenBeamtime)]
+
+
+def _directory(path: Path, settings: Settings, findings: CheckReport) -> None:
+    with needed(path):
         if not path.is_dir():
             findings.remarks.append(f"{path}: is not there yet; it is watched once it comes")
         elif not os.access(path, os.R_OK | os.X_OK):
@@ -87,12 +102,6 @@ def _directories(settings: Settings, findings: CheckReport) -> None:
             interval = settings.watching.poll_interval
             remark = f"its file system sends no change notifications; full rescan every {interval:g} s"
             findings.remarks.append(f"{path}: {remark}")
-    for path in beamtimes.directories(settings.beamtimes.rules()):
-        try:
-            found = beamtimes.find(path, settings.beamtimes.rules())
-        except OSError:
-            continue  # Said above.
-        findings.mistakes += [one.reason for one in found if isinstance(one, BrokenBeamtime)]
 
 
 def _state(var_dir: Path, findings: CheckReport) -> None:
@@ -120,13 +129,15 @@ def _fault_of_writing(directory: Path) -> str:
 def _credentials(settings: Settings, findings: CheckReport) -> None:
     from scicat_watch.catalogue.login import read_credentials
 
+    file = settings.catalogue.credential_file
     try:
-        read_credentials(settings.catalogue.login())
+        with needed(file or Path()):
+            read_credentials(settings.catalogue.login())
+            open_to_others = file is not None and file.stat().st_mode & 0o077
     except ConfigError as error:
         findings.mistakes.append(str(error))
         return
-    file = settings.catalogue.credential_file
-    if file is not None and file.stat().st_mode & 0o077:
+    if open_to_others:
         findings.remarks.append(f"{file}: others may read it; chmod 600 keeps the secret")
 
 

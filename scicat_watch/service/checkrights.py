@@ -14,6 +14,7 @@ from scicat_watch.discovery.rules import BeamtimeRules
 from scicat_watch.model import Beamtime
 from scicat_watch.pipeline.assembly.groups import owner_group
 from scicat_watch.pipeline.schema.model import Schema
+from scicat_watch.service.answering import named_directories, needed
 from scicat_watch.settings.model import Settings
 
 _MOST_GROUPS = 20
@@ -24,13 +25,13 @@ def examine_rights(
     settings: Settings, schemas: Sequence[Schema], publisher: Publisher, mistakes: list[str], remarks: list[str]
 ) -> None:
     """Ask the catalogue who we are and what we may; `Unavailable` and `Refused` as it raises them."""
-    needed = _needed(settings.beamtimes.rules(), schemas)
-    account = publisher.account(tuple(needed)[:_MOST_GROUPS])
+    groups = _groups(settings.beamtimes.rules(), schemas)
+    account = publisher.account(tuple(groups)[:_MOST_GROUPS])
     if not account.username:
         remarks.append("catalogue: it does not say who we are, so what our account may do is not checked")
         return
     remarks.append(f"catalogue: our account is {account.username!r}, in {', '.join(account.groups) or 'no groups'}")
-    for group, ids in needed.items():
+    for group, ids in groups.items():
         lack = _lack(account, group)
         if lack is not None:
             cannot, what = lack
@@ -50,19 +51,20 @@ def _lack(account: Account, group: str) -> tuple[bool, str] | None:
     )
 
 
-def _needed(rules: BeamtimeRules, schemas: Sequence[Schema]) -> dict[str, list[str]]:
+def _groups(rules: BeamtimeRules, schemas: Sequence[Schema]) -> dict[str, list[str]]:
     """The groups that are to own datasets, each with the ids of its beamtimes."""
-    needed: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for beamtime in _beamtimes(rules):
         if group := owner_group(schemas, beamtime):
-            needed.setdefault(group, []).append(beamtime.id)
-    return needed
+            groups.setdefault(group, []).append(beamtime.id)
+    return groups
 
 
 def _beamtimes(rules: BeamtimeRules) -> Iterator[Beamtime]:
-    for directory in beamtimes.directories(rules):
+    for directory in named_directories(rules):
         try:
-            found = beamtimes.find(directory, rules)
+            with needed(directory):
+                found = beamtimes.find(directory, rules)
         except OSError:
             continue  # Said by `check`.
         yield from (one for one in found if isinstance(one, Beamtime))

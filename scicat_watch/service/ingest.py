@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from scicat_watch.catalogue.availability import Availability
+from scicat_watch.catalogue.availability import NO_ROOM, Availability
 from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, Publisher, UpdatePolicy
 from scicat_watch.clock import Clock
@@ -40,8 +40,6 @@ from scicat_watch.words import why
 
 log = logging.getLogger(__name__)
 
-_NO_ROOM = 507
-"""Status of a catalogue whose disk is full, which is no scan's fault as long as it says so itself."""
 _TRIES = 3
 """How often a catalogue that answers may fail one scan before that counts as the scan's failure."""
 _AGAIN = 0.5
@@ -182,7 +180,7 @@ class Ingestor:
             case NotScicat():  # What is before SciCat fails all, unless others got through meanwhile.
                 return self._site.availability.successes > seen
             case _:
-                return not (all_wait and error.status == _NO_ROOM)
+                return not (all_wait and error.status == NO_ROOM)
 
     def _wait_for_catalogue(self, limit: float | None = None) -> None:
         """Return when the catalogue is available; `Stopped`, or `Unavailable` if it is given up.

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from scicat_watch.errors import ConfigError
+from scicat_watch.service.answering import needed
 from scicat_watch.words import printable
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def set_up(settings: LoggingSection, level: str | None = None) -> None:
         from logging.handlers import RotatingFileHandler
 
         try:
-            settings.file.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(RotatingFileHandler(settings.file, maxBytes=_LARGEST, backupCount=5))
+            with needed(settings.file):
+                settings.file.parent.mkdir(parents=True, exist_ok=True)
+                handlers.append(RotatingFileHandler(settings.file, maxBytes=_LARGEST, backupCount=5))
         except OSError as error:
             raise ConfigError(f"the log file cannot be written: {error.strerror}", settings.file) from None
     for handler in handlers:

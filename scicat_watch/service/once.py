@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scicat_watch.discovery.watch import Hints
 from scicat_watch.ledger.ledger import BeamtimeLedger
-from scicat_watch.model import Request
+from scicat_watch.model import Request, RequestKey
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.reporting.reporter import Reporter
 from scicat_watch.service.site import Site
@@ -37,16 +37,18 @@ class OnceWork:
         self.target, self._clock = target, site.clock
         self.work = BeamtimeWork(
             site, target.beamtime, dispatcher, reporter, rules=target.rules, ledger=ledger,
-            wake=wake, once=failed if retry else target.means, within=target.within,
+            entered=site.calls.about, wake=wake, once=failed if retry else target.means, within=target.within,
         )  # fmt: skip
         self.found = 0
         """How many scans were handed on to be ingested so far."""
+        self._pids: dict[RequestKey, str] = {}
         self._hints: Hints | None = None
 
     def step(self) -> float | None:
         """Rescan, and hand on what is ready; monotonic time of the next step, None if nothing changes any more."""
         findings = self.work.step(self._hints)
         self.found += len(findings.ready)
+        self._pids |= {ready.request.key: ready.request.pid for ready in findings.ready}
         if self._hints is None:
             self.work.watch.offer_missing(self.target.files, findings, self._clock.monotonic())
         self._hints = Hints()  # Everything was rescanned; now only what is pending.
@@ -60,6 +62,10 @@ class OnceWork:
         """Whether there was an outcome of everything that was handed on."""
         self.work.take_results()
         return not self.work.watch.handed
+
+    def open(self) -> list[str]:
+        """The ids of the datasets that were handed on, and of which nothing was heard."""
+        return [pid for key, pid in self._pids.items() if self.work.watch.is_under_way(key)]
 
     def _asked_for(self, path: Path) -> bool:
         """Whether a list is one of those whose scans are meant."""

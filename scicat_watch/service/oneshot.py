@@ -8,6 +8,7 @@ failed when it does not.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import threading
 from collections.abc import Callable
@@ -19,8 +20,10 @@ from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.ledger.ledger import BeamtimeLedger
 from scicat_watch.model import Outcome, Status
 from scicat_watch.progress import BeamtimeState
+from scicat_watch.service.bulkheads import Bulkheads
 from scicat_watch.service.once import OnceWork
-from scicat_watch.service.remembered import remembered, why_away
+from scicat_watch.service.remembered import Remembered, remembered, why_away
+from scicat_watch.service.reporting.journal import JournalReporter
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import Target
 from scicat_watch.service.work import BeamtimeWork
@@ -28,7 +31,9 @@ from scicat_watch.words import counted
 
 log = logging.getLogger(__name__)
 
-_END_WITHIN = 10.0  # Seconds in which what is under way may end.
+END_WITHIN = 13.0
+"""Seconds after a stop in which all ends, or is cut short."""
+_END_WITHIN = 10.0  # Of these, for what is under way.
 _WAKE_EVERY = 0.5
 
 
@@ -62,11 +67,16 @@ class OneShot:
     """One run over some targets. It is the reporter of its own work, and passes on what it hears."""
 
     def __init__(
-        self, site: Site, progress: Callable[[Outcome, int], None] = lambda outcome, total: None, *, retry: bool = False
+        self,
+        site: Site,
+        progress: Callable[[Outcome, int], None] = lambda outcome, total: None,
+        *,
+        retry: bool = False,
+        bulkheads: Bulkheads | None = None,
     ) -> None:
         """`progress` is called with each outcome and how many scans there are so far, one call at a time.
 
-        `retry`: only scans that failed before.
+        `retry`: only scans that failed before. `bulkheads`: those in which the targets were searched for.
         """
         self._retry = retry
         self._site, self._stopping, self._progress = site, site.stopping, progress
@@ -75,34 +85,50 @@ class OneShot:
         self._total = 0
         self._tried = 0
         self._ledgers: dict[tuple[Path, str], BeamtimeLedger] = {}
+        self._bulkheads = bulkheads or Bulkheads(site.calls, site.clock, site.stopping, site.serial)
+        self._known: Remembered = {}
+        self._shown = {(state.directory, state.id): state for state in site.journal.shown()}
         self._dispatcher = site.dispatcher(site.settings.catalogue.patience.give_up_after)
 
     def run(self, found: list[Target | BrokenBeamtime]) -> Summary:
         """Ingest all of it; the summary."""
         works: list[OnceWork] = []
-        known = remembered(self._site.journal.places)
+        self._known = remembered(self._site.journal.places)
         for target in found:
             if isinstance(target, BrokenBeamtime):
                 self._fail(str(target.file), target.reason)
-                continue
-            if target.beamtime.generated:
-                if why := why_away(known.get(target.beamtime.directory, ())):
-                    self._fail(str(target.beamtime.directory), f"the beamtime directory is not there: {why}")
-                    continue
-                log.warning(
-                    "%s: has no beamtime metadata file; ingested as generated beamtime %s",
-                    target.beamtime.directory, target.beamtime.id,
-                )  # fmt: skip
-            works.append(self._work(target))
-        for work in works:
-            self._exhaust(work)
-        while not self._stopping.is_set() and not self._site.clock.wait(_WAKE_EVERY, self._dispatcher.idle):
-            pass  # A stop is noticed between two waits.
-        for one in works:
-            while not self._stopping.is_set() and not one.work.settle(_WAKE_EVERY):
-                pass
+            else:
+                self._bulkheads.make(target.beamtime.directory, functools.partial(self._begin, target, works))
+        while not self._stopping.is_set() and self._is_open(works):
+            pass
         self._late_check()
-        return self._end([one.work for one in works])
+        return self._end(works)
+
+    def _begin(self, target: Target, works: list[OnceWork]) -> None:
+        directory = target.beamtime.directory
+        if target.beamtime.generated:
+            with self._site.calls.on(directory):
+                why = why_away(self._known.get(directory, ()))
+            if why:
+                self._fail(str(directory), f"the beamtime directory is not there: {why}")
+                return
+            log.warning(
+                "%s: has no beamtime metadata file; ingested as generated beamtime %s", directory, target.beamtime.id
+            )
+        works.append(work := self._work(target))
+        self._exhaust(work)
+
+    def _is_open(self, works: list[OnceWork]) -> bool:
+        """Whether outcomes are to come, other than from where no answer comes; returns after a while, or if not."""
+        self._site.clock.wait(_WAKE_EVERY, self._dispatcher.idle)  # A stop is noticed between two waits.
+        waits = [one for one in works if self._bulkheads.silence(one.target.beamtime.directory) is None]
+        if self._bulkheads.named:
+            self._dispatcher.wake()  # One may answer again, where nothing was read meanwhile.
+            if any(self._bulkheads.silence(root) is None for root in self._bulkheads.left()):
+                return True
+        if self._dispatcher.idle.is_set():
+            return not all(one.work.settle(_WAKE_EVERY) for one in waits)
+        return not all(one.settled for one in waits)
 
     def _late_check(self) -> None:
         """Have datasets read again as far as that is due, and say what is left."""
@@ -160,18 +186,39 @@ class OneShot:
             self._summary.counts[Status.FAILED] += 1
             self._summary.failures.append((what, why))
 
-    def _end(self, works: list[BeamtimeWork]) -> Summary:
+    def _end(self, works: list[OnceWork]) -> Summary:
         self._stopping.set()
         self._dispatcher.join(_END_WITHIN)
         for work in works:
-            work.settle(_END_WITHIN)
-            with self._site.calls.on(work.beamtime.directory):
-                work.take_results()
-                if not work.foreign():  # Otherwise the state is the other's to report.
-                    work.report()
-            work.release(_END_WITHIN)
+            self._bulkheads.make(work.target.beamtime.directory, functools.partial(self._conclude, work.work))
+        for root, silence in self._bulkheads.left().items():
+            then = f"what is missing from there is ingested by scicat-watch ingest {root} when it answers"
+            self._fail(str(root), f"{silence.said}; {then}")
+        for work in works:
+            if self._bulkheads.silence(work.target.beamtime.directory) is not None:
+                self._leave(work)
         summary = self._summary
         summary.left = max(0, self._total - self._tried)
         if self._dispatcher.unavailable is not None:
             summary.unavailable = str(self._dispatcher.unavailable)
         return dataclasses.replace(summary)
+
+    def _conclude(self, work: BeamtimeWork) -> None:
+        work.settle(_END_WITHIN)
+        with self._site.calls.on(work.beamtime.directory):
+            work.take_results()
+            if not work.foreign():  # Otherwise the state is the other's to report.
+                work.report()
+        work.release(_END_WITHIN)
+
+    def _leave(self, work: OnceWork) -> None:
+        """Say which scans were not ingested, as no answer came where they are; and that for `status`."""
+        beamtime = work.target.beamtime
+        if (last := self._shown.get((str(beamtime.directory), beamtime.id))) is not None:
+            work.work.remember(last)  # There was nothing to be counted.
+        work.work.report_again(JournalReporter(self._site.journal))  # The log has it.
+        pids = work.open()
+        with self._lock:
+            self._tried += len(pids)
+        for pid in pids:
+            self._fail(pid, "not ingested, or not noted as ingested: its file system does not answer")

@@ -24,6 +24,7 @@ from scicat_watch.pipeline.assembly.sources.source import Context
 from scicat_watch.pipeline.assembly.variables import Evaluated
 from scicat_watch.pipeline.handover import Reading
 from scicat_watch.pipeline.schema.model import Schema
+from scicat_watch.service.answering import ATTENDANT, needed
 from scicat_watch.service.site import (
     find_catalogue,
     journal_to_read,
@@ -79,7 +80,9 @@ class Previewer:
 
     def of(self, path: Path) -> Iterator[Preview]:
         """The scans that `path` (a data file, a list or a beamtime directory) would bring, one after the other."""
-        for target in targets((path,), self._settings):
+        with needed(path.absolute()):
+            found = targets((path,), self._settings)
+        for target in found:
             if isinstance(target, BrokenBeamtime):
                 raise BeamtimeError(target.reason)
             for ready, waiting, problem in self._scans(target):
@@ -95,13 +98,19 @@ class Previewer:
 
     def _scans(self, target: Target) -> Iterator[tuple[Ready, str, str]]:
         """The scans of a target, each with why it is not complete yet, and with why it cannot be ingested."""
+        directory = target.beamtime.directory
         with read_ledger(target.beamtime, self._settings) as ledger:
             once = Once(ledger, target.means)
-            for ready, waiting in self._found(target, once):
+            with needed(directory):
+                found = list(self._found(target, once))
+            for ready, waiting in found:
                 try:
-                    yield self._identified(ready, once), waiting, ""
+                    with needed(directory):
+                        identified = self._identified(ready, once)
                 except (NameTaken, OSError) as error:
                     yield ready, waiting, str(error)
+                else:
+                    yield identified, waiting, ""
 
     def _identified(self, ready: Ready, once: Once) -> Ready:
         """The same for the dataset that the scan has already, as when it is ingested."""
@@ -110,7 +119,8 @@ class Previewer:
 
     def _found(self, target: Target, ledger: Once) -> Iterator[tuple[Ready, str]]:
         watch = BeamtimeWatch(
-            target.beamtime, target.rules, this_host(), ledger, patient=False, within=target.within
+            target.beamtime, target.rules, this_host(), ledger, ATTENDANT.calls.about, patient=False,
+            within=target.within,
         )  # fmt: skip
         findings = watch.step(self._clock.monotonic(), None)
         watch.offer_missing(target.files, findings, self._clock.monotonic())

@@ -34,6 +34,7 @@ from scicat_watch.pipeline.belonging import matcher
 from scicat_watch.pipeline.handover import ReadJob
 from scicat_watch.pipeline.reading import sandbox
 from scicat_watch.pipeline.schema.library import Library
+from scicat_watch.service.answering import needed
 from scicat_watch.service.calls import Calls
 from scicat_watch.service.catalogue_process import CatalogueProcess
 from scicat_watch.service.daemon.pace import Paces
@@ -56,11 +57,13 @@ log = logging.getLogger(__name__)
 class Site:
     """Everything that ingesting needs, opened; `close` gives it back."""
 
-    def __init__(self, settings: Settings, stopping: threading.Event, clock: Clock | None = None) -> None:
-        """Raises `ConfigError` for settings that cannot work here."""
+    def __init__(
+        self, settings: Settings, stopping: threading.Event, clock: Clock | None = None, calls: Calls | None = None
+    ) -> None:
+        """Raises `ConfigError` for settings that cannot work here. `calls`: on roots, if there were some already."""
         self.settings, self.stopping = settings, stopping
         self.clock: Clock = clock or SystemClock()
-        self.calls = Calls(self.clock)
+        self.calls = calls or Calls(self.clock)
         self.host = this_host()
         self.library = load_schemas(settings)
         for problem in self.library.problems:
@@ -147,7 +150,8 @@ def this_host() -> str:
 
 def load_schemas(settings: Settings) -> Library:
     """The metadata schemas; `ConfigError` if none is usable."""
-    found = schemas.load(settings.schemas.directory)
+    with needed(settings.schemas.directory or Path(__file__).parent):
+        found = schemas.load(settings.schemas.directory)
     if not found.schemas:
         raise ConfigError("there is no usable metadata schema", settings.schemas.directory)
     return found
@@ -160,9 +164,10 @@ def update_policy(settings: Settings) -> UpdatePolicy:
 
 def open_journal(settings: Settings) -> Journal:
     """The journal in the state directory; `ConfigError` if that is no directory. Other faults stop nothing."""
-    if settings.var_dir.exists() and not settings.var_dir.is_dir():
-        raise ConfigError("the state directory is not a directory; set var_dir to a local one", settings.var_dir)
-    return Journal(settings.var_dir / "journal.sqlite")
+    with needed(settings.var_dir):
+        if settings.var_dir.exists() and not settings.var_dir.is_dir():
+            raise ConfigError("the state directory is not a directory; set var_dir to a local one", settings.var_dir)
+        return Journal(settings.var_dir / "journal.sqlite")
 
 
 @contextmanager
@@ -184,7 +189,8 @@ def journal_to_read(settings: Settings) -> Journal:
     """The journal to be read only; an empty one where there is none, or it cannot be read."""
     path = settings.var_dir / "journal.sqlite"
     try:
-        return Journal(path if path.exists() else None)
+        with needed(settings.var_dir):
+            return Journal(path if path.exists() else None)
     except OSError as error:
         log.warning("the journal cannot be read, so failures and renamed scans are not known: %s", why(error))
         return Journal(None)

@@ -11,6 +11,7 @@ from scicat_watch.catalogue.silence import Unanswered
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.ledger.journal import Entry, Journal
 from scicat_watch.progress import LateCheck
+from scicat_watch.service.answering import needed
 from scicat_watch.service.control.client import connect
 from scicat_watch.service.room import shortage
 from scicat_watch.service.site import open_journal, this_host
@@ -27,7 +28,8 @@ def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
         return state
     journal = open_journal(settings)
     try:
-        return of(journal, (clock or SystemClock()).now().timestamp(), settings.catalogue.url or "")
+        with needed(settings.var_dir):
+            return of(journal, (clock or SystemClock()).now().timestamp(), settings.catalogue.url or "")
     finally:
         journal.close()
 

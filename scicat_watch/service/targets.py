@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -91,22 +92,26 @@ class Once:
         return False
 
 
-def targets(paths: tuple[Path, ...], settings: Settings) -> list[Target | BrokenBeamtime]:
+Make = Callable[[Path, Callable[[], object]], object]
+"""Has calls on a root made, and waits for that as long as the root answers."""
+
+
+def targets(
+    paths: tuple[Path, ...], settings: Settings, make: Make = lambda root, call: call()
+) -> list[Target | BrokenBeamtime]:
     """What the PATHs mean; without any, all configured beamtimes. `ConfigError` for a path that is none.
 
     PATHs of one beamtime are one target, but for lists, which are read by rules of their own.
     """
-    finder = _Finder(settings, this_host())
-    found: dict[object, Target | BrokenBeamtime] = {}
-    for path in map(plain, paths or tuple(beamtimes.directories(settings.beamtimes.rules()))):
-        for target in finder.targets(path):
-            if isinstance(target, BrokenBeamtime):
-                found[target.file] = target
-                continue
-            key = (target.beamtime.directory, target.beamtime.id, target.rules)
-            known = found.get(key)
-            found[key] = _merged(known, target) if isinstance(known, Target) else target
-    return list(found.values())
+    finder, rules = _Finder(settings, this_host()), settings.beamtimes.rules()
+    for path in paths or rules.directories:
+        make(path.absolute(), functools.partial(finder.take, path))
+    for base in () if paths else rules.base_directories:
+        below: list[Path] = []
+        make(base.absolute(), lambda base=base, below=below: below.extend(beamtimes.below(base)))  # type: ignore[misc]
+        for path in below:
+            make(path, functools.partial(finder.take_if_named, path))
+    return finder.found()
 
 
 def _merged(one: Target, other: Target) -> Target:
@@ -167,7 +172,27 @@ class _Finder:
         self._settings, self._host = settings, host
         self._rules = settings.watch_rules()
         self._beamtimes = settings.beamtimes.rules()
-        self._configured = set(beamtimes.directories(self._beamtimes))
+        self._configured = set(map(plain, self._beamtimes.directories))
+        self._found: dict[object, Target | BrokenBeamtime] = {}
+
+    def found(self) -> list[Target | BrokenBeamtime]:
+        """What was taken."""
+        return list(self._found.values())
+
+    def take_if_named(self, path: Path) -> None:
+        """Take a directory in a base directory, if there is a metadata file in it."""
+        if beamtimes.metadata_files(path, self._beamtimes):
+            self.take(path)
+
+    def take(self, path: Path) -> None:
+        """Take what one PATH means."""
+        for target in self.targets(plain(path)):
+            if isinstance(target, BrokenBeamtime):
+                self._found[target.file] = target
+                continue
+            key = (target.beamtime.directory, target.beamtime.id, target.rules)
+            known = self._found.get(key)
+            self._found[key] = _merged(known, target) if isinstance(known, Target) else target
 
     def targets(self, path: Path) -> list[Target | BrokenBeamtime]:
         """What one PATH means."""

@@ -80,6 +80,9 @@ class BeamtimeWork:
         """What is in the queues, by the identity of its files."""
         self._held: dict[RequestKey, list[Request]] = {}
         """By the key of what is in the queues: the requests for the same files under other names, which wait for it."""
+        self._caught_up_at = -math.inf
+        self._unnoted: list[str] = []
+        """Problems of noting that were reported."""
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
         asked = Once(self.ledger, once) if once else self.ledger
@@ -92,6 +95,7 @@ class BeamtimeWork:
     def step(self, hints: Hints | None) -> Findings:
         """Rescan what the hints name, or everything, and queue what is ready. OSError if a list cannot be read."""
         self.take_results()
+        self.catch_up()
         findings = self.watch.step(self._site.clock.monotonic(), hints)
         if findings.ready:
             self.ledger.make_way((one.request for one in findings.ready), self.watch.data_files)
@@ -104,12 +108,12 @@ class BeamtimeWork:
     def next_due(self) -> float:
         """Monotonic time at which `step` or `recheck` may have something to do."""
         due = self.watch.next_due()
-        return min(self._rechecks.next_due(), math.inf if due is None else due)
+        return min(self._rechecks.next_due(), self._catch_up_at(), math.inf if due is None else due)
 
     def is_due(self, now: float) -> bool:
-        """Whether there is an outcome to take, or a request to check at `now`."""
+        """Whether there is an outcome to take, or a request to check at `now`, or what can be noted has changed."""
         due = self.watch.next_due()
-        return not self._results.empty() or (due is not None and due <= now)
+        return not self._results.empty() or (due is not None and due <= now) or self._unnoted != self.ledger.problems()
 
     def recheck(self) -> bool:
         """Compare some published scans with their files; whether there is something new to report."""
@@ -120,9 +124,13 @@ class BeamtimeWork:
         self.ledger.forget_gone(lambda key: self.watch.is_under_way(key) or _has_files(key))
 
     def catch_up(self) -> None:
-        """Have noted, in the thread that notes, what could not be noted before."""
-        if self.ledger.problems():
+        """Have noted, in the thread that notes, what could not be noted before; now and then."""
+        if self._site.clock.monotonic() >= self._catch_up_at():
+            self._caught_up_at = self._site.clock.monotonic()
             self._notes.put(self._catch_up)
+
+    def _catch_up_at(self) -> float:
+        return self._caught_up_at + self._site.settings.retrying.first if self.ledger.problems() else math.inf
 
     def _catch_up(self) -> None:
         with self._site.calls.on(self.beamtime.directory):
@@ -172,6 +180,7 @@ class BeamtimeWork:
             elsewhere=tuple(sorted(str(path) for path in self._foreign)),
             problems=((problem,) if problem else ()) + tuple(self._problems(unreadable)),
             notes=tuple(self.ledger.notes()),
+            counted=self._site.clock.now().isoformat(timespec="seconds"),
             watch=self.watching(),
         )
 
@@ -192,6 +201,7 @@ class BeamtimeWork:
 
         That it was rescanned is a change only now and then: hundreds of beamtimes are, again and again.
         """
+        self._unnoted = self.ledger.problems()  # First: it may change meanwhile.
         state, now = self.state(problem), self._site.clock.monotonic()
         if now < self._reported_at + _REPORTED_WITHIN and _but_for_times(state) == _but_for_times(self._reported):
             return
@@ -200,7 +210,7 @@ class BeamtimeWork:
 
     def report_away(self, problem: str) -> None:
         """Report that the beamtime directory is not there; all else stays as it was last reported."""
-        self._reported, self._reported_at = replace(self._reported, problems=(problem,)), -math.inf
+        self._reported, self._reported_at = replace(self._reported, problems=(problem,), stale=True), -math.inf
         self.report_again()
 
     def report_paused(self) -> None:
@@ -213,10 +223,15 @@ class BeamtimeWork:
         unknown = replace(self._reported, notes=(_NOT_COUNTED,))
         self._reported = unknown if state is None else replace(state, outage=None, watch=None)
 
-    def report_again(self) -> None:
-        """Report the last state, with whether the file system answers by now; called by any thread."""
+    def report_again(self, reporter: Reporter | None = None) -> None:
+        """Report the last state, with whether the file system answers by now; called by any thread.
+
+        `reporter`: who hears of it, instead of who hears of all.
+        """
         state, silence = self._reported, self._site.calls.silence(self.beamtime.directory)
-        self._reporter.beamtime(replace(state, problems=(str(silence), *state.problems)) if silence else state)
+        (reporter or self._reporter).beamtime(
+            replace(state, problems=(str(silence), *state.problems), stale=True) if silence else state
+        )
 
     def take_results(self) -> None:
         """Say to the watch which requests are done with, and which are to come again."""
@@ -259,8 +274,12 @@ class BeamtimeWork:
 
     def release(self, seconds: float) -> bool:
         """Give the locks of the ledger back once all outcomes were noted; whether that was within so many seconds."""
-        self._notes.put(self.ledger.release)
+        self._notes.put(self._release)
         return self.settle(seconds)
+
+    def _release(self) -> None:
+        with self._site.calls.on(self.beamtime.directory):
+            self.ledger.release()
 
     def _done(self) -> tuple[int, list[str]]:
         """How many scans are done, and which ingested lists cannot be read."""
@@ -358,9 +377,10 @@ class BeamtimeWork:
 
 
 def _but_for_times(state: BeamtimeState) -> BeamtimeState:
-    """A state without when the last rescan was, and how long it took."""
+    """A state without when it was counted, when the last rescan was, and how long it took."""
     watch = state.watch
-    return replace(state, watch=None if watch is None else replace(watch, interval=0.0, rescanned="", seconds=0.0))
+    watch = None if watch is None else replace(watch, interval=0.0, rescanned="", seconds=0.0)
+    return replace(state, counted="", watch=watch)
 
 
 def _has_files(key: RequestKey) -> bool:

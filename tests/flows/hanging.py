@@ -2,7 +2,9 @@
 
 `python hanging.py UNDER MOUNTPOINT CONTROL [NUMBER]` mounts it and serves it; NUMBER is added to all inodes.
 While the file CONTROL exists, no request is answered: a thread that makes one stays in the kernel, beyond the reach of
-signals, as with a dead NFS server. Needs root and /dev/fuse, and no library (protocol: <linux/fuse.h>, version 7.31).
+signals, as with a dead NFS server; then there is CONTROL.asked, too. CONTROL also comes to exist at the first request
+of the kind and name that CONTROL.at has ("1 run_1.nxs": the file is looked up).
+Needs root and /dev/fuse, and no library (protocol: <linux/fuse.h>, version 7.31).
 """
 
 # Descriptors and names of the kernel.
@@ -50,13 +52,22 @@ class HangingFileSystem:
                     return
                 continue  # A request that was taken back.
             _, call, unique, node = _ASKED.unpack_from(asked)[:4]
-            while os.path.exists(self._control):
-                time.sleep(0.02)
             if call in (2, 36, 42):  # What is forgotten or interrupted gets no answer.
                 continue
+            self._wait(call, asked[_ASKED.size :])
             number, answer = self._answer(call, node, asked[_ASKED.size :])
             with contextlib.suppress(OSError):  # Nobody waits for it any more.
                 os.write(self._device, _ANSWER.pack(_ANSWER.size + len(answer), -number, unique) + answer)
+
+    def _wait(self, call: int, data: bytes) -> None:
+        with contextlib.suppress(FileNotFoundError), open(f"{self._control}.at", "rb") as file:  # noqa: PTH123
+            kind, name = file.read().split()
+            if call == int(kind) and data.endswith(name + b"\0"):
+                open(self._control, "w").close()  # noqa: PTH123
+        while os.path.exists(self._control):
+            if call not in (18, 29):  # Nobody waits for the end of what was closed.
+                open(f"{self._control}.asked", "w").close()  # noqa: PTH123
+            time.sleep(0.02)
 
     def _answer(self, call: int, node: int, data: bytes) -> tuple[int, bytes]:
         if (answering := self._calls.get(call)) is None:

@@ -18,6 +18,7 @@ class Hanging:
 
     def __init__(self, place: Path) -> None:
         self.place, self.under, self._control = place / "hanging", place / "under", place / "control"
+        self._at = place / "control.at"
         self.place.mkdir()
         self.under.mkdir()
         self.mount()
@@ -37,8 +38,18 @@ class Hanging:
     def hang(self) -> None:
         self._control.touch()
 
+    def hang_at(self, name: str, *, create: bool = False) -> None:
+        """Hang when a file of this name is looked up, or created."""
+        self._at.write_text(f"{35 if create else 1} {name}")
+
+    def asked(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._control.with_suffix(".asked").exists()
+
     def answer(self) -> None:
+        self._at.unlink(missing_ok=True)
         self._control.unlink(missing_ok=True)
+        self._control.with_suffix(".asked").unlink(missing_ok=True)
 
     def close(self) -> None:
         self.answer()
@@ -60,6 +71,10 @@ class Tmpfs:
         )
         if done.returncode:
             pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+
+    def limit(self, size: str) -> None:
+        """From now on it holds no more than this, e.g. "2m"."""
+        subprocess.run(["mount", "-o", f"remount,size={size}", self.place], check=True)
 
     def unmount(self) -> None:
         """Also while files on it are open, as the daemon's lock is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import shutil
@@ -100,6 +101,26 @@ def test_a_mount_below_a_beamtime_that_goes_away_is_shown_and_nothing_counts_as_
         assert daemon.stop() == 0
 
 
+def test_what_could_not_be_noted_is_noted_when_that_is_possible_again(tmpfs: Tmpfs, tmp_path: Path) -> None:
+    # Without another full rescan, or another scan.
+    site = Site(tmp_path, watching={"ingestion_delay": 0.3, "rescan_interval": 600.0})
+    beamtime, filling = beamtime_directory(tmpfs.place / "bt"), tmpfs.place / "filling"
+    tmpfs.limit("2m")
+    with site.daemon(beamtime) as daemon:
+        with daemon.paused():
+            nexus(beamtime / "raw" / "run_1.nxs")
+            append(beamtime / "raw" / LIST, "run_1")
+            with filling.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+        eventually(lambda: "cannot be noted" in "".join(_problems(site)), "the disk is full")
+        assert daemon.catalogue().pids() == ["11018765/run_1"]
+        filling.unlink()
+        eventually(lambda: _problems(site) == [], "it is noted")
+        assert (beamtime / "raw" / INGESTED).read_text().startswith("run_1 ")
+        assert daemon.stop() == 0
+
+
 @pytest.fixture
 def hanging(tmp_path: Path) -> Iterator[Hanging]:
     hanging = Hanging(tmp_path)
@@ -139,7 +160,8 @@ def test_a_root_that_hangs_while_it_is_watched_holds_up_neither_others_nor_the_e
         nexus(beamtime / "raw" / "run_2.nxs")
         eventually(lambda: _problems(site), "it is named")
         (shown,) = [one for one in site.status()["beamtimes"] if one["problems"]]
-        assert (shown["id"], shown["done"]) == ("1", 1)  # Otherwise as it was.
+        assert (shown["id"], shown["done"], shown["stale"]) == ("1", 1, True)  # Otherwise as it was.
+        assert f"1 done, 0 waiting, 0 skipped, as of {shown['counted']}" in site.run("status").stdout
         nexus(good / "raw" / "run_1.nxs")
         eventually(lambda: catalogue.pids() == ["1/raw/run_1", "2/raw/run_1"], "the other root goes on")
         assert daemon.stop() == 0  # Although a thread of it is still in the kernel.
@@ -160,6 +182,7 @@ def test_a_daemon_that_is_killed_while_a_root_hangs_leaves_everything_else_to_th
     with site.daemon(good, hanging.place / "bt") as killed:
         catalogue = killed.catalogue()
         eventually(lambda: catalogue.pids() == ["1/raw/run_1", "2/raw/run_1"], "both roots are watched")
+        eventually(lambda: site.status()["totals"]["done"] == 2, "that is noted")
         hanging.hang()
         eventually(lambda: _problems(site), "a thread stands in the kernel")
         (stored,) = [one for one in psutil.Process(killed.pid).children() if "catalogue" in one.cmdline()]
@@ -173,6 +196,9 @@ def test_a_daemon_that_is_killed_while_a_root_hangs_leaves_everything_else_to_th
         nexus(good / "raw" / "run_2.nxs")
         eventually(lambda: "2/raw/run_2" in catalogue.pids(), "the root that answers is worked on")
         assert [one["elsewhere"] for one in site.status()["beamtimes"] if one["id"] == "2"] == [[]]
+        eventually(lambda: _problems(site), "it is named")
+        (shown,) = [one for one in site.status()["beamtimes"] if one["problems"]]
+        assert (shown["id"], shown["done"], shown["stale"]) == ("1", 1, True)  # As the daemon before reported it.
         assert site.run("rescan", good).returncode == 0
         hanging.answer()
         nexus(beamtime / "raw" / "run_2.nxs")

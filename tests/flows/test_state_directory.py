@@ -147,7 +147,10 @@ def test_the_embedded_catalogue_waits_for_room_on_a_full_disk(tmp_path: Path) ->
         totals = _status(daemon)["totals"]
         assert totals["failed"] == 0
         assert totals["waiting"] > 0
-        assert "full" in str(_status(daemon)["beamtimes"][0]["outage"])
+        outage = _status(daemon)["beamtimes"][0]["outage"]
+        assert outage["full"], outage
+        said = _in(daemon, PROGRAM, "status", "-c", site.config).stdout
+        assert f"for the catalogue since {outage['since']}, which is full or read-only: " in said
         assert _in(daemon, "rm", site.var / "filler").returncode == 0
         eventually(lambda: _status(daemon)["totals"]["done"] == 60, "all scans, now that there is room")
         assert daemon.stop() == 0

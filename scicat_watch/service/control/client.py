@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from scicat_watch.errors import ConfigError, ScicatWatchError
 from scicat_watch.files import plain
-from scicat_watch.service.answering import Answering
+from scicat_watch.service.answering import needed
 from scicat_watch.service.control import place
 from scicat_watch.service.control.protocol import ALIVE, END, ERROR, LARGEST_MESSAGE, VERSION, Message, line
 from scicat_watch.words import why
@@ -66,7 +66,8 @@ class Control:
 
 def connect(var_dir: Path) -> Control | None:
     """A connection to the daemon of a state directory; None if none runs."""
-    connection = place.connect(var_dir)
+    with needed(var_dir):
+        connection = place.connect(var_dir)
     return None if connection is None else Control(connection)
 
 
@@ -82,10 +83,12 @@ def reached(var_dir: Path) -> Control:
 def named(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
     """Paths as a request has them; `ConfigError` for one that is not there."""
     found = []
-    for path in map(plain, paths):
-        if not path.exists():
-            raise ConfigError("there is no such file or directory", path)
-        found.append({"path": os.fspath(path), "folder": path.is_dir()})
+    for given in paths:
+        with needed(given.absolute()):
+            path = plain(given)
+            if not path.exists():
+                raise ConfigError("there is no such file or directory", path)
+            found.append({"path": os.fspath(path), "folder": path.is_dir()})
     return found
 
 
@@ -94,9 +97,9 @@ def switch(var_dir: Path, command: str, beamtime: str) -> tuple[list[tuple[str, 
 
     Each that it did, with both; and whether that lasts when the daemon ends.
     """
-    with Answering() as answering:
-        answering.try_paths(Path(beamtime))
-    paths = named((Path(beamtime),)) if Path(beamtime).is_dir() else []
+    directory = Path(beamtime)
+    with needed(directory.absolute()):
+        paths = named((directory,)) if directory.is_dir() else []
     with reached(var_dir) as control:
         done = control.ask(command, beamtime=beamtime, paths=paths)
     return [(id_, directory) for id_, directory in done["beamtimes"]], bool(done["kept"])

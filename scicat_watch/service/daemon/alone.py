@@ -10,6 +10,7 @@ from pathlib import Path
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.errors import ConfigError
 from scicat_watch.locks import ProcessLock
+from scicat_watch.service.answering import needed
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,10 @@ def alone(var_dir: Path, clock: Clock | None = None) -> Iterator[None]:
     path = var_dir / NAME
     lock = ProcessLock(path)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not lock.acquire((clock or SystemClock()).now()):
+        with needed(var_dir):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            acquired = lock.acquire((clock or SystemClock()).now())
+        if not acquired:
             who = lock.holder()
             running = f"another scicat-watch runs with this state directory{f' ({who})' if who else ''}"
             raise ConfigError(f"{running}; stop it first, or set another var_dir", var_dir)

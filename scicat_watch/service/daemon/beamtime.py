@@ -118,7 +118,7 @@ class BeamtimeLoop:
 
     def turn(self) -> float:
         """One turn; until when (monotonic time) nothing is due."""
-        with self._site.calls.on(self.beamtime.directory) as self._calls:
+        with self._site.calls.on(self.beamtime.directory):
             if self._paused.is_set():
                 return self._stand_still()
             if self._renewed.is_set():
@@ -211,7 +211,6 @@ class BeamtimeLoop:
         """After a full rescan."""
         if not self._notices.away:  # What is missing there is not gone.
             self.work.forget_gone()
-        self.work.catch_up()
 
     def _report(self, now: float, *, at_once: bool, soon: bool) -> None:
         """Report the state if it is time; `soon`: this turn may have changed it."""
@@ -309,7 +308,7 @@ class BeamtimeLoop:
             self._rescan_at = now
 
     def _entered(self, directory: Path, name: str = "") -> None:
-        self._calls.path = directory / name if name else directory
+        self._site.calls.about(directory, name)
         self._events.watch(directory, name)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import queue
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +17,7 @@ from scicat_watch.discovery.presence import Known
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Beamtime, FileState
 from scicat_watch.progress import BeamtimeState
+from scicat_watch.service.answering import ATTENDANT, Orderly, needed
 from scicat_watch.service.calls import Silence
 from scicat_watch.service.control.server import ControlServer, Reply
 from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, BeamtimeThread
@@ -72,6 +71,8 @@ class Daemon:
         self._away_since: dict[Path, datetime] = {}
         """Since when a directory is not there that was there before the start."""
         self._silent: dict[Path, Silence] = {}
+        self._unsearched: dict[Path, list[Path]] = {}
+        """By root that could not be searched, the beamtime directories of which this is reported."""
         self._woken, self._search_now = threading.Event(), True
         self._search_at = -math.inf
         self._search = Search(site.settings.beamtimes.rules(), site.calls, site.serial, self._woken.set)
@@ -158,7 +159,8 @@ class Daemon:
 
     def _beat(self) -> None:
         now = self._site.clock.now().timestamp()
-        self._site.journal.beat(self._started, now, self._site.host, self._site.catalogue_url)
+        with needed(self._site.settings.var_dir):
+            self._site.journal.beat(self._started, now, self._site.host, self._site.catalogue_url)
 
     def wake(self) -> None:
         """Search for beamtimes now; also called when `site.stopping` was set."""
@@ -256,7 +258,7 @@ class Daemon:
         self._broken[directory] = problem
         for place in remembered(self._site.journal.places).get(directory, ()):
             last = self._shown.get((directory, place.id), BeamtimeState(str(directory), place.id))
-            self._site.reporter.beamtime(replace(last, problems=(problem,)))
+            self._site.reporter.beamtime(replace(last, problems=(problem,), stale=True))
 
     def _forget(self, directory: Path, staying: set[str]) -> None:
         """Remember beamtimes no longer that are not in their directory any more, although that is there."""
@@ -299,10 +301,22 @@ class Daemon:
                 self._dispatcher.wake()  # Nothing was read there meanwhile.
             if silence is None and root in self._broken:
                 del self._broken[root]
-                self._site.reporter.left(str(root))
+                for directory in (root, *self._unsearched.pop(root, ())):
+                    self._site.reporter.left(str(directory))
                 self.wake()
             elif silence is not None and not threads:
-                self._complain(root, str(silence))
+                self._report_unsearched(root, str(silence))
+
+    def _report_unsearched(self, root: Path, problem: str) -> None:
+        """Report that a root could not be searched; the beamtimes that were there before as they were reported last."""
+        known = remembered(self._site.journal.places)
+        found = [one for one in known if root in (one, one.parent) and not self._threads.of(one)]
+        self._broken[root], self._unsearched[root] = problem, found
+        for place in (place for directory in found for place in known[directory]):
+            last = self._shown.get((place.directory, place.id), BeamtimeState(str(place.directory), place.id))
+            self._site.reporter.beamtime(replace(last, problems=(problem,), stale=True))
+        if not found:
+            self._site.reporter.beamtime(BeamtimeState(str(root), "?", problems=(problem,)))
 
     def _watch(self, beamtime: Beamtime, known: Known | None) -> None:
         """`known`: the directory when the beamtime was found in it."""
@@ -358,37 +372,21 @@ class Daemon:
 
 
 def run(site: Site, configuration: Configuration | None = None, ready: Callable[[], None] = lambda: None) -> None:
-    """Run the daemon until SIGTERM or SIGINT; called from the main thread. `ready` is called once these are heard.
+    """Run the daemon until SIGTERM or SIGINT. `ready` is called once these are heard.
 
     At SIGHUP the `configuration` is read again.
     """
     daemon = Daemon(site, configuration=configuration)
 
-    def stop(number: int, frame: object) -> None:
+    def stop() -> None:
         site.stopping.set()
         daemon.wake()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, lambda number, frame: daemon.hang_up())
+    ATTENDANT.obey(Orderly(stop, _LONGEST_END, 0, daemon.hang_up, waits=True))
     channel = ControlServer(site.settings.var_dir, daemon.commands())
     channel.start()
     ready()
     site.executor.prepare()
-    worker = threading.Thread(target=daemon.run, name="daemon", daemon=True)
-    worker.start()
-    while worker.is_alive() and not site.stopping.is_set():
-        worker.join(1.0)
-    until = site.clock.monotonic() + _LONGEST_END
-    worker.join(_LONGEST_END)
-
-    def close() -> None:
-        channel.close()
-        site.close()
-
-    closing = threading.Thread(target=close, name="closing", daemon=True)
-    closing.start()
-    closing.join(max(1.0, until - site.clock.monotonic()))
-    logging.shutdown()
-    if threading.active_count() > 1:
-        os._exit(0)  # What does not end must not hold up the stop; nothing of it was noted.
+    daemon.run()
+    channel.close()
+    site.close()

@@ -1,11 +1,10 @@
-"""A process that ends when it is asked to, before a daemon that perhaps cannot.
+"""A process that ends when it is asked to, before one that perhaps cannot: a daemon's, or that of a command.
 
 A thread whose call a file system does not answer stays in the kernel, beyond the reach of any signal, and a process is
 gone only when its last thread is. Which file systems will be used is not known at the start: directories come with a
-reload, and are mounted later. So the daemon always runs in a child process, and the process that was started waits for
+reload, and are mounted later. So the program always runs in a child process, and the process that was started waits for
 it: it passes signals on, ends as the child ends, and ends at the latest `ENDS_WITHIN` after a stop, whatever became of
 the child. What is left of that has run its last instruction; the kernel clears it away when the file system answers.
-The same is done for commands that use directories of beamtimes.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 from scicat_watch import kernel
@@ -29,57 +29,79 @@ _LEFT_AFTER = 1.0
 _STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 _PASSED = _STOPS | {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 _HEARD = _PASSED | {signal.SIGCHLD}
-
-
-COMMAND_ENDS_WITHIN = 3.0
-"""The same for a command that has nothing to bring to an end."""
 _FROM_TERMINAL = 0x80  # SI_KERNEL of <asm-generic/siginfo.h>: all processes of the terminal got the signal.
 
+_said: list[int] = []
+"""The descriptor through which the child says with which status it ends, as the kernel may not be able to."""
 
-def guard(ends_within: float | None = None, stuck: int | None = None) -> None:
-    """Go on in a child process; only that one returns. To be called before there are threads.
 
-    `ends_within`: instead of `ENDS_WITHIN`. `stuck`: the exit status if the child does not go, instead of the daemon's.
-    """
+def guard() -> None:
+    """Go on in a child process; only that one returns. To be called before there are threads."""
     if sys.platform != "linux":
         return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # From now on none of them is missed.
     sys.stdout.flush()
     kernel.hide_memory()  # It has the daemon's environment.
-    parent = os.getpid()
+    parent, (reading, writing) = os.getpid(), os.pipe()
     child = os.fork()
     if child:
-        _end_as(_wait_for(child, ENDS_WITHIN if ends_within is None else ends_within, stuck))
+        os.close(writing)
+        os.set_blocking(reading, False)
+        _end_as(_wait_for(child, reading))
+    os.close(reading)
+    _said.append(writing)
     kernel.end_with(parent)  # The daemon does not outlive who guards it.
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _wait_for(child: int, ends_within: float, stuck: int | None) -> int:
+def end(status: int) -> NoReturn:
+    """End this process now, although threads of it may be left; whoever guards it ends with this status."""
+    for descriptor in _said:
+        with suppress(OSError):
+            os.write(descriptor, bytes([status]))
+            os.kill(os.getppid(), signal.SIGCHLD)
+    os._exit(status)
+
+
+def close(descriptor: int) -> None:
+    """Close a descriptor before the end, unless it is the one that the end is said through. OSError if it is none."""
+    if descriptor not in _said:
+        os.close(descriptor)
+
+
+def _wait_for(child: int, said: int) -> int:
     """Pass signals on until the child has ended; its exit status, negative for a signal.
 
-    Where it runs no more but does not go, it is `stuck`; without that 0 if the child was stopped, and else -SIGKILL.
+    Where it runs no more but does not go, it is what it `said`; without that 0 if it was stopped, and else -SIGKILL.
     """
-    until, dead_since = None, None
+    until = dead_since = status = None
     while True:
-        heard = signal.sigtimedwait(_HEARD, _CHECK_RARELY if until is dead_since is None else _CHECK_EVERY)
+        idle = until is dead_since is status is None
+        heard = signal.sigtimedwait(_HEARD, _CHECK_RARELY if idle else _CHECK_EVERY)
         if heard is not None and heard.si_signo in _PASSED and not _came_to_all(heard):
             os.kill(child, heard.si_signo)
         if heard is not None and heard.si_signo in _STOPS and until is None:
-            until = time.monotonic() + ends_within
-        pid, status = os.waitpid(child, os.WNOHANG)
+            until = time.monotonic() + ENDS_WITHIN
+        pid, waited = os.waitpid(child, os.WNOHANG)
         if pid == child:
-            return os.waitstatus_to_exitcode(status)
-        now = time.monotonic()
+            return os.waitstatus_to_exitcode(waited)
+        now, status = time.monotonic(), _heard_from(said, status)
         dead_since = (dead_since or now) if is_over(child) else None
-        late = until is not None and now > until
-        if late or (dead_since is not None and now - dead_since >= _LEFT_AFTER):
+        left = dead_since is not None and (status is not None or now - dead_since >= _LEFT_AFTER)
+        if left or (until is not None and now > until):
             os.kill(child, signal.SIGKILL)
-            if stuck is None or until is not None:  # Otherwise the command has said it already.
-                sys.stderr.write("scicat-watch: a file system does not answer; what waits for it ends when it does\n")
-            if stuck is not None:
-                return stuck
+            if status is not None:
+                return status
+            sys.stderr.write("scicat-watch: a file system does not answer; what waits for it ends when it does\n")
             return -signal.SIGKILL if until is None else 0
+
+
+def _heard_from(said: int, before: int | None) -> int | None:
+    """With which status the child ends, as far as it has said so."""
+    with suppress(BlockingIOError):
+        return next(iter(os.read(said, 1)), before)
+    return before
 
 
 def _came_to_all(heard: signal.struct_siginfo) -> bool:
