@@ -11,7 +11,7 @@ from pathlib import Path
 from scicat_watch.discovery import beamtimes
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
 from scicat_watch.discovery.events.filesystems import lacks_notifications
-from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, NotLoggedIn, NotScicat, Unavailable
 from scicat_watch.pipeline import plugins
 from scicat_watch.pipeline.assembly import schemas
 from scicat_watch.pipeline.reading import sandbox
@@ -153,7 +153,7 @@ def _catalogue(settings: Settings, findings: CheckReport) -> None:
                 publisher.ping(login=True)
                 usable = schemas.load(settings.schemas.directory).schemas
                 examine_rights(settings, usable, publisher, findings.mistakes, findings.remarks)
-    except NotLoggedIn as error:
+    except (NotLoggedIn, NotScicat) as error:
         findings.mistakes.append(f"catalogue: {error}")
     except Unavailable as error:
         findings.unreachable = str(error)

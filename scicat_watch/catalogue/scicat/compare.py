@@ -60,12 +60,12 @@ def plan_blocks(stored: Sequence[Mapping[str, Any]], wanted: Sequence[OrigDatabl
     missing = Counter[Hashable]()
     blocks: dict[Hashable, OrigDatablock] = {}
     for block in wanted:
-        key = _content(block.as_json())
+        key = file_set(block.as_json())
         missing[key] += 1
         blocks[key] = block
     others: list[Mapping[str, Any]] = []
     for there in stored:
-        key = _content(there)
+        key = file_set(there)
         if missing[key] > 0:
             missing[key] -= 1
         else:
@@ -129,7 +129,7 @@ def _all_files(blocks: Sequence[Mapping[str, Any]]) -> Counter[Hashable]:
     return Counter(entry for block in blocks for entry in _entries(block))
 
 
-def _content(block: Mapping[str, Any]) -> Hashable:
+def file_set(block: Mapping[str, Any]) -> Hashable:
     """What a file list says, apart from order and ids."""
     return frozenset(Counter(_entries(block)).items())
 

@@ -9,7 +9,7 @@ from scicat_watch.catalogue.difference import AttachmentPlan, BlockPlan, Differe
 from scicat_watch.catalogue.memory import Memory, Written
 from scicat_watch.catalogue.publisher import UpdatePolicy
 from scicat_watch.catalogue.scicat.api import ScicatApi
-from scicat_watch.catalogue.scicat.compare import plan_attachments, plan_blocks
+from scicat_watch.catalogue.scicat.compare import file_set, plan_attachments, plan_blocks
 from scicat_watch.catalogue.scicat.merge import is_of, merge
 from scicat_watch.catalogue.scicat.ownership import Ownership
 from scicat_watch.catalogue.scicat.parts import split
@@ -24,15 +24,17 @@ def difference(bundle: Bundle, api: ScicatApi, policy: UpdatePolicy, memory: Mem
     held = api.holding(dataset.pid)
     if held is None:
         return Difference(State.NEW)
-    stored, base = held.dataset, Written(memory, api.full_pid(dataset.pid)).baseline
+    known = Written(memory, api.full_pid(dataset.pid))
+    stored, base = held.dataset, known.baseline
     pid = str(stored.get("pid") or dataset.pid)
     if not is_of(stored, dataset, policy, base):
         reason = f"the stored dataset's data is in {stored.get('sourceFolder')}, that of this scan in "
         return Difference(State.CONFLICT, reason + dataset.source_folder, pid)
     merged = merge(stored, api.shaped(dataset.fields), policy, base)
-    ours = Ownership(lambda: base, api.account, {one.caption for one in bundle.attachments})
-    keeps = policy.fields == "never"
     wanted, shown = split(bundle.datablocks), bundle.attachments
+    contents = {file_set(block.as_json()) for block in wanted}
+    ours = Ownership(lambda: base, api.account, {one.caption for one in shown}, contents, lambda: known.unsure)
+    keeps = policy.fields == "never"
     blocks = thumbnails = None
     if wanted and not (keeps and held.blocks):
         blocks = plan_blocks(held.blocks, wanted, ours.of_block)

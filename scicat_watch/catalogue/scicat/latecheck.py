@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -28,6 +28,10 @@ TIMES = 2.0
 """How many times the time limit of a request is waited before the first late check."""
 LATER = (600.0, 3600.0)
 """Seconds before the second one, and before the last."""
+MOST_HELD = 2
+"""How often a write is left without an answer for so long, at most: then it is asked whether the catalogue is well."""
+Wait = Callable[[], bool]
+"""Waits for a write that is likely to be on its way still; true if the program ends."""
 REFUSED = 86_400.0
 """Seconds before one that was refused is made again: a person may have fixed it."""
 _GATEWAYS = (408, 502, 503, 504)

@@ -1,13 +1,16 @@
-"""Whose a stored file list or thumbnail is: ours if we remember its id, or if our account made it."""
+"""Whose a stored file list or thumbnail is: ours if we remember its id.
+
+Where we cannot remember all of them, it is ours if our account made it: a person may use that account as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scicat_watch.catalogue.baseline import Baseline
-from scicat_watch.catalogue.scicat.compare import part_id
+from scicat_watch.catalogue.scicat.compare import file_set, part_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,18 @@ class Ownership:
     """The name of our account; asked only where it matters."""
     captions: Collection[str] = ()
     """The captions that our thumbnails have."""
+    contents: Collection[Hashable] = ()
+    """What our file lists are to hold, as `compare.file_set` has it."""
+    unsure: Callable[[], bool] = lambda: False
+    """Whether there may be file lists of ours whose ids we never learned."""
 
     def of_block(self, block: Mapping[str, Any]) -> bool:
         """Whether a file list is ours."""
-        return self._remembered(block) or self._by_our_account(block)
+        if self._remembered(block):
+            return True
+        known = self.baseline()
+        all_known = known is not None and bool(known.parts) and not self.unsure()
+        return (not all_known or file_set(block) in self.contents) and self._by_our_account(block)
 
     def of_thumbnail(self, thumbnail: Mapping[str, Any]) -> bool:
         """Whether a thumbnail is ours. Images of our account that we do not remember are so by our caption only."""

@@ -7,8 +7,7 @@ more. Several scans may be published side by side, one scan only once at a time.
 A dataset that we never wrote is created without asking, as the answer says whether its id is taken. Reading it
 afterwards shows what a removed dataset of the same id has left behind. After a write of which nobody knows whether it
 was done, what is stored is read, and only what is missing is written again: at once, or, where the write is likely to
-be on its way still, after as long a wait as for its answer. As it may arrive even later, the dataset is noted to be
-read again (`latecheck`), which then removes what is there twice.
+be on its way still, after a wait. As it may arrive even later, the dataset is noted to be read again (`latecheck`).
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat import rights
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, ScicatApi, Unreadable
-from scicat_watch.catalogue.scicat.compare import part_id, plan_attachments, plan_blocks, spread, totals
-from scicat_watch.catalogue.scicat.latecheck import LateChecks, is_held, may_arrive
+from scicat_watch.catalogue.scicat.compare import file_set, part_id, plan_attachments, plan_blocks, spread, totals
+from scicat_watch.catalogue.scicat.latecheck import MOST_HELD, LateChecks, Wait, is_held, may_arrive
 from scicat_watch.catalogue.scicat.merge import is_of, merge, said, written
 from scicat_watch.catalogue.scicat.ownership import Ownership
 from scicat_watch.catalogue.scicat.parts import groups, part, split
@@ -39,10 +38,6 @@ ROUNDS = 5
 """How often publishing is begun, at most, because nobody knows whether a write was done."""
 MOST_BROKEN = 2
 """How often a write is answered 500, at most: many of them will be answered so for ever."""
-MOST_HELD = 2
-"""How often a write is left without an answer for so long, at most: then it is asked whether the catalogue is well."""
-Wait = Callable[[], bool]
-"""Waits for a write that is likely to be on its way still; true if the program ends."""
 
 
 class Update:
@@ -65,7 +60,9 @@ class Update:
         self._content = digest(bundle.dataset.fields)
         self._written = Written(memory, self._full_pid)
         captions = {one.caption for one in bundle.attachments}
-        self._ours = Ownership(lambda: self._written.baseline, api.account, captions)
+        contents = {file_set(block.as_json()) for block in self._blocks.values()}
+        self._ours = Ownership(lambda: self._written.baseline, api.account, captions, contents, self._may_be_more)
+        self._lost = False
         self._left: tuple[str, ...] = ()
         self._new = False
         self._doubtful = False
@@ -93,8 +90,7 @@ class Update:
     def late_check(self) -> bool:
         """Remove what a late write has doubled, and bring back what it has undone; whether there was anything.
 
-        The dataset itself is left as it is: its changes are guarded, and its id is there once. Raises as `publish`,
-        and `Refused` also for a part.
+        The dataset itself is left as it is: its changes are guarded. Raises as `publish`, `Refused` also for a part.
         """
         try:
             held = self._api.holding(self._pid)
@@ -127,7 +123,6 @@ class Update:
                 if not self._doubtful:
                     raise
                 if not is_held(error):
-                    log.debug("%s: whether it was written is read at once: %s", self._full_pid, error)
                     continue
                 log.warning("%s: waiting whether it is written after all: %s", self._full_pid, error)
                 held += 1
@@ -238,6 +233,9 @@ class Update:
         for rounds_left in reversed(range(ROUNDS)):
             plan = plan_blocks(held.blocks, wanted, self._ours.of_block)
             changed = changed or bool(plan)
+            if plan or self._may_be_more():  # From now on we know all of ours.
+                for block in filter(self._ours.of_block, held.blocks):
+                    self._written.made(part_id(block))
             try:
                 self._write_blocks(plan, held.blocks)
                 if plan.remove:
@@ -270,6 +268,7 @@ class Update:
             try:
                 with self._doubting(), rights.needing(rights.TO_REMOVE):
                     self._api.remove_datablock(self._pid, block_id)
+                log.info("%s: removed file list %s of ours, which was one too many", self._full_pid, block_id)
             except Refused as refused:
                 spread_out = spread(wanted, len(ours)) if refused.status == 403 else None
                 if spread_out is None:
@@ -328,6 +327,10 @@ class Update:
             )
             self._written.made(made)
 
+    def _may_be_more(self) -> bool:
+        """Whether there may be file lists of ours whose ids we never learned, as an answer was lost."""
+        return self._lost or self._written.unsure
+
     def _unseen(self, unreadable: Unreadable) -> Published:
         """Do what was never sent, of a dataset that we wrote and may not read: as an account for other groups may not.
 
@@ -383,6 +386,7 @@ class Update:
             yield
         except Unavailable as error:
             self._broken += error.status == 500
+            self._lost = self._lost or error.sent
             soon = not isinstance(error, Postponed | NotScicat) and error.status != 429
             self._doubtful = error.sent and soon and self._broken < MOST_BROKEN
             if may_arrive(error):

@@ -16,7 +16,7 @@ from scicat_watch.documents import Attachment, OrigDatablock, scientific_metadat
 from scicat_watch.model import Status
 from tests.catalogue.bundles import METADATA, POLICY, bundle, files
 from tests.catalogue.conftest import Site
-from tests.catalogue.faulty import SpoilingProxy
+from tests.catalogue.faulty import Fault, SpoilingProxy
 
 numbers = itertools.count(1)
 CURATED: dict[str, Any] = {
@@ -250,6 +250,25 @@ def test_a_folder_that_somebody_else_corrected_is_not_taken_for_another_dataset(
     curate(keeper, pid, sourceFolder="/archive/bt-7")
     assert publisher.publish(bundle(pid, owner="Another"), POLICY).status is Status.UPDATED
     assert stored(keeper, pid)["sourceFolder"] == "/archive/bt-7"
+
+
+def test_a_file_list_that_a_person_added_by_our_account_stays(
+    site: Site, keeper: ScicatV3, spoiled: Callable[..., SpoilingProxy], pid: str
+) -> None:
+    """Our own ids are remembered, also of the one that was answered 500 and is there."""
+    for faults in ((), (*[Fault.NONE] * 3, Fault.BROKEN)):
+        one = f"{pid}-{len(faults)}-{faults[-1:]}"
+        publisher = site.publisher("keeper", spoiled(*faults).base)
+        publisher.publish(bundle(one, thumbnail=b""), POLICY)
+        (ours,) = [str(block["_id"]) for block in keeper.datablocks(one)]
+        theirs = keeper.add_datablock(one, OrigDatablock(files(1, first=90)))
+        for count in (3, 1):
+            changed = bundle(one, (OrigDatablock(files(count)),), thumbnail=b"")
+            assert publisher.publish(changed, POLICY).datablock is Status.UPDATED
+            assert {str(block["_id"]): len(block["dataFileList"]) for block in keeper.datablocks(one)} == {
+                ours: count, theirs: 1,
+            }  # fmt: skip
+        assert publisher.publish(changed, POLICY).status is Status.UNCHANGED
 
 
 def test_another_program_s_file_list_stays_whatever_becomes_of_ours(site: Site, keeper: ScicatV3, pid: str) -> None:
