@@ -16,6 +16,8 @@ from scicat_watch.discovery.lines import MANY
 from scicat_watch.discovery.rules import WatchRules
 from scicat_watch.model import Origin, Request, RequestKey, stem_of
 
+_AT_ONCE = 1000  # Entries that are checked in one step: of many that come at once the first are handed out early.
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -60,7 +62,7 @@ class Pending:
         `list_name`: name of the dataset lists. That a listed scan has no data file is believed only where its list
         is there: a file system that is unreachable looks like an empty directory.
         """
-        self._completeness = Completeness(rules, roots, list_name, patient=patient)
+        self._completeness, self._patient = Completeness(rules, roots, list_name, patient=patient), patient
         self._entries: dict[RequestKey, _Entry] = {}
         self._by_base: dict[Path, set[RequestKey]] = {}
         self._found: set[RequestKey] = set()
@@ -153,7 +155,7 @@ class Pending:
         return min((time for time in times if time is not None), default=None)
 
     def take_ready(self, now: float) -> Iterator[Ready]:
-        """The requests that are due and complete; they are pending no longer."""
+        """The requests that are due and complete, the first of many; they are pending no longer."""
         self._completeness.begin()
         due = self._take_due(now)
         many = Counter(entry.base.parent for entry in due if entry.request.listed)
@@ -179,7 +181,7 @@ class Pending:
         due = {key: self._entries[key] for key in self._absent.take_arrived(now, self._completeness.names)}
         for arrived in due.values():
             arrived.backlog = False
-        while self._queue and self._queue[0][0] <= now:
+        while self._queue and self._queue[0][0] <= now and (len(due) < _AT_ONCE or not self._patient):
             key = (first := heapq.heappop(self._queue))[2]
             if self._holds(*first):
                 due[key] = self._entries[key]

@@ -141,7 +141,7 @@ class Journal:
 
     def begun(self, directory: Path, name: str) -> bool:
         """Whether the ingestion of a scan of this name under `directory` is under way, or has failed so far."""
-        return (_text(os.fspath(directory)), _text(name)) in self._begun
+        return bool(self._begun) and (_text(os.fspath(directory)), _text(name)) in self._begun
 
     def attempt(self, key: RequestKey) -> Attempt | None:
         """The failures of a request since it last succeeded."""

@@ -9,6 +9,7 @@ asked of `Known`.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -96,7 +97,7 @@ def _under_its_directory(scan: Scan, root: Path, known: Known) -> Scan:
 
 def _begun_above(place: Path, directory: Path, root: Path, known: Known) -> Path | None:
     """The directory above `directory` under which the scan is known, the topmost first; None if it is under none."""
-    for above in reversed(list(between(directory, root))[1:]):
+    for above in reversed(_between(os.fspath(directory), os.fspath(root))[1:]):
         if known.begun_in(above, _name(place, above)):
             return above
     return None
@@ -104,7 +105,7 @@ def _begun_above(place: Path, directory: Path, root: Path, known: Known) -> Path
 
 def _begun_below(place: Path, directory: Path, known: Known) -> Path | None:
     """The directory below `directory` that named the scan while it had a list; None if none did."""
-    for below in list(between(place.parent, directory))[:-1]:
+    for below in _between(os.fspath(place).rpartition("/")[0], os.fspath(directory))[:-1]:
         if known.begun_in(below, _name(place, below)):
             return below
     return None
@@ -113,6 +114,12 @@ def _begun_below(place: Path, directory: Path, known: Known) -> Path | None:
 def _name(place: Path, directory: Path) -> str:
     """The name of a scan within a directory. Asked several times for each line of a list: `relative_to` takes long."""
     return os.fspath(place)[len(os.fspath(directory)) :].lstrip("/")
+
+
+@functools.lru_cache(maxsize=128)
+def _between(low: str, high: str) -> tuple[Path, ...]:
+    """As `between`; asked for thousands of scans of the same directories."""
+    return tuple(between(Path(low or "/"), Path(high)))
 
 
 def between(low: Path, high: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import queue
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +84,7 @@ class BeamtimeWork:
         self._caught_up_at = -math.inf
         self._unnoted: list[str] = []
         """Problems of noting that were reported."""
+        self._rescan_used = 0.0
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
         asked = Once(self.ledger, once) if once else self.ledger
@@ -96,7 +98,11 @@ class BeamtimeWork:
         """Rescan what the hints name, or everything, and queue what is ready. OSError if a list cannot be read."""
         self.take_results()
         self.catch_up()
-        findings = self.watch.step(self._site.clock.monotonic(), hints)
+        began = time.thread_time()
+        try:
+            findings = self.watch.step(self._site.clock.monotonic(), hints)
+        finally:
+            self._rescan_used += time.thread_time() - began
         if findings.ready:
             self.ledger.make_way((one.request for one in findings.ready), self.watch.data_files)
         for ready in findings.ready:
@@ -104,6 +110,11 @@ class BeamtimeWork:
         if hints is not None:
             self._rechecks.closed(hints.files, self._site.settings.watching.ingestion_delay)
         return findings
+
+    def take_rescan_used(self) -> float:
+        """Seconds of a core that rescans took since this was last asked."""
+        used, self._rescan_used = self._rescan_used, 0.0
+        return used
 
     def next_due(self) -> float:
         """Monotonic time at which `step` or `recheck` may have something to do."""

@@ -306,6 +306,21 @@ def test_scans_come_in_the_order_of_their_list_whenever_they_were_checked(tmp_pa
     assert [one.request.scan.name for one in _ready(pending, 9.0)] == ["c", "a", "b"]
 
 
+@pytest.mark.parametrize("patient", [True, False])
+def test_of_many_scans_the_first_are_handed_out_before_the_last_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, patient: bool
+) -> None:
+    monkeypatch.setattr("scicat_watch.discovery.pending._AT_ONCE", 2)
+    pending = _pending(tmp_path, patient=patient)
+    for number in range(5):
+        pending.admit(_found(_nexus(tmp_path / f"scan_{number}.nxs")), 0.0)
+    steps = [[one.request.scan.name for one in _ready(pending, now)] for now in (0, 0, 0, 100, 100, 100)]
+    names = [f"scan_{number}" for number in range(5)]
+    # A one-time ingest takes all that is there.
+    assert steps[:3] == [[], [], []]
+    assert steps[3:] == ([names[:2], names[2:4], names[4:]] if patient else [names, [], []])
+
+
 def test_a_request_that_was_put_off_counts_as_failed_and_not_as_incomplete(tmp_path: Path) -> None:
     pending = _pending(tmp_path)
     _nexus(tmp_path / "a.nxs")

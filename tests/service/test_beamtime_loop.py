@@ -277,10 +277,12 @@ def test_a_failing_rescan_at_each_event_is_not_reported_at_each_event(
 def test_rescans_take_no_more_than_their_share_while_events_stream_in(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, busy: str
 ) -> None:
-    step = watched.loop.work.watch.step
+    step, during = watched.loop.work.watch.step, []
 
     def slow(now: float, hints: Hints | None) -> Findings:
-        watched.site.fake.advance(0.2)
+        if hints != Hints():
+            during.append(watched.since)
+            watched.site.fake.advance(0.2)
         return step(now, hints)
 
     monkeypatch.setattr(watched.loop.work.watch, "step", slow)
@@ -289,9 +291,32 @@ def test_rescans_take_no_more_than_their_share_while_events_stream_in(
     for number in range(1000):
         watched.at(10 + number / 100, lambda: watched.site.source.named(watched.disk.root / "raw/scan_1.nxs"))
     watched.run(25)
-    during = [at for at in watched.turns if 10 <= at < 20]
-    # Of 0.2 s each: at most a fifth of the time, reports included.
-    assert 3 <= len(during) <= 10 if busy == "our thread" else len(during) > 30
+    rescans = [at for at in during if 10 <= at < 20]
+    # Of 0.2 s each: at most a fifth of the time.
+    assert 3 <= len(rescans) <= 10 if busy == "our thread" else len(rescans) > 30
+    assert len([at for at in watched.turns if 10 <= at < 20]) < 2 * len(rescans) + 10
+
+
+def test_after_a_rescan_that_cost_much_only_events_wait(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, rescans = watched.loop.work.watch.step, []
+
+    def slow(now: float, hints: Hints | None) -> Findings:
+        if hints is None or hints.directories:
+            rescans.append((int(watched.since), "all" if hints is None else "hinted"))
+            watched.site.fake.advance(0.4)
+        return step(now, hints)
+
+    monkeypatch.setattr(watched.loop.work.watch, "step", slow)
+    monkeypatch.setattr(time, "thread_time", watched.site.clock.monotonic)
+    for at, number in ((10, 1), (11, 2), (20, 3), (21, 4)):
+        watched.at(at, lambda number=number: watched.site.source.named(watched.disk.nexus(f"raw/scan_{number}.nxs")))  # type: ignore[misc]
+    watched.at(22, watched.site.source.lost)
+    waiting: list[int] = []
+    watched.at(13, lambda: waiting.append(watched.site.reports.states[-1][1].waiting))
+    watched.run(23)
+    assert rescans == [(0, "all"), (10, "hinted"), (14, "hinted"), (20, "hinted"), (22, "all")]
+    assert waiting == [1]  # It was reported.
+    assert watched.site.ingest.pids[:1] == [f"{ID}/raw/scan_1"]
 
 
 def test_all_directories_and_lists_are_watched_before_they_are_read(watched: Watched) -> None:

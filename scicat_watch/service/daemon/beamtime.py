@@ -7,7 +7,6 @@ import logging
 import math
 import queue
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +52,7 @@ class BeamtimeLoop:
         """The problem while the directory is not there; empty while it is."""
         self._remembered: Known | None = None
         """As what the directory was last noted in the journal."""
-        self._rescan_at = self._live_at = self._report_at = -math.inf
+        self._rescan_at = self._live_at = self._report_at = self._hints_at = -math.inf
         self._asked: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._jobs: list[Job] = []
         self._ended = ""
@@ -168,10 +167,10 @@ class BeamtimeLoop:
 
     def _turn(self) -> float:
         """Rescan what hints and the time ask for; until when (monotonic time) nothing is due."""
-        started, used, compared = self._clock.monotonic(), time.thread_time(), 0.0
+        started = self._clock.monotonic()
         if self.hints.take_renewal():
             self.work.watch.renew()
-        hints, lost = self.hints.take()
+        hints, lost = self.hints.take(held=started < self._hints_at)
         asked = self._take_asked()
         full = lost or started >= self._rescan_at or any(job.full for job in asked)
         if live := not full and started >= self._live_at:
@@ -182,9 +181,7 @@ class BeamtimeLoop:
             findings = self.work.step(None if full else hints)
             if full and hints.files:
                 self.work.step(Hints(files=hints.files))  # A full rescan does not see that a known file was closed.
-            compared = time.thread_time()
             eventful |= self.work.recheck()
-            compared = time.thread_time() - compared  # That has a share of its own.
             due = self.work.next_due()
             if full:
                 self._notices.rescanned(() if lost else findings.missed, self._clock.monotonic() - started)
@@ -197,15 +194,16 @@ class BeamtimeLoop:
             return self._clock.monotonic() + _AWAY  # What the rescan found missing, it did not miss.
         if full:
             self._clear_up()
-        used = time.thread_time() - used - compared
-        self._plan_rescans(started, used, full=full, live=live)
+        self._plan_rescans(started, used := self.work.take_rescan_used(), full=full, live=live)
         jobs_due = self._step_jobs()
         now = self._clock.monotonic()
         self._report(now, at_once=full or self._problem != before, soon=eventful)
-        if not full and used > GATHER:
-            # Rescans that cost much are made rarely: a flood of events takes no more than its share.
-            self._clock.wait(min(_LONGEST_REST, used / _BUSY_SHARE), self._site.stopping)
-        return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due, self._notices.due)
+        if (hints.directories or hints.files) and not full and used > GATHER:
+            # Rescans that cost much are made rarely: a flood of events takes no more than its share. All else goes on.
+            self._hints_at = now + min(_LONGEST_REST, used / _BUSY_SHARE)
+            self.hints.hold()
+        hints_due = self._hints_at if self._hints_at > now else math.inf
+        return min(self._rescan_at, self._live_at, self._report_at, jobs_due, due, self._notices.due, hints_due)
 
     def _clear_up(self) -> None:
         """After a full rescan."""

@@ -21,7 +21,7 @@ class HintQueue:
         self._lock = threading.Lock()
         self._directories: set[Path] = set()
         self._files: set[Path] = set()
-        self._full = self._renewed = False
+        self._full = self._renewed = self._held = False
         self._reported: set[Path] = set()
         self._heard: Counter[Path] = Counter()
         self._lost = 0
@@ -55,7 +55,13 @@ class HintQueue:
                     self._directories.add(event.directory)
             else:
                 self._directories.add(event.directory)
-        self.filled.set()
+            if not self._held:
+                self.filled.set()
+
+    def hold(self) -> None:
+        """Set `filled` because of no event any more, unless some were lost, until all hints are taken."""
+        with self._lock:
+            self._held = True
 
     def renew(self) -> None:
         """Everything has to be watched and listed anew: it is on another file system than before, or mounted anew."""
@@ -73,11 +79,14 @@ class HintQueue:
         """Let the thread check what is due, without a hint."""
         self.filled.set()
 
-    def take(self) -> tuple[Hints, bool]:
-        """All hints so far, and whether a full rescan is needed because events were lost."""
+    def take(self, *, held: bool = False) -> tuple[Hints, bool]:
+        """All hints so far, and whether a full rescan is needed because events were lost. `held`: none unless it is."""
         with self._lock:
+            if held and not self._full:
+                self.filled.clear()
+                return Hints(), False
             hints, full = Hints(frozenset(self._directories), frozenset(self._files)), self._full
-            self._directories, self._files, self._full = set(), set(), False
+            self._directories, self._files, self._full, self._held = set(), set(), False, False
             self.filled.clear()
         return hints, full
 
