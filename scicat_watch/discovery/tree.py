@@ -13,7 +13,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -134,11 +134,25 @@ class Tree:
                         path = path.parent  # noqa: PLW2901 - up to the root.
         return found
 
-    def all_nodes(self) -> dict[Path, DirectoryNode]:
-        """All directories of the beamtime as they are now: also where only a part is rescanned, or an event is late."""
-        whole = Tree(self.root, self._list_name, self._rules)
-        whole.rescan(time.monotonic(), None)
-        return whole.nodes
+    def files_with(self, inodes: Collection[int]) -> Iterator[Path]:
+        """The data files that may have one of these inodes, of all of the beamtime as it is now.
+
+        Also where only a part is rescanned, or an event is late. What listing says of inodes decides: there may be a
+        hundred thousand files, and few of them have one of these, or none has.
+        """
+        whole, todo = Tree(self.root, self._list_name, self._rules), [DirectoryNode(self.root, 0)]
+        while todo:
+            node = todo.pop()
+            try:
+                with os.scandir(node.path) as entries:
+                    listed = list(entries)
+                some = {entry.name for entry in listed if entry.inode() in inodes}
+                is_sure = _says_inodes(node.path, listed)
+                if some or not is_sure or any(map(_is_folder, listed)):
+                    todo += [DirectoryNode(path, node.depth + 1) for path in whole._list(node, 0.0)]
+            except OSError:
+                continue
+            yield from (node.path / name for name in node.names if name in some or not is_sure)
 
     def relist(self, path: Path) -> None:
         """Have a directory listed at the next rescan, changed or not."""
@@ -309,6 +323,12 @@ def age(state: FileState) -> float:
     They may differ: nothing depends on it but how soon it is rescanned where no events come.
     """
     return max(0.0, time.time() - state.modified / 1e9)
+
+
+def _says_inodes(directory: Path, listed: list[os.DirEntry[str]]) -> bool:
+    """Whether listing says what `stat` says: some file systems list other numbers."""
+    first = next((entry for entry in listed if not _is_folder(entry)), None)
+    return first is None or os.lstat(f"{directory}/{first.name}").st_ino == first.inode()
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -7,7 +7,7 @@ come once more, or with `forget` that it is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,9 +207,9 @@ class BeamtimeWatch:
                 if not self._claims(file):
                     yield self.tree.scan_directory(path), file
 
-    def data_files(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
-        """The directories of all of the beamtime, each with the names of the data files in it, listed now."""
-        return ((path, node.names) for path, node in self.tree.all_nodes().items() if node.names)
+    def data_files(self, inodes: Collection[int]) -> Iterator[Path]:
+        """The data files of all of the beamtime that may have one of these inodes, as it is now."""
+        return self.tree.files_with(inodes)
 
     def bad_lines(self) -> Iterator[tuple[Path, BadLine]]:
         """The lines that cannot be used, each with its list."""

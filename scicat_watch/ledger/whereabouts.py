@@ -13,8 +13,8 @@ from pathlib import Path
 from scicat_watch.ledger.known import KnownScan, KnownScans, text
 from scicat_watch.model import stem_of
 
-DataFiles = Callable[[], Iterable[tuple[Path, Collection[str]]]]
-"""Gives the directories of a beamtime, each with the names of the data files in it that can be scans."""
+DataFiles = Callable[[Collection[int]], Iterable[Path]]
+"""Gives the data files of a beamtime, as it is now, that may have one of some inodes."""
 Seen = tuple[int, int, int]
 
 
@@ -52,16 +52,14 @@ def whereabouts(scans: Iterable[KnownScan], known: KnownScans, files: DataFiles)
 
 def _lying(sought: Mapping[Seen, KnownScan], known: KnownScans, files: DataFiles) -> Iterator[tuple[Seen, Path]]:
     """Each of the sought files that is there, but for names that are scans of their own."""
-    inodes = {seen[0] for seen in sought}
-    for directory, names in files():
-        for path in _with_inodes(directory, names, inodes):
-            try:
-                status = path.stat()
-            except OSError:
-                continue  # It was renamed again; what it is will be seen there.
-            seen = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if seen in sought and _can_be(sought[seen], path, seen[0], known):
-                yield seen, path
+    for path in files({seen[0] for seen in sought}):
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # It was renamed again; what it is will be seen there.
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen in sought and _can_be(sought[seen], path, seen[0], known):
+            yield seen, path
 
 
 def _can_be(scan: KnownScan, path: Path, inode: int, known: KnownScans) -> bool:
@@ -69,22 +67,3 @@ def _can_be(scan: KnownScan, path: Path, inode: int, known: KnownScans) -> bool:
     there = known.at(place)
     is_another = there is not None and not there.moved_to and there.seen is not None and there.seen[0] == inode
     return text(place) != scan.place and not is_another
-
-
-def _with_inodes(directory: Path, names: Collection[str], inodes: Collection[int]) -> Iterator[Path]:
-    """The files of some names that have one of these inodes, by what listing says: 100,000 `stat` would take long."""
-    if not names:
-        return
-    try:
-        with os.scandir(directory) as entries:
-            listed = {entry.name: entry.inode() for entry in entries}
-        first = next((name for name in names if name in listed), None)
-        if first is None:
-            return
-        # Some file systems list other numbers than `stat` says.
-        is_sure = os.stat(directory / first).st_ino == listed[first]  # noqa: PTH116 - names that are no text
-    except OSError:
-        is_sure, listed = False, dict.fromkeys(names, 0)
-    for name in names:
-        if name in listed and (not is_sure or listed[name] in inodes):
-            yield directory / name

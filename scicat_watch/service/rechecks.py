@@ -106,6 +106,8 @@ class Rechecks:
         """Places of `_left` to which this turn has not come yet."""
         self._hinted: set[Path] = set()
         """Places that are to be compared because a file there was closed."""
+        self._replaced: list[tuple[_Item, Request]] = []
+        """Those with another master file; only as long as one step lasts."""
         self._unreadable: set[Path] = set()
 
     def changed(self) -> list[ChangedScan]:
@@ -147,6 +149,7 @@ class Rechecks:
             self._compare(item)
             if self._clock.monotonic() - began > _STEP:
                 break
+        self._compare_replaced()
         ended = self._clock.monotonic()
         self._step_at = self._shared.next(ended, ended - began, time.thread_time() - used)
         return left != self._left
@@ -212,10 +215,25 @@ class Rechecks:
     def _soon_again(self, item: _Item, wait: float, times: int) -> None:
         heapq.heappush(self._soon, _Soon(self._clock.monotonic() + wait, next(self._numbers), item, times))
 
-    def _compare(self, item: _Item) -> None:
+    def _compare_replaced(self) -> None:
+        """Compare the scans that have another master file than before, which may have been renamed.
+
+        For all of a step together it is found out first where the files are that were there: that lists the beamtime.
+        """
+        replaced, self._replaced = self._replaced, []
+        try:
+            if replaced:
+                self._ledger.make_way((request for _, request in replaced), self._watch.data_files)
+        except OSError as error:
+            log.info("%s: the files that were renamed cannot be found now: %s", self._watch.beamtime.directory, error)
+            return  # What was replaced and what was renamed is not known, so nothing is decided.
+        for item, _ in replaced:
+            self._compare(item, made_way=True)
+
+    def _compare(self, item: _Item, *, made_way: bool = False) -> None:
         """Compare one scan; what cannot be examined now is left for the next time, and costs the others nothing."""
         try:
-            self._compare_one(item)
+            self._compare_one(item, made_way=made_way)
         except OSError as error:
             if item.scan.directory not in self._unreadable:
                 log.info("%s: cannot be compared with its files now, but later: %s", item.scan.place, why(error))
@@ -223,7 +241,7 @@ class Rechecks:
             return
         self._unreadable.discard(item.scan.directory)
 
-    def _compare_one(self, item: _Item) -> None:
+    def _compare_one(self, item: _Item, *, made_way: bool) -> None:
         known = self._ledger.known(item.scan.place)
         if known is None:
             self._first(item)
@@ -237,8 +255,8 @@ class Rechecks:
             self._left.pop(item.scan.place, None)
             return
         found = change(before, now)
-        if found.master and self._ledger.make_way([item.request()], self._watch.data_files):
-            self._compare_one(item)  # It was not written anew: its file is elsewhere, and another one is here.
+        if found.master and not made_way:
+            self._replaced.append((item, item.request()))
             return
         self._keep_identity(known, now, found)
         if self._ledger.is_adopted(known):

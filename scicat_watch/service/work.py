@@ -101,10 +101,10 @@ class BeamtimeWork:
         began = time.thread_time()
         try:
             findings = self.watch.step(self._site.clock.monotonic(), hints)
+            if findings.ready:
+                self.ledger.make_way((one.request for one in findings.ready), self.watch.data_files)
         finally:
             self._rescan_used += time.thread_time() - began
-        if findings.ready:
-            self.ledger.make_way((one.request for one in findings.ready), self.watch.data_files)
         for ready in findings.ready:
             self._dispatch(ready)
         if hints is not None:

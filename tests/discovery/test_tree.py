@@ -46,6 +46,37 @@ def test_data_files_and_lists_are_found_at_every_depth(tmp_path: Path) -> None:
     assert tree.scan_directory(tmp_path / "one") == tmp_path
 
 
+def _with_inode_of(root: Path, name: str) -> list[str]:
+    inode = (root / name).stat().st_ino
+    # Also what is in no node: the tree may have been listed before, or only in part.
+    found = Tree(root, LIST, WatchRules(), within=(root / "none",)).files_with({inode})
+    return sorted(str(file.relative_to(root)) for file in found)
+
+
+def test_data_files_are_found_by_their_inodes_wherever_they_are_now(tmp_path: Path) -> None:
+    names = ("a.nxs", "b.nxs", "raw/c.nxs", "raw/deep/d.nxs", "raw/c/c_1.h5", f"listed/{LIST}", "listed/sub/e.nxs")
+    _make(tmp_path, *names)
+    os.link(tmp_path / "a.nxs", tmp_path / "raw/deep/also.nxs")
+    assert _with_inode_of(tmp_path, "a.nxs") == ["a.nxs", "raw/deep/also.nxs"]
+    assert _with_inode_of(tmp_path, "raw/c.nxs") == ["raw/c.nxs"]
+    for no_scan in ("raw/c/c_1.h5", f"listed/{LIST}", "listed/sub/e.nxs"):
+        assert _with_inode_of(tmp_path, no_scan) == []
+
+
+def test_where_listing_says_other_inodes_all_data_files_may_be_the_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make(tmp_path, "a.nxs", "raw/b.nxs", "raw/c.txt")
+    lstat = os.lstat
+
+    def other(path: str) -> os.stat_result:
+        status = lstat(path)
+        return os.stat_result((status.st_mode, status.st_ino + 1, *status[2:]))
+
+    monkeypatch.setattr(os, "lstat", other)
+    assert _with_inode_of(tmp_path, "a.nxs") == ["a.nxs", "raw/b.nxs"]
+
+
 @pytest.mark.parametrize(
     ("settings", "found"),
     [

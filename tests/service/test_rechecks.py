@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -94,6 +95,33 @@ def test_files_that_come_late_are_seen_soon_after_the_scan_was_published(
     scans.run(620 - after)
     assert scans.tried == [f"{ID}/x"] * 2
     assert scans.work.state().changed == 0
+    scans.work.release(5)
+
+
+def test_the_beamtime_is_listed_once_for_all_files_that_were_replaced(
+    disk: Disk, rechecked: Callable[..., Rechecked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"raw/x{number}.nxs" for number in range(6)]
+    for name in names:
+        disk.nexus(name)
+    scans = rechecked(recheck_after=[], recheck_interval=20.0)
+    listed: list[int] = []
+    data_files = scans.work.watch.data_files
+
+    def noting(inodes: Collection[int]) -> Iterator[Path]:
+        listed.append(len(inodes))
+        return data_files(inodes)
+
+    monkeypatch.setattr(scans.work.watch, "data_files", noting)
+    scans.run(40)
+    assert (len(scans.tried), listed) == (6, [])
+    for name in names:
+        shutil.copy(disk.root / name, disk.root / f"{name}.new")
+        scans.write(f"{name}.new")
+        (disk.root / f"{name}.new").rename(disk.root / name)
+    scans.run(40)
+    assert sorted(scans.tried[6:]) == [f"{ID}/raw/x{number}" for number in range(6)]
+    assert set(listed) == {6}
     scans.work.release(5)
 
 
