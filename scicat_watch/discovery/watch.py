@@ -279,7 +279,7 @@ class BeamtimeWatch:
         try:
             done = None
             for name in node.names:
-                named = between + _stem(name)
+                named = between + (name.rpartition(".")[0] or name)
                 if known is not None and known.claims_stem(named):
                     continue
                 # Nearly all files of a long beamtime are done: for these little may be done here.
@@ -395,7 +395,3 @@ class BeamtimeWatch:
 def _between(directory: Path, below: Path) -> str:
     """What the names of the files in `below` begin with in `directory`, e.g. "raw/"."""
     return "" if directory == below else f"{below.relative_to(directory).as_posix()}/"
-
-
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0] or name
