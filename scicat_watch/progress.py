@@ -5,7 +5,7 @@ Nothing here reads a file, asks a server or knows the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +149,9 @@ class BeamtimeState:
     """What a person should know, though it holds nothing up, e.g. a file system without locks."""
     watch: WatchState | None = None
     """How changes are noticed; None if nothing is watched, as in a one-time ingest."""
+
+    def but_for_times(self) -> BeamtimeState:
+        """The same without when it was counted, when the last rescan was, and how long it took."""
+        watch = self.watch
+        watch = None if watch is None else replace(watch, interval=0.0, rescanned="", seconds=0.0)
+        return replace(self, counted="", watch=watch)

@@ -81,10 +81,9 @@ class BeamtimeWork:
         """What is in the queues, by the identity of its files."""
         self._held: dict[RequestKey, list[Request]] = {}
         """By the key of what is in the queues: the requests for the same files under other names, which wait for it."""
-        self._caught_up_at = -math.inf
+        self._caught_up_at, self._rescan_used = -math.inf, 0.0
         self._unnoted: list[str] = []
         """Problems of noting that were reported."""
-        self._rescan_used = 0.0
         self._foreign: set[Path] = set()
         self._unusable: dict[Path, str] = {}
         asked = Once(self.ledger, once) if once else self.ledger
@@ -214,7 +213,7 @@ class BeamtimeWork:
         """
         self._unnoted = self.ledger.problems()  # First: it may change meanwhile.
         state, now = self.state(problem), self._site.clock.monotonic()
-        if now < self._reported_at + _REPORTED_WITHIN and _but_for_times(state) == _but_for_times(self._reported):
+        if now < self._reported_at + _REPORTED_WITHIN and state.but_for_times() == self._reported.but_for_times():
             return
         self._reported, self._reported_at = state, now
         self.report_again()
@@ -385,13 +384,6 @@ class BeamtimeWork:
         if math.isinf(seconds):
             seconds = self._site.settings.watching.rescan_interval
         self.watch.again(request, self._site.clock.monotonic() + seconds)
-
-
-def _but_for_times(state: BeamtimeState) -> BeamtimeState:
-    """A state without when it was counted, when the last rescan was, and how long it took."""
-    watch = state.watch
-    watch = None if watch is None else replace(watch, interval=0.0, rescanned="", seconds=0.0)
-    return replace(state, counted="", watch=watch)
 
 
 def _has_files(key: RequestKey) -> bool:
