@@ -79,6 +79,8 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[tuple[str,
             continue
         inner = click.Context(command, info_name=name, parent=context)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield inner.command_path, command, inner
             yield from _commands(command, inner)
         else:
             yield inner.command_path, command, inner

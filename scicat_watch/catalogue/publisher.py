@@ -83,6 +83,8 @@ class Account:
     groups: tuple[str, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
     """Groups for which it may create no datasets, each with the right that it lacks."""
+    tried: bool = True
+    """Whether that could be found out; it takes a dataset that the account sees."""
 
 
 class Publisher(Protocol):

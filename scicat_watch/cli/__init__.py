@@ -66,7 +66,8 @@ def _run(arguments: Sequence[str] | None) -> None:
 
 
 def _fail(error: Exception, status: int) -> None:
-    import click
+    from scicat_watch.cli.lines import say
 
-    click.echo(f"scicat-watch: {error}", err=True)
+    for line in f"scicat-watch: {error}".split("\n"):
+        say(line, err=True)
     sys.exit(status)

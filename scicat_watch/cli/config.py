@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
+from scicat_watch.cli.lines import say
 from scicat_watch.cli.options import PATH, configured, settings_from
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ def show(config: Path | None, var_dir: Path | None, log_level: str | None) -> No
 
 def _report(findings: CheckReport) -> None:
     for text in findings.remarks:
-        click.echo(f"note: {text}")
+        say(f"note: {text}", indent=6)
     for text in findings.mistakes:
-        click.echo(f"wrong: {text}", err=True)
+        say(f"wrong: {text}", err=True, indent=7)
     if findings.unreachable:
-        click.echo(f"catalogue unreachable: {findings.unreachable}", err=True)
+        say(f"catalogue unreachable: {findings.unreachable}", err=True)
     if not findings.mistakes and not findings.unreachable:
-        click.echo("all well")
+        say("no mistake found, but not everything could be found out" if findings.open else "all well")
     sys.exit(2 if findings.mistakes else 3 if findings.unreachable else 0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scicat_watch.cli.lines import grouped, on_terminal, say
 from scicat_watch.cli.options import PATH, configured, settings_from
 from scicat_watch.errors import ConfigError
 from scicat_watch.model import Outcome
@@ -66,7 +67,7 @@ def command(
     from scicat_watch.service.control.client import connect
     from scicat_watch.service.oneshot import Summary
 
-    logs.set_up(settings.logging, log_level or "warning")
+    logs.set_up(settings.logging, log_level or "warning", said_later=log_level is None and on_terminal(err=True))
     summary, left = Summary(), paths
     with _progress() as progress:
         if (control := connect(settings.var_dir)) is not None:
@@ -133,13 +134,17 @@ def _ingest_here(
 
 def _report(summary: Summary) -> None:
     counts = ", ".join(f"{count} {status.value}" for status, count in summary.counts.items())
-    click.echo(counts)
-    for what, why in summary.failures:
-        click.echo(printable(f"failed {what}: {why}"), err=True)
+    say(counts)
+    if on_terminal(err=True):
+        for line in grouped(((f"failed {what}", why) for what, why in summary.failures), "  ", once=True):
+            say(line, err=True, indent=2)
+    else:
+        for what, why in summary.failures:
+            say(f"failed {what}: {why}", err=True)
     if summary.left:
-        click.echo(f"{summary.left} not tried", err=True)
+        say(f"{summary.left} not tried", err=True)
     if summary.unavailable:
-        click.echo(f"catalogue unreachable: {summary.unavailable}", err=True)
+        say(f"catalogue unreachable: {summary.unavailable}", err=True)
 
 
 @contextlib.contextmanager

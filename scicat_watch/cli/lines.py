@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -16,6 +17,15 @@ def say(text: str, *, err: bool = False, indent: int = 2) -> None:
     What files and servers say cannot steer the terminal.
     """
     click.echo(fitted(printable(text), err=err, indent=indent), err=err)
+
+
+def grouped(entries: Iterable[tuple[str, str]], indent: str, *, once: bool) -> Iterator[str]:
+    """Lines of what each has a reason, the reason below; `once`: one that several in a row share comes once."""
+    known = list(entries)
+    for number, (head, reason) in enumerate(known):
+        yield head
+        if not (once and known[number + 1 : number + 2] and known[number + 1][1] == reason):
+            yield f"{indent}{reason}"
 
 
 def fitted(text: str, *, err: bool = False, indent: int = 2) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 
 import click
 
+from scicat_watch.cli.lines import fitted, grouped, on_terminal
 from scicat_watch.cli.options import configured, settings_from
 from scicat_watch.clock import SystemClock
 from scicat_watch.words import counted, printable
 
 _INTERVAL = 2.0  # Seconds between two updates of `--watch`.
 _SHOWN = 10  # So many datasets are named that are to be read again.
+_INDENT = "         "
 _QUARANTINED = "         not tried again until the file changes, or `scicat-watch ingest --retry PATH`"
 
 
@@ -49,10 +51,7 @@ def _page(state: dict[str, Any]) -> str:
         lines.append(f"catalogue has not answered {silent['request']} for {waits}")
     for beamtime in state["beamtimes"]:
         lines += _beamtime(beamtime)
-    for entry in state["failed"]:
-        tries = counted(entry["tries"], "attempt")
-        again = f", next {entry['next_try']}" if entry["next_try"] else ""
-        lines += [f"failed   {entry['pid']}  ({tries}{again})", f"         {entry['reason']}"]
+    lines += grouped(((_failed(entry), entry["reason"]) for entry in state["failed"]), _INDENT, once=on_terminal())
     for entry in state["quarantined"]:
         lines += [
             f"quarantined {entry['pid']}  ({counted(entry['tries'], 'attempt')})",
@@ -63,7 +62,12 @@ def _page(state: dict[str, Any]) -> str:
     totals = state["totals"]
     states = [f"{number} {what}" for what, number in totals.items() if what != "problems"]
     lines.append(", ".join([*states, counted(totals["problems"], "problem")]))
-    return "\n".join(map(printable, lines))
+    return "\n".join(fitted(printable(line), indent=len(_INDENT)) for line in lines)
+
+
+def _failed(entry: dict[str, Any]) -> str:
+    again = f", next {entry['next_try']}" if entry["next_try"] else ""
+    return f"failed   {entry['pid']}  ({counted(entry['tries'], 'attempt')}{again})"
 
 
 def _unsure(unsure: list[dict[str, str]]) -> Iterator[str]:

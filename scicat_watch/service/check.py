@@ -30,6 +30,8 @@ class CheckReport:
     remarks: list[str] = field(default_factory=list)
     unreachable: str = ""
     """Why the catalogue does not answer; empty if it does, or was not asked."""
+    open: bool = False
+    """Whether something could not be found out, as a remark says."""
 
 
 def examine(settings: Settings, *, ask: bool) -> CheckReport:
@@ -152,7 +154,8 @@ def _catalogue(settings: Settings, findings: CheckReport) -> None:
             with closing(publisher):
                 publisher.ping(login=True)
                 usable = schemas.load(settings.schemas.directory).schemas
-                examine_rights(settings, usable, publisher, findings.mistakes, findings.remarks)
+                known = examine_rights(settings, usable, publisher, findings.mistakes, findings.remarks)
+                findings.open = not known
     except (NotLoggedIn, NotScicat) as error:
         findings.mistakes.append(f"catalogue: {error}")
     except Unavailable as error:

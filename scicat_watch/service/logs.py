@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from scicat_watch.errors import ConfigError
 from scicat_watch.service.answering import needed
-from scicat_watch.words import printable
+from scicat_watch.words import printable, wrapped
 
 if TYPE_CHECKING:
     from scicat_watch.settings.model import LoggingSection
@@ -32,9 +33,24 @@ class OneLine(logging.Formatter):
         return text if record.exc_info and self._tracebacks else printable(text.replace("\n", " | "))
 
 
-def set_up(settings: LoggingSection, level: str | None = None) -> None:
-    """Begin to log; `level` overrules the configuration. `ConfigError` if the log file cannot be written."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+class Fitted(OneLine):
+    """The same on a terminal: what does not fit is indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines."""
+        text = super().format(record)
+        return text if record.exc_info else wrapped(text, shutil.get_terminal_size().columns, 4)
+
+
+def set_up(settings: LoggingSection, level: str | None = None, *, said_later: bool = False) -> None:
+    """Begin to log; `level` overrules the configuration. `ConfigError` if the log file cannot be written.
+
+    `said_later`: scans that fail are named at the end by whoever calls, and not on standard error before.
+    """
+    console = logging.StreamHandler(sys.stderr)
+    if said_later:
+        console.addFilter(lambda record: not hasattr(record, "scan_failed"))
+    handlers: list[logging.Handler] = [console]
     if settings.file is not None:
         from logging.handlers import RotatingFileHandler
 
@@ -45,7 +61,8 @@ def set_up(settings: LoggingSection, level: str | None = None) -> None:
         except OSError as error:
             raise ConfigError(f"the log file cannot be written: {error.strerror}", settings.file) from None
     for handler in handlers:
-        handler.setFormatter(OneLine(_FORMAT, _TIMES))
+        form = Fitted if handler is console and sys.stderr.isatty() else OneLine
+        handler.setFormatter(form(_FORMAT, _TIMES))
     logging.basicConfig(level=(level or settings.level).upper(), handlers=handlers, force=True)
     for chatty in ("urllib3", "filelock", "matplotlib", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -183,6 +188,32 @@ def test_other_paths_have_no_page(catalogue: Running, path: str) -> None:
     request = requests.Request("GET", catalogue.url).prepare()
     request.url = catalogue.url + path  # As it is: no client tidies it.
     assert requests.Session().send(request, timeout=120).status_code == 404
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
+def test_on_a_narrow_screen_no_page_is_cut_off(catalogue: Running, tmp_path: Path) -> None:
+    client = catalogue.client("ingestor")
+    description = "Temperature dependence of spin waves in garnets, the second try"
+    pid = add(client, "a_scan_with_a_rather_long_name_00042", description=description, isPublished=True)
+    client.post(f"datasets/{quote(pid, safe='')}/origdatablocks", block(1))
+    link = '<link rel="stylesheet" href="/static/style.css">'
+    style = requests.get(f"{catalogue.url}/static/style.css", timeout=60).text
+    frames = ""
+    for path in ("/", "/explorer", f"/datasets/{quote(pid, safe='')}"):
+        shown = page(catalogue, path).replace(link, f"<style>{style}</style>")
+        assert "<style>" in shown
+        frames += f'<iframe width="400" height="700" srcdoc="{html.escape(shown)}"></iframe>'
+    script = "document.title = Array.from(frames, f => f.document.documentElement.scrollWidth <= f.innerWidth).join()"
+    outer = tmp_path / "frames.html"
+    outer.write_text(f"<body onload='{script}'>{frames}</body>")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
+    dumped = subprocess.run(
+        [*map(str, command), "--dump-dom", f"file://{outer}"], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert "<title>true,true,true</title>" in dumped.stdout, dumped.stdout[:200]
 
 
 def test_the_version_moves_when_something_arrives(catalogue: Running) -> None:

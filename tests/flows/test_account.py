@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.flows.program import Catalogue, Site, eventually
+from tests.flows.terminal import shown
 from tests.makers import ID, append, beamtime_directory, nexus
 
 ACCOUNTS: dict[str, tuple[list[str], list[str]]] = {
@@ -95,6 +96,43 @@ def test_an_account_that_may_not_create_is_told_so(tmp_path: Path, served: Catal
     assert checked.returncode == 2
     assert "'reader' may not create its datasets" in checked.stderr
     assert "CREATE_DATASET_WITH_PID_GROUPS" in checked.stderr
+
+
+def test_what_cannot_be_found_out_of_an_account_that_sees_nothing_is_said(tmp_path: Path, served: Catalogue) -> None:
+    beamtimes = {"directories": [str(beamtime_directory(tmp_path / "bt"))]}
+    for name, what in (("reader", "it may create them all the same"), ("ingestor", "it may choose the ids")):
+        checked = with_account(tmp_path, served, of(name), beamtimes=beamtimes).run("config", "check")
+        assert checked.returncode == 0, checked.stderr
+        assert f"whether {what}" in checked.stdout
+        assert "could not be found out, because our account sees no dataset there" in checked.stdout
+        assert "all well" not in checked.stdout
+
+
+def test_on_a_terminal_all_is_wrapped_and_each_failure_said_once(tmp_path: Path, served: Catalogue) -> None:
+    beamtime = beamtime_directory(tmp_path / "bt")
+    for number in range(3):
+        nexus(beamtime / "raw" / f"run_{number}.nxs")
+    site = with_account(tmp_path, served, of("reader"), beamtimes={"directories": [str(beamtime)]})
+    unbroken = len(str(tmp_path))
+
+    def fits(line: str) -> bool:
+        """Paths and addresses are not broken."""
+        return len(line) <= 80 or (len(line.split()) == 1 and len(line) <= unbroken + 80)
+
+    status, lines = shown(site, "ingest")
+    assert status == 1, lines
+    assert [line for line in lines if not fits(line)] == []
+    assert sum("run_1" in line for line in lines) == 1, lines
+    assert sum("CREATE_DATASET_PRIVILEGED_GROUPS" in line for line in lines) == 1, lines
+    for command in (["status"], ["config", "check"], ["preview", str(beamtime / "raw" / "run_1.nxs")]):
+        _, lines = shown(site, *command)
+        assert [line for line in lines if not fits(line)] == []
+        assert len(lines) > 5, lines
+    _, lines = shown(site, "status")
+    assert sum("CREATE_DATASET_PRIVILEGED_GROUPS" in line for line in lines) == 1, lines
+    piped = site.run("status").stdout.splitlines()
+    assert sum("CREATE_DATASET_PRIVILEGED_GROUPS" in line for line in piped) == 3
+    assert sum("failed " in line and "run_1" in line for line in piped) == 1
 
 
 def test_work_waits_for_a_password_and_goes_on_as_soon_as_it_is_right(tmp_path: Path, served: Catalogue) -> None:

@@ -28,7 +28,7 @@ def account(api: ScicatApi, owner_groups: Sequence[str]) -> Account:
     taken = _any_pid(api) if owner_groups else ""
     missing = {group: rights.to_create(group) for group in owner_groups if taken and not _may_create(api, group, taken)}
     groups = tuple(map(str, known.get("currentGroups") or ()))
-    return Account(str(known["username"]), groups, missing)
+    return Account(str(known["username"]), groups, missing, tried=bool(taken or not owner_groups))
 
 
 def _any_pid(api: ScicatApi) -> str:

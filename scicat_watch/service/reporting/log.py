@@ -24,7 +24,7 @@ class LogReporter:
         if outcome.done:
             log.info("%s %s in %.2f s", outcome.status, pid, outcome.seconds)
         else:
-            log.error("failed %s: %s", pid, outcome.reason)
+            log.error("failed %s: %s", pid, outcome.reason, extra={"scan_failed": True})
         for note in outcome.notes:
             log.debug("%s: %s", pid, note)
 
