@@ -11,6 +11,7 @@ import json
 import statistics
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +30,8 @@ from scicat_watch.ledger.journal import Journal
 from tests.benchmarks.table import head, interleaved, note, show, timed
 from tests.catalogue.bundles import bundle
 from tests.catalogue.faulty import ChanceProxy
-from tests.flows.program import Catalogue, Site
-from tests.makers import LIST, append, beamtime_directory, nexus
+from tests.flows.program import Catalogue, Site, eventually
+from tests.makers import INGESTED, LIST, append, beamtime_directory, nexus
 
 LANES = 4
 """Connections side by side: the default of `catalogue.connections`."""
@@ -161,6 +162,44 @@ def faults(place: Path, given: argparse.Namespace) -> None:
     note("the same, ratio", f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
+def faults_of_the_daemon(place: Path, given: argparse.Namespace) -> None:
+    """The same for a daemon that runs already, from the lines in the list to the last line in the ingested list."""
+    ratios = []
+    for number in range(given.rounds):
+        seconds = []
+        for kind, chances in (("none", {}), ("mix", MIX)):
+            room = place / f"{kind}{number}"
+            room.mkdir()
+            with _served(room) as (server, catalogue):
+                proxy = ChanceProxy(catalogue.url, seed=number + 1, **chances)
+                seconds.append(_by_daemon(_site(room / "client", proxy, server), room / "bt", given.scans))
+                _complete(catalogue, given.scans)
+                requests_made, spoiled, total = _counted(proxy), proxy.spoiled, len(proxy.requests)
+                proxy.close()
+            note(f"daemon, {given.scans} scans, faults: {kind}", f"{seconds[-1]:.1f} s; {requests_made}")
+        ratios.append(seconds[1] / seconds[0])
+        note(f"the daemon: {spoiled} of {total} requests spoiled, all complete, none failed", f"ratio {ratios[-1]:.2f}")
+    note("the same, ratio", f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def _by_daemon(site: Site, place: Path, scans: int) -> float:
+    """Seconds that a running daemon takes for scans whose names come all at once; none has failed in between."""
+    beamtime, names = _files(place, scans)
+    ingested = beamtime / "raw" / INGESTED
+    with site.daemon(beamtime) as daemon:
+        append(beamtime / "raw" / LIST, names[0])
+        eventually(lambda: ingested.exists() and ingested.read_text().count("\n"), "the first scan")
+        began = time.perf_counter()
+        append(beamtime / "raw" / LIST, *names[1:])
+        while ingested.read_text().count("\n") < scans:
+            time.sleep(0.01)
+        taken = time.perf_counter() - began
+        assert site.status()["totals"]["failed"] == 0
+        daemon.stop()
+    assert "failed" not in ingested.read_text()
+    return taken
+
+
 def _checked(site: Site, beamtime: Path) -> None:
     ended = site.ingest(beamtime)
     assert ended.returncode == 0, ended.stderr[-2000:]
@@ -189,13 +228,18 @@ def _site(place: Path, proxy: ChanceProxy, server: Site) -> Site:
 
 
 def _beamtime(place: Path, scans: int) -> Path:
+    made, names = _files(place, scans)
+    append(made / "raw" / LIST, *names)
+    return made
+
+
+def _files(place: Path, scans: int) -> tuple[Path, list[str]]:
     made = beamtime_directory(place)
     names = [f"run_{number:05d}" for number in range(scans)]
     for name in names:
         nexus(made / "raw" / f"{name}.nxs")
         (made / "raw" / f"{name}.png").write_bytes(PNG)
-    append(made / "raw" / LIST, *names)
-    return made
+    return made, names
 
 
 PNG = bytes.fromhex(
@@ -204,7 +248,7 @@ PNG = bytes.fromhex(
 )
 """A picture of one pixel, so that drawing is not measured."""
 
-MEASURED = (requests_of_a_scan, publish_rate, faults)
+MEASURED = (requests_of_a_scan, publish_rate, faults, faults_of_the_daemon)
 
 if __name__ == "__main__":
     main()
