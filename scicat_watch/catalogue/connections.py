@@ -32,7 +32,32 @@ IDLE = 3.0
 Server = urllib3.HTTPConnectionPool | urllib3.ProxyManager
 
 
-class _SafeConnection(urllib3.connection.HTTPSConnection):
+class _AtOnce:
+    """A connection that sends a request's head and body together: the server is woken up once, not twice."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *given: Any, **named: Any) -> None:
+        self._parts = []
+        try:
+            super().request(*given, **named)  # type: ignore[misc]
+            whole = b"".join(self._parts)
+        finally:
+            self._parts = None
+        super().send(whole)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data)
+
+
+class _Connection(_AtOnce, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _SafeConnection(_AtOnce, urllib3.connection.HTTPSConnection):
     """Says of a fault of TLS whether it came before anything was sent."""
 
     def connect(self) -> None:
@@ -43,11 +68,15 @@ class _SafeConnection(urllib3.connection.HTTPSConnection):
             raise
 
 
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
 class _SafePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SafeConnection
 
 
-_POOLS: dict[str, type[urllib3.HTTPConnectionPool]] = {"http": urllib3.HTTPConnectionPool, "https": _SafePool}
+_POOLS: dict[str, type[urllib3.HTTPConnectionPool]] = {"http": _Pool, "https": _SafePool}
 
 
 class Connections:

@@ -57,4 +57,5 @@ def _imported(
     done: Callable[[Summary], None],
 ) -> Summary:
     patient = patience.for_commands(settings.catalogue.patience.limits(), clock, stopping)
-    return brought(lines, target, update_policy(settings), patient, done)
+    connections = settings.catalogue.connections
+    return brought(lines, target, update_policy(settings), patient, done, connections, stopping)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,33 +92,103 @@ def imported(
     policy: UpdatePolicy,
     patient: Patience,
     done: Callable[[Summary], None],
+    connections: int,
+    stopping: threading.Event,
 ) -> Summary:
     """Bring the records of these lines into a catalogue; `done` is called after each one.
 
-    One that fails costs only itself; if a catalogue does not come back, the rest is left for the next time. `patient`
-    publishes datasets.
+    Over `connections` side by side, but other models before the datasets that come after them, and records of one id
+    one after the other. One that fails costs only itself; if a catalogue does not come back, the rest is left for the
+    next time. `patient` publishes datasets; `stopping`, which ends its waiting, is set if this is interrupted.
     """
-    summary = Summary()
     arrival = _Arrival(target, policy, patient)
-    try:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                _bring(line, f"line {number}", arrival, summary)
-                done(summary)
-    except Unavailable as error:
-        summary.unreachable = str(error)
-    return summary
+    with ThreadPoolExecutor(connections) as pool:
+        under_way = _UnderWay(done, 2 * connections - 1)
+        try:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    _begin(line, number, lambda known: pool.submit(arrival.bring, known), under_way)
+            under_way.wait(0)
+        except Unavailable as error:
+            under_way.give_up()
+            under_way.summary.unreachable = str(error)
+        except BaseException:
+            stopping.set()
+            under_way.cancel()
+            raise
+    return under_way.summary
 
 
-def _bring(line: str | bytes, name: str, arrival: _Arrival, summary: Summary) -> None:
+def _begin(
+    line: str | bytes, number: int, bring: Callable[[Mapping[str, Any]], Future[Status]], under_way: _UnderWay
+) -> None:
+    """Begin to bring the record of a line; other models are brought before anything else goes on."""
     try:
         known = _parsed(line)
-        name = _name(known) or name
-        status = arrival.bring(known)
-    except (Refused, AssemblyError) as error:
-        status = Status.FAILED
-        summary.failures.append((name, str(error)))
-    summary.counts[status] += 1
+    except AssemblyError as error:
+        under_way.ended((number, f"line {number}"), error)
+        return
+    name = _name(known) or f"line {number}"
+    if "model" in known or under_way.has(name):
+        under_way.wait(0)
+    under_way.add((number, name), bring(known))
+    under_way.wait(0 if "model" in known else under_way.most)
+
+
+_Line = tuple[int, str]
+"""The number of a line, and what it is called."""
+
+
+class _UnderWay:
+    """Records that are on their way, `most` of them at a time, and what became of those before."""
+
+    def __init__(self, done: Callable[[Summary], None], most: int) -> None:
+        self.summary, self.most = Summary(), most
+        self._done = done
+        self._futures: dict[Future[Status], _Line] = {}
+        self._failed: list[_Line] = []
+
+    def has(self, name: str) -> bool:
+        """Whether one of this name is under way."""
+        return any(name == other for _, other in self._futures.values())
+
+    def add(self, line: _Line, future: Future[Status]) -> None:
+        """One more is under way."""
+        self._futures[future] = line
+
+    def wait(self, most: int) -> None:
+        """Return when at most so many are under way; raises what costs more than one record."""
+        while len(self._futures) > most:
+            for future in wait(self._futures, return_when=FIRST_COMPLETED).done:
+                self._conclude(future)
+
+    def give_up(self) -> None:
+        """Begin nothing more, and wait for what is being sent."""
+        self.cancel()
+        for future in list(self._futures):
+            with suppress(Unavailable, CancelledError):
+                self._conclude(future)
+
+    def cancel(self) -> None:
+        """Begin nothing more."""
+        for future in self._futures:
+            future.cancel()
+
+    def ended(self, line: _Line, what: Status | Exception) -> None:
+        """A record is there, or failed; failures are in the order of the lines."""
+        status = what if isinstance(what, Status) else Status.FAILED
+        self.summary.counts[status] += 1
+        if not isinstance(what, Status):
+            insort(self._failed, line)
+            self.summary.failures.insert(self._failed.index(line), (line[1], str(what)))
+        self._done(self.summary)
+
+    def _conclude(self, future: Future[Status]) -> None:
+        line = self._futures.pop(future)
+        try:
+            self.ended(line, future.result())
+        except (Refused, AssemblyError) as error:
+            self.ended(line, error)
 
 
 def _parsed(line: str | bytes) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import pytest
 import requests
 import yaml
 
+from tests.catalogue.faulty import Answer, Request, SpoilingProxy
 from tests.flows.program import Catalogue, Site, free_port
 from tests.makers import ID, beamtime_directory, nexus
 
@@ -145,6 +147,39 @@ def test_what_is_exported_is_imported_elsewhere_once(site: Site, tmp_path: Path)
         assert failed[number].startswith(start), failed
     assert "Traceback" not in beside.stderr
     assert beside.stdout == "0 created, 0 updated, 6 unchanged, 8 failed\n"
+
+
+class Meeting(SpoilingProxy):
+    """Lets datasets be created only four at a time."""
+
+    def __init__(self, upstream: str) -> None:
+        self.together = threading.Barrier(4)
+        self.order: list[str] = []
+        super().__init__(upstream)
+
+    def _spoil(self, request: Request) -> Answer:
+        if request.method == "POST" and not request.path.endswith("/auth/login"):
+            self.order.append(request.path.rsplit("/", 1)[-1])
+        if request.method == "POST" and request.path.endswith("/datasets"):
+            self.together.wait(120)
+        return super()._spoil(request)
+
+
+def test_datasets_are_pushed_over_several_connections_and_after_what_they_refer_to(site: Site, tmp_path: Path) -> None:
+    lines = [{"model": "Samples", "document": SAMPLE}, {"model": "Proposals", "document": PROPOSAL}]
+    datasets = [{"dataset": DERIVED | {"pid": f"derived/{number}"}} for number in range(8)]
+    (tmp_path / "lines").write_text("\n".join(map(json.dumps, [*lines, *datasets])))
+    (tmp_path / "there").mkdir()
+    with site.catalogue() as catalogue:
+        proxy = Meeting(catalogue.url)
+        there = Site(
+            tmp_path / "there", catalogue={"url": proxy.base, "credential_file": str(site.credentials()), "api": "v3"}
+        )
+        brought = there.run("catalogue", "import", tmp_path / "lines")
+        assert brought.stdout == "10 created, 0 updated, 0 unchanged, 0 failed\n", brought.stderr
+        assert proxy.order[:2] == ["samples", "proposals"]
+        assert len(catalogue.pids()) == 8
+        proxy.close()
 
 
 @pytest.mark.parametrize("version", ["v3", "v4"])
