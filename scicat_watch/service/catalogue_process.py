@@ -26,6 +26,7 @@ from scicat_watch.settings.model import Settings
 log = logging.getLogger(__name__)
 
 _ACCOUNT = "ingestor"
+_CREDENTIALS = "catalogue-credentials.json"
 _START = 120.0  # Seconds that the catalogue may take to start; a busy machine takes its time.
 _START_PER_BYTE = 1e-6  # More seconds: a database is read whole, and that of an older version is converted.
 _RESTART_AFTER = 2.0
@@ -120,10 +121,10 @@ class CatalogueProcess:
                 log.error("%s", error)
 
     def _reached(self, url: str) -> CatalogueOptions:
-        credentials = self._settings.var_dir / "catalogue-credentials.json"
-        secret = json.dumps({"username": _ACCOUNT, "password": _password(self._serve.accounts)})
-        if not credentials.exists() or credentials.read_text(encoding="utf-8") != secret:
-            replace(credentials, secret, mode=0o600)
+        accounts = self._serve.accounts
+        secret = json.dumps({"username": _ACCOUNT, "password": _password(accounts)})
+        # A state directory that is full or read-only stops no work: the catalogue's files may be on another disk.
+        credentials = _written(secret, self._settings.var_dir / _CREDENTIALS, accounts.with_name(_CREDENTIALS))
         known = self._settings.catalogue.options(f"{url}/api/v3")
         return dataclasses.replace(known, login=LoginOptions(_ACCOUNT, credentials))
 
@@ -172,6 +173,20 @@ def _password(accounts: Path) -> str:
         return next(str(account["password"]) for account in known if account["username"] == _ACCOUNT)
     except (OSError, ValueError, KeyError, TypeError, StopIteration):
         raise ConfigError(f"no account {_ACCOUNT!r} in it, which the daemon logs in with", accounts) from None
+
+
+def _written(secret: str, *files: Path) -> Path:
+    """The first of these files that can hold a secret; `ConfigError` if none can."""
+    reasons = []
+    for file in files:
+        try:
+            if not file.exists() or file.read_text(encoding="utf-8") != secret:
+                replace(file, secret, mode=0o600)
+        except OSError as error:
+            reasons.append(f"{file} cannot be written: {error.strerror}")
+        else:
+            return file
+    raise ConfigError(f"the embedded catalogue cannot be used: {'; '.join(dict.fromkeys(reasons))}")
 
 
 def start_limit(database: Path) -> float:

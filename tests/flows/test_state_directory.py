@@ -130,6 +130,27 @@ def test_the_embedded_catalogue_cannot_work_there_and_the_daemon_says_so(tmp_pat
     assert str(site.var) in ended.stderr
 
 
+@pytest.mark.parametrize("option", ["size=16k", "ro"], ids=["full", "read-only"])
+def test_an_embedded_catalogue_on_another_disk_works_on(
+    tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (other := tmp_path / "other").mkdir()
+    files = {"database": str(other / "catalogue.sqlite"), "accounts": str(other / "accounts.json")}
+    site = Site(tmp_path, embedded=files)
+    site.var.mkdir()
+    fill = f"cat /dev/zero 2>/dev/null > '{site.var}/filler'" if option != "ro" else "true"
+    site.wrapper = (
+        *_SPACE, "sh", "-c", f"mount -t tmpfs -o {option} none '{site.var}' && {{ {fill}; exec \"$@\"; }}", "sh"
+    )  # fmt: skip
+    beamtime = beamtime_directory(tmp_path / "bt")
+    nexus(beamtime / "scan_1.nxs")
+    with site.daemon(beamtime) as daemon:
+        eventually(lambda: _status(daemon)["totals"]["done"] == 1, "the scan")
+        assert str(site.var) in _status(daemon)["problems"][0]
+        assert daemon.stop() == 0
+
+
 def test_the_embedded_catalogue_waits_for_room_on_a_full_disk(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.var.mkdir()
