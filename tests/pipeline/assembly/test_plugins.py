@@ -111,7 +111,7 @@ def test_a_package_that_ends_the_program_when_it_is_imported_does_not(install: I
     [
         ("brings:Beamtime", "gone", "it is gone"),
         ("brings:Beamtime", "odd", "gave a int, not a Quantity"),
-        ("brings:Beamtime", "p", "failed: KeyError: 'options'"),
+        ("brings:Beamtime", "p", "failed: KeyError: options"),
         ("brings:failing", "p", "failed: OSError: no such logbook"),
         ("brings:CODE", "p", "cannot be loaded"),
         ("brings:twice", "p", "is a Operator, not a callable that makes a source"),
