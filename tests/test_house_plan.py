@@ -97,7 +97,7 @@ MAKERS: dict[str, frozenset[str]] = {
     "service.catalogue_process": frozenset(),
     "embedded.app": frozenset({"service.serving"}),
     # Both are used where they are given.
-    "ledger.journal:Journal": frozenset({"service.reporting.journal", "service.status"}),
+    "ledger.journal:Journal": frozenset({"service.reporting.journal", "service.status", "service.lost"}),
     "ledger.ledger:BeamtimeLedger": frozenset(
         {"service.work", "service.once", "service.oneshot", "service.targets", "service.rechecks"}
     ),

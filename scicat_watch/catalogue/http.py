@@ -244,6 +244,9 @@ class HttpClient:
             return Unavailable(f"{self._base}: no safe connection for {what}: {_advice(error)}")
         if _took_too_long(error):
             return NoAnswer(f"{self._base} did not answer {what} within {self._options.timeout:g} s")
+        if self._options.embedded:
+            why_not = "it has ended, or just starts: the log says why, and it is started again by itself"
+            return ConnectionBroken(f"the embedded catalogue, {self._base}, did not answer {what}: {why_not}")
         hint = "" if self._heard or not closed(error) or not self._base.startswith("http:") else _PERHAPS_SAFE
         return ConnectionBroken(f"{self._base} cannot be reached for {what}: {why(error)}{hint}")
 

@@ -161,6 +161,11 @@ class Written:
         self._steps = {step: sure for step, sure in self._steps.items() if not step.startswith(f"{part}:")}
 
 
+def is_written(text: str) -> bool:
+    """Whether a dataset was written, as far as what is remembered of it says."""
+    return any(step.startswith("dataset:") and sure is True for step, sure in _known(text).items())
+
+
 def digest(content: Any) -> str:
     """What stands for a document in a memory."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

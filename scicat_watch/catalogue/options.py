@@ -33,6 +33,8 @@ class HttpOptions:
     """Whether the server's certificate is checked."""
     headers: Mapping[str, Secret] = field(default_factory=dict)
     """Sent with every request, but never in the place of our own."""
+    embedded: bool = False
+    """Whether it is the embedded catalogue, whose address is nobody's setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ def command(
         # A daemon that was killed may keep our input open, as long as a thread of it waits for a file system.
         kernel.end_with(os.getppid(), signal.SIGTERM)
         threading.Thread(target=_end_with_input, daemon=True).start()
-    serving.serve(settings, lambda url: click.echo(url if as_child else f"scicat-watch: catalogue at {url}"))
+    said = "" if as_child else "scicat-watch: catalogue at "
+    serving.serve(settings, lambda url: click.echo(f"{said}{url}"), ours=as_child or embedded["database"] is None)
 
 
 @command.command("export", short_help="Write the catalogue as JSON lines.")

@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -25,11 +25,12 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from scicat_watch.clock import SystemClock
 from scicat_watch.embedded import accounts as accounts_file
 from scicat_watch.embedded import database, pages
+from scicat_watch.embedded.database import Published
 from scicat_watch.embedded.options import Public, ServeOptions
 from scicat_watch.embedded.patterns import PatternError
 from scicat_watch.embedded.rows import UnstorableError
@@ -52,6 +53,8 @@ _MOST_DRAINED = 64 << 20
 _CONNECTIONS = 8192
 _GRACE = 5
 """Seconds that running requests have when the server stops."""
+_EXAMINED = 30
+"""It is looked whether the database is still there at every so-manieth tick of the server, which are 0.1 s apart."""
 _KEEP_ALIVE = 75
 """Seconds for which an idle connection is kept: scans arrive some seconds apart."""
 _HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cache-control": "no-cache"}
@@ -62,16 +65,21 @@ _TOO_LARGE = ProblemError(
 
 
 def create_app(
-    database: Path, accounts: Path, pid_prefix: str, open_pages: bool, public: Public | None = None
-) -> ASGIApp:
-    """The catalogue on these files, as an ASGI application.
+    database: Path,
+    accounts: Path,
+    pid_prefix: str,
+    open_pages: bool,
+    public: Public | None = None,
+    published: Published = tuple,
+) -> Application:
+    """The catalogue on these files, as an ASGI application. `published`: see `embedded.database.lost`.
 
     `public` says what everybody may read; if it is None, published datasets, and `open_pages` says whether the pages
     show every dataset to a browser on this machine. Raises
     `ConfigError` if the accounts or the database cannot be used; a damaged database is moved aside.
     """
     known = accounts_file.load(accounts)
-    catalogue = Served(Store(database), known, SystemClock(), pid_prefix, public or "published")
+    catalogue = Served(Store(database, published), known, SystemClock(), pid_prefix, public or "published")
     return Application(catalogue, pages.Pages(catalogue.store, open_pages and public is None, catalogue.public))
 
 
@@ -80,6 +88,11 @@ class Application:
 
     def __init__(self, catalogue: Served, shown: pages.Pages) -> None:
         self._catalogue, self._pages = catalogue, shown
+
+    def examine(self) -> None:
+        """End the process if the database was removed or replaced: nobody may be writing who would notice."""
+        with suppress(database.GoneError):
+            self._catalogue.store.still_there()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's start and end."""
@@ -145,6 +158,8 @@ class Application:
             return problem.answer
         except (PatternError, UnstorableError, RecursionError, UnicodeEncodeError) as error:
             return bad_request(f"the request cannot be used: {error}").answer
+        except database.GoneError as error:  # The store has said so, once.
+            return Answer({"message": str(error), "statusCode": 503}, 503)
         except (sqlite3.OperationalError, OSError) as error:
             # The disk is full or the file is locked: that can pass, so the client should retry.
             log.error("%s %s: the database cannot be used: %s", request.method, raw_path, error)
@@ -193,10 +208,12 @@ def serve(
     options: ServeOptions,
     ready: Callable[[str], None] | None = None,
     stopping: threading.Event | None = None,
+    published: Published = tuple,
 ) -> None:
     """Serve the catalogue until SIGTERM or SIGINT, or until `stopping` is set, which works in any thread.
 
     `ready` is called with the base address, e.g. "http://127.0.0.1:8085", once connections are accepted.
+    `published`: the ids of datasets that a catalogue in this place had; asked for only if it is made anew.
     Raises `ConfigError` if the address is in use or the files cannot be used.
     """
     _allow_connections()
@@ -204,7 +221,7 @@ def serve(
         path.parent.mkdir(parents=True, exist_ok=True)
     with _listening(options.host, options.port) as listener:
         app = create_app(
-            options.database, options.accounts, options.pid_prefix, is_loopback(options.host), options.public
+            options.database, options.accounts, options.pid_prefix, is_loopback(options.host), options.public, published
         )
         url = f"http://{_written(options.host)}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
@@ -218,7 +235,7 @@ def serve(
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=_GRACE,
         )
-        _Server(config, lambda: ready(url) if ready else None, stopping).run([listener])
+        _Server(config, lambda: ready(url) if ready else None, stopping, app.examine).run([listener])
 
 
 def _allow_connections() -> None:
@@ -242,9 +259,17 @@ def is_loopback(host: str) -> bool:
 class _Server(uvicorn.Server):
     """uvicorn, with a callback when it accepts connections; also works in threads that cannot catch signals."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopping: threading.Event | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        started: Callable[[], None],
+        stopping: threading.Event | None,
+        examine: Callable[[], None],
+    ) -> None:
+        """`examine` is called every few seconds, in a thread: it may wait for a file system."""
         super().__init__(config)
-        self._ready, self._stopping = started, stopping
+        self._ready, self._stopping, self._examine = started, stopping, examine
+        self._examining: asyncio.Future[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -252,6 +277,8 @@ class _Server(uvicorn.Server):
             await asyncio.get_running_loop().run_in_executor(None, self._ready)
 
     async def on_tick(self, counter: int) -> bool:
+        if counter % _EXAMINED == 0 and (self._examining is None or self._examining.done()):
+            self._examining = asyncio.get_running_loop().run_in_executor(None, self._examine)
         return (self._stopping is not None and self._stopping.is_set()) or await super().on_tick(counter)
 
     @contextmanager

@@ -7,8 +7,11 @@ import logging
 import os
 import sqlite3
 import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from scicat_watch.embedded import conversion
 from scicat_watch.embedded.tables import INSTRUMENTS, KEYS, KINDS, Kind
@@ -21,6 +24,12 @@ SCHEMA_VERSION = 3
 _ROOM = 1 << 20
 APPLICATION_ID = 0x53435774
 """Marks an SQLite file as one of ours ("SCWt")."""
+Published = Callable[[], Iterable[str]]
+"""The ids of the datasets that a catalogue is known to have had."""
+
+
+class GoneError(sqlite3.OperationalError):
+    """The database was removed or replaced while it was in use."""
 
 
 def connected(path: Path) -> sqlite3.Connection:
@@ -35,16 +44,34 @@ def connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def opened(path: Path) -> tuple[sqlite3.Connection, Path | None]:
-    """A connection to the database `path`, and where a damaged one was moved, in whose place a new one was made."""
+def opened(path: Path, published: Published = tuple) -> tuple[sqlite3.Connection, Path | None]:
+    """A connection to the database `path`, and where a damaged one was moved, in whose place a new one was made.
+
+    A new one remembers what was `published` to one in its place: see `lost`.
+    """
     try:
-        return _checked(path), None
+        return _checked(path, published), None
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
         moved_to = _moved_aside(path)
         log.error("the database %s is damaged (%s): kept as %s, starting anew", path, error, moved_to)
-        return _checked(path), moved_to
+        return _checked(path, published), moved_to
+
+
+def lost(path: Path) -> int:
+    """How many datasets are not in a catalogue that is new, although they were published to one in its place.
+
+    A backup that is restored in its place, and each dataset that is published again, makes them fewer. The catalogue
+    may be in use by another process; nothing is made where there is none. 0 if it cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=5)) as connection:
+            known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'lost'").fetchone()[0]
+            query = "SELECT count(*) FROM lost WHERE NOT EXISTS (SELECT 1 FROM datasets WHERE pid = lost.pid)"
+            return int(connection.execute(query).fetchone()[0]) if known else 0
+    except sqlite3.Error:
+        return 0
 
 
 def is_full(error: Exception) -> bool:
@@ -62,7 +89,7 @@ def check_room(directory: Path) -> None:
         os.fsync(probe.fileno())
 
 
-def _checked(path: Path) -> sqlite3.Connection:
+def _checked(path: Path, published: Published) -> sqlite3.Connection:
     """A connection to a sound database with our tables; `sqlite3.DatabaseError` if it is damaged.
 
     The check reads the whole file once: seconds for a catalogue of some gigabytes.
@@ -81,6 +108,8 @@ def _checked(path: Path) -> sqlite3.Connection:
             raise ConfigError("a newer scicat-watch made this catalogue: install that version, or newer", path)
         connection.execute("BEGIN IMMEDIATE")
         _create_tables(connection)  # Also in a catalogue of this version: an index may have come since.
+        if not tables:
+            _remember(connection, published)
         if tables and version < SCHEMA_VERSION:
             log.warning("the database %s is converted to what this version uses; it is served afterwards", path)
             conversion.convert(connection, version)
@@ -89,6 +118,13 @@ def _checked(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _remember(connection: sqlite3.Connection, published: Published) -> None:
+    """Note what a new catalogue does not have, together with its tables, so that a crash forgets nothing."""
+    if pids := [(pid,) for pid in published()]:
+        connection.execute("CREATE TABLE lost (pid TEXT PRIMARY KEY) WITHOUT ROWID")
+        connection.executemany("INSERT OR IGNORE INTO lost VALUES (?)", pids)
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:

@@ -154,8 +154,10 @@ def _in_order(kind: Kind, query: Query) -> bool:
 class Store:
     """The catalogue's database; may be used by many threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, published: database.Published = tuple) -> None:
         """Open or make the database `path`; a damaged one is moved aside and a new one made.
+
+        `published`: what a new one does not have, see `database.lost`.
 
         Raises `ConfigError` if the file cannot be used at all, or is not a catalogue of ours.
         """
@@ -164,12 +166,14 @@ class Store:
         self._writes = 0
         self._unwritable = False
         """Whether the last write failed because of the disk, and none has succeeded since."""
+        self._gone = False
+        """Whether the file was removed or replaced."""
         self._start = secrets.token_hex(4)
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         try:
             # Two processes that start at once must not both move the file: the second would move a good one.
             with FileLock(f"{path}.lock", mode=0o600):
-                self._writer, self.moved_to = database.opened(path)
+                self._writer, self.moved_to = database.opened(path, published)
                 status = self.path.stat()
                 self._identity = (status.st_dev, status.st_ino)
         except (OSError, sqlite3.OperationalError) as error:
@@ -196,7 +200,7 @@ class Store:
     def writing(self) -> Iterator[Session]:
         """A session whose changes are on the disk when the block ends, or undone if it raises. One writer at a time."""
         with self._turn:
-            self._still_there()
+            self.still_there()
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield Session(self._writer)
@@ -229,13 +233,20 @@ class Store:
         with self._turn:
             self._writer.close()
 
-    def _still_there(self) -> None:
-        """Refuse to write into a file that was removed or replaced: the data would be lost without notice."""
+    def still_there(self) -> None:
+        """Refuse to write into a file that was removed or replaced: the data would be lost without notice.
+
+        Raises `database.GoneError`; the process ends then, to be started anew, and says so once.
+        """
         try:
             found = self.path.stat()
         except OSError:
             found = None
-        if found is None or (found.st_dev, found.st_ino) != self._identity:
-            log.critical("the database %s was removed or replaced while in use; ending, to start anew", self.path)
+        if found is not None and (found.st_dev, found.st_ino) == self._identity:
+            return
+        what = "removed" if found is None else "replaced"
+        if not self._gone:
+            self._gone = True
+            log.critical("the database %s was %s while in use: the catalogue ends, to start anew", self.path, what)
             os.kill(os.getpid(), signal.SIGTERM)
-            raise sqlite3.OperationalError("the database was removed or replaced while in use")
+        raise database.GoneError(f"the catalogue's database was {what} while in use; it starts anew")

@@ -42,6 +42,10 @@ class WrittenDocuments:
         upsert = "insert into written values (?,?,?) on conflict do update set steps=excluded.steps"
         self._storage.execute(upsert, values)
 
+    def all(self) -> list[tuple[str, str]]:
+        """What is remembered of each dataset, with its id."""
+        return self._storage.all("select pid, steps from written where catalogue=?", (self._catalogue,))
+
     def late_check(self, wanted: LateCheck) -> None:
         """Keep a late check in place of the one of the same dataset."""
         values = (self._catalogue, storable(wanted.pid), wanted.since, wanted.due, wanted.documents, wanted.made)

@@ -114,7 +114,9 @@ class CatalogueProcess:
                 return
             if status is None and _listens(self._serve.host, self._port):
                 continue  # It is another one's, and still there.
-            log.error("the embedded catalogue has ended (status %s); starting it again", status)
+            # What ended in an orderly way has said why.
+            level = logging.INFO if status == 0 else logging.ERROR
+            log.log(level, "the embedded catalogue has ended (status %s); starting it again", status)
             try:
                 self._spawn()
             except ScicatWatchError as error:
@@ -126,7 +128,8 @@ class CatalogueProcess:
         # A state directory that is full or read-only stops no work: the catalogue's files may be on another disk.
         credentials = _written(secret, self._settings.var_dir / _CREDENTIALS, accounts.with_name(_CREDENTIALS))
         known = self._settings.catalogue.options(f"{url}/api/v3")
-        return dataclasses.replace(known, login=LoginOptions(_ACCOUNT, credentials))
+        http = dataclasses.replace(known.http, embedded=True)
+        return dataclasses.replace(known, http=http, login=LoginOptions(_ACCOUNT, credentials))
 
     def _of_daemon(self) -> CatalogueOptions | None:
         """How to reach the catalogue of the running daemon, which need not be at the configured port."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from scicat_watch.embedded.app import serve as serve_embedded
+from scicat_watch.service import lost
 from scicat_watch.service.answering import needed
 from scicat_watch.settings.model import Settings
+
+log = logging.getLogger(__name__)
 
 
 def prepare(settings: Settings) -> None:
@@ -19,6 +23,16 @@ def prepare(settings: Settings) -> None:
             file.exists()
 
 
-def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is called with the address. `ConfigError` if it cannot be served there."""
-    serve_embedded(settings.serve_options(), ready)
+def serve(settings: Settings, ready: Callable[[str], None], *, ours: bool) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is called with the address. `ConfigError` if it cannot be served there.
+
+    `ours`: this is the catalogue that the daemon of these settings uses, and not another one.
+    """
+    options = settings.serve_options()
+
+    def published() -> list[str]:
+        if found := lost.published(settings) if ours else []:
+            log.error("%s", lost.said(str(options.database), "is new", len(found)))
+        return found
+
+    serve_embedded(options, ready, published=published)

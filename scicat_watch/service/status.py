@@ -11,6 +11,7 @@ from scicat_watch.catalogue.silence import Unanswered
 from scicat_watch.clock import Clock, SystemClock
 from scicat_watch.ledger.journal import Entry, Journal
 from scicat_watch.progress import LateCheck
+from scicat_watch.service import lost as losses
 from scicat_watch.service.answering import needed
 from scicat_watch.service.control.client import connect
 from scicat_watch.service.room import shortage
@@ -29,23 +30,31 @@ def collect(settings: Settings, clock: Clock | None = None) -> dict[str, Any]:
     journal = open_journal(settings)
     try:
         with needed(settings.var_dir):
-            return of(journal, (clock or SystemClock()).now().timestamp(), settings.catalogue.url or "")
+            now = (clock or SystemClock()).now().timestamp()
+            return of(journal, now, settings.catalogue.url or "", lost=losses.lost(settings, journal))
     finally:
         journal.close()
 
 
 def of(
-    journal: Journal, now: float, catalogue: str, *, running: bool = False, unanswered: Unanswered | None = None
+    journal: Journal,
+    now: float,
+    catalogue: str,
+    *,
+    running: bool = False,
+    unanswered: Unanswered | None = None,
+    lost: str = "",
 ) -> dict[str, Any]:
     """What a journal says at the time `now`: `daemon`, `beamtimes`, `failed`, `quarantined`, `problems`, the totals;
     `unsure`: datasets that are to be read again.
 
     `catalogue`: address of the catalogue, empty for the embedded one. `running`: whether the daemon is known to run,
     whenever it last wrote so. `unanswered`: the request to the catalogue that has had no answer for longest.
+    `lost`: what is known of an embedded catalogue that is not the one that was published to.
     """
     pulse, shown, failed = journal.pulse(), journal.shown(), journal.failed()
     short = shortage(journal.path.parent) if journal.path is not None else ""
-    problems = [problem for problem in (journal.problem, short) if problem]
+    problems = [problem for problem in (journal.problem, short, lost) if problem]
     return {
         "daemon": None if pulse is None else _daemon(pulse, now) | ({"running": True} if running else {}),
         "problems": problems,

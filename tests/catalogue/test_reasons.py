@@ -36,6 +36,15 @@ def test_a_port_at_which_nobody_listens(http: MakeHttp) -> None:
     assert "catalogue.url" in said
 
 
+def test_an_embedded_catalogue_that_does_not_run_is_nobody_s_setting(http: MakeHttp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        base = f"http://127.0.0.1:{server.getsockname()[1]}/api/v3"
+    said = _said(http(base, embedded=True))
+    assert said.startswith(f"the embedded catalogue, {base}, did not answer POST datasets")
+    assert "started again by itself" in said
+    assert "catalogue.url" not in said
+
+
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[", b"no HTTP\r\n\r\n"])
 def test_a_connection_that_breaks(serve: Serve, http: MakeHttp, sent: bytes) -> None:
     def broken(_: Request) -> Answer:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scicat_watch.embedded import conversion
 from scicat_watch.embedded.accounts import Caller
-from scicat_watch.embedded.database import APPLICATION_ID, SCHEMA_VERSION
+from scicat_watch.embedded.database import APPLICATION_ID, SCHEMA_VERSION, lost
 from scicat_watch.embedded.query import Query, matches, ordered
 from scicat_watch.embedded.store import DuplicateError, Store
 from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS
@@ -120,6 +120,28 @@ def test_a_damaged_database_is_kept_aside_and_a_new_one_made(tmp_path: Path, dam
     sound = Store(path)
     assert sound.moved_to is None
     sound.close()
+
+
+def test_a_new_database_remembers_what_was_published_to_one_in_its_place_until_it_is_there_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "catalogue #1?.sqlite"
+    assert lost(path) == 0
+    assert not path.exists()
+    Store(path).close()
+    assert lost(path) == 0
+    path.write_bytes(b"damaged" * 999)
+    store = Store(path, lambda: ["p/1", "p/2", "p/2"])
+    assert (store.moved_to is not None, lost(path)) == (True, 2)
+    with store.writing() as session:
+        session.insert(DATASETS, document("p/2"))
+        session.insert(DATASETS, document("p/3"))
+    assert lost(path) == 1
+    with store.writing() as session:
+        session.insert(DATASETS, document("p/1"))
+    store.close()
+    Store(path, lambda: ["p/4"]).close()
+    assert lost(path) == 0, "only a new one is asked what it lacks"
 
 
 def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:

@@ -233,21 +233,6 @@ def test_a_found_file_that_grows_after_its_ingestion_is_brought_up_to_date(site:
         assert len(catalogue.blocks(pid)) == 1
 
 
-def test_a_catalogue_whose_database_is_removed_starts_anew_and_says_so(site: Site, tmp_path: Path) -> None:
-    beamtime = beamtime_directory(tmp_path / "bt")
-    nexus(beamtime / "raw" / "run_1.nxs")
-    with site.daemon(beamtime):
-        eventually(lambda: _lines(beamtime / INGESTED) == 1, "the first scan")
-        assert site.var.stat().st_mode & 0o077 == 0
-        for file in site.var.glob("catalogue.sqlite*"):
-            file.unlink()
-        nexus(beamtime / "raw" / "run_2.nxs")
-        eventually(lambda: _lines(beamtime / INGESTED) == 2, "the second scan")
-        assert "was removed or replaced" in site.log.read_text()
-    with site.catalogue() as catalogue:
-        assert catalogue.pids() == ["11018765/raw/run_2"]
-
-
 def test_files_that_come_later_than_their_line_are_waited_for(site: Site, tmp_path: Path) -> None:
     beamtime = beamtime_directory(tmp_path / "bt")
     append(beamtime / "raw" / LIST, "late_1", "frames_2", "never_3")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from scicat_watch.errors import ConfigError
 from scicat_watch.service import status
@@ -18,6 +19,7 @@ from scicat_watch.service.daemon.beamtime import BeamtimeLoop
 from scicat_watch.service.daemon.jobs import Ingest, Parts, Rescan, Wish
 from scicat_watch.service.daemon.pauses import Pauses
 from scicat_watch.service.dispatch import Dispatcher
+from scicat_watch.service.lost import lost
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import names_list_of
 from scicat_watch.words import nearest
@@ -43,9 +45,7 @@ class Commands:
         """See `control.server.Handler`."""
         match asked.command:
             case "status":
-                now, catalogue = self._site.clock.now().timestamp(), self._site.settings.catalogue.url or ""
-                unanswered = self._site.publisher.unanswered()
-                reply.end(state=status.of(self._site.journal, now, catalogue, running=True, unanswered=unanswered))
+                reply.end(state=self._state())
             case "ingest":
                 self._ingest(asked, reply)
             case "rescan":
@@ -55,6 +55,13 @@ class Commands:
                 self._reload(reply)
             case "pause" | "resume":
                 self._pause(asked, reply)
+
+    def _state(self) -> dict[str, Any]:
+        site = self._site
+        return status.of(
+            site.journal, site.clock.now().timestamp(), site.settings.catalogue.url or "", running=True,
+            unanswered=site.publisher.unanswered(), lost=lost(site.settings, site.journal),
+        )  # fmt: skip
 
     def _ingest(self, asked: Asked, reply: Reply) -> None:
         chosen, silent, unwatched = self._chosen(asked.paths)
