@@ -112,7 +112,7 @@ def _ingest_here(
     from scicat_watch.service.answering import ATTENDANT, Orderly
     from scicat_watch.service.bulkheads import Bulkheads
     from scicat_watch.service.calls import Calls
-    from scicat_watch.service.oneshot import END_WITHIN, OneShot
+    from scicat_watch.service.oneshot import END_WITHIN, OneShot, Summary, unanswered
     from scicat_watch.service.site import Site
     from scicat_watch.service.targets import targets
 
@@ -123,6 +123,10 @@ def _ingest_here(
     bulkheads = Bulkheads(calls, clock, stopping)
     ATTENDANT.obey(Orderly(stopping.set, END_WITHIN, 1))
     found = targets(paths, settings, bulkheads.ask)
+    if stopping.is_set():
+        summary = Summary(failures=unanswered(bulkheads))
+        summary.failures.append(("ingest", "stopped before anything was ingested"))
+        return summary
 
     def advance(outcome: Outcome, total: int) -> None:
         progress(outcome.status, outcome.request.pid, total)

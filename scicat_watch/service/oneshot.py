@@ -191,9 +191,8 @@ class OneShot:
         self._dispatcher.join(_END_WITHIN)
         for work in works:
             self._bulkheads.make(work.target.beamtime.directory, functools.partial(self._conclude, work.work))
-        for root, silence in self._bulkheads.left().items():
-            then = f"what is missing from there is ingested by scicat-watch ingest {root} when it answers"
-            self._fail(str(root), f"{silence.said}; {then}")
+        for root, why in unanswered(self._bulkheads):
+            self._fail(root, why)
         for work in works:
             if self._bulkheads.silence(work.target.beamtime.directory) is not None:
                 self._leave(work)
@@ -222,3 +221,9 @@ class OneShot:
             self._tried += len(pids)
         for pid in pids:
             self._fail(pid, "not ingested, or not noted as ingested: its file system does not answer")
+
+
+def unanswered(bulkheads: Bulkheads) -> list[tuple[str, str]]:
+    """The roots that do not answer, each with what to do."""
+    then = "what is missing from there is ingested by scicat-watch ingest"
+    return [(str(root), f"{silence.said}; {then} {root} when it answers") for root, silence in bulkheads.left().items()]

@@ -3,7 +3,8 @@
 `python hanging.py UNDER MOUNTPOINT CONTROL [NUMBER]` mounts it and serves it; NUMBER is added to all inodes.
 While the file CONTROL exists, no request is answered: a thread that makes one stays in the kernel, beyond the reach of
 signals, as with a dead NFS server; then there is CONTROL.asked, too. CONTROL also comes to exist at the first request
-of the kind and name that CONTROL.at has ("1 run_1.nxs": the file is looked up).
+of the kind and name that CONTROL.at has ("1 run_1.nxs": the file is looked up). There is no room for what is written to
+the file whose name CONTROL.full has.
 Needs root and /dev/fuse, and no library (protocol: <linux/fuse.h>, version 7.31).
 """
 
@@ -136,6 +137,9 @@ class HangingFileSystem:
 
     def _write(self, node: int, data: bytes) -> bytes:
         file, offset, size = struct.unpack_from("<QQI", data)
+        with contextlib.suppress(FileNotFoundError), open(f"{self._control}.full") as full:  # noqa: PTH123
+            if os.path.basename(self._paths[node]) == full.read():  # noqa: PTH119
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return struct.pack("<II", os.pwrite(file, data[40 : 40 + size], offset), 0)
 
     def _statfs(self, node: int, data: bytes) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,13 @@ class Hanging:
         """Hang when a file of this name is looked up, or created."""
         self._at.write_text(f"{35 if create else 1} {name}")
 
+    @contextlib.contextmanager
+    def full(self, name: str) -> Iterator[None]:
+        """Within it, nothing can be written to files of this name, as on a full disk."""
+        (said := self._control.with_suffix(".full")).write_text(name)
+        yield
+        said.unlink()
+
     def asked(self) -> bool:
         """Whether somebody waits for an answer."""
         return self._control.with_suffix(".asked").exists()
@@ -71,10 +80,6 @@ class Tmpfs:
         )
         if done.returncode:
             pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-
-    def limit(self, size: str) -> None:
-        """From now on it holds no more than this, e.g. "2m"."""
-        subprocess.run(["mount", "-o", f"remount,size={size}", self.place], check=True)
 
     def unmount(self) -> None:
         """Also while files on it are open, as the daemon's lock is."""

@@ -101,31 +101,27 @@ def test_a_mount_below_a_beamtime_that_goes_away_is_shown_and_nothing_counts_as_
         assert daemon.stop() == 0
 
 
-def test_what_could_not_be_noted_is_noted_when_that_is_possible_again(tmpfs: Tmpfs, tmp_path: Path) -> None:
-    # Without another full rescan, or another scan.
-    site = Site(tmp_path, watching={"ingestion_delay": 0.3, "rescan_interval": 600.0})
-    beamtime, filling = beamtime_directory(tmpfs.place / "bt"), tmpfs.place / "filling"
-    tmpfs.limit("2m")
-    with site.daemon(beamtime) as daemon:
-        with daemon.paused():
-            nexus(beamtime / "raw" / "run_1.nxs")
-            append(beamtime / "raw" / LIST, "run_1")
-            with filling.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(4096))
-        eventually(lambda: "cannot be noted" in "".join(_problems(site)), "the disk is full")
-        assert daemon.catalogue().pids() == ["11018765/run_1"]
-        filling.unlink()
-        eventually(lambda: _problems(site) == [], "it is noted")
-        assert (beamtime / "raw" / INGESTED).read_text().startswith("run_1 ")
-        assert daemon.stop() == 0
-
-
 @pytest.fixture
 def hanging(tmp_path: Path) -> Iterator[Hanging]:
     hanging = Hanging(tmp_path)
     yield hanging
     hanging.close()
+
+
+def test_what_could_not_be_noted_is_noted_when_that_is_possible_again(hanging: Hanging, tmp_path: Path) -> None:
+    # Without another full rescan, or another scan.
+    watching = {"ingestion_delay": 0.3, "rescan_interval": 600.0, "poll_interval": 600.0}
+    site, beamtime = Site(tmp_path, watching=watching), hanging.place / "bt"
+    nexus((under := beamtime_directory(hanging.under / "bt")) / "raw" / "run_1.nxs")
+    append(under / "raw" / LIST, "run_1")
+    with contextlib.ExitStack() as stack:
+        with hanging.full(INGESTED):
+            daemon = stack.enter_context(site.daemon(beamtime))
+            eventually(lambda: "No space left" in "".join(_problems(site)), "there is no room")
+            assert daemon.catalogue().pids() == ["11018765/run_1"]
+        eventually(lambda: _problems(site) == [], "it is noted")
+        assert (under / "raw" / INGESTED).read_text().startswith("run_1 ")
+        assert daemon.stop() == 0
 
 
 def test_a_root_that_hangs_at_the_start_is_named_and_holds_up_no_other(

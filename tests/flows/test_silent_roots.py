@@ -55,13 +55,13 @@ def test_a_command_for_all_beamtimes_names_the_root_that_does_not_answer_and_end
     site: Site, hanging: Hanging, command: tuple[str, ...]
 ) -> None:
     hanging.hang()
-    _is_named(site.run(*command, timeout=60), hanging.place / "bt")
+    _is_named(site.run(*command, timeout=200), hanging.place / "bt")
 
 
 @pytest.mark.parametrize("verb", ["ingest", "preview", "rescan", "pause"])
 def test_a_command_for_a_path_that_does_not_answer_names_it_and_ends(site: Site, hanging: Hanging, verb: str) -> None:
     hanging.hang()
-    _is_named(site.run(verb, path := hanging.place / "bt" / "raw", timeout=60), path)
+    _is_named(site.run(verb, path := hanging.place / "bt" / "raw", timeout=200), path)
 
 
 def test_a_command_for_a_path_that_answers_does_not_care_for_the_others(
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_a_command_that_waits_for_a_file_system_and_nobody_waits_for
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         eventually(hanging.asked, "it waits in the kernel")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)  # The end of the pipe, which what is left would keep open.
+        process.communicate(timeout=200)  # The end of the pipe, which what is left would keep open.
     assert process.returncode == 1
 
 
@@ -142,21 +142,21 @@ def test_an_ingest_that_hangs_keeps_no_pipe_open(site: Site, hanging: Hanging) -
 def test_a_mount_below_the_path_of_a_preview_is_named(site: Site, hanging: Hanging, tmp_path: Path) -> None:
     nexus(beamtime_directory(tmp_path, "3") / "raw" / "run_1.nxs")  # The mount is in it.
     hanging.hang()
-    _is_named(site.run("preview", tmp_path, timeout=60), hanging.place)
+    _is_named(site.run("preview", tmp_path, timeout=200), hanging.place)
 
 
 def test_a_list_that_hangs_is_named_by_a_preview(site: Site, hanging: Hanging) -> None:
     beamtime = hanging.place / "bt"
     append(beamtime / "raw" / "scicat-datasets-1.lst", "run_1")
     hanging.hang_at("scicat-datasets-1.lst")
-    _is_named(site.run("preview", beamtime, timeout=60), beamtime / "raw" / "scicat-datasets-1.lst")
+    _is_named(site.run("preview", beamtime, timeout=200), beamtime / "raw" / "scicat-datasets-1.lst")
 
 
 @pytest.mark.parametrize("verb", ["run", "ingest", "status", "rescan", "reload", "config check", "config show"])
 def test_a_configuration_that_hangs_is_named(site: Site, hanging: Hanging, verb: str) -> None:
     site.config = hanging.place / "config.yml"
     hanging.hang()
-    _is_named(site.run(*verb.split(), timeout=60), site.config)
+    _is_named(site.run(*verb.split(), timeout=200), site.config)
 
 
 @pytest.mark.parametrize("verb", ["run", "ingest", "status", "rescan", "config check", "catalogue"])
@@ -164,7 +164,7 @@ def test_a_state_directory_that_hangs_is_named(site: Site, hanging: Hanging, goo
     hanging.hang()
     more = ["--var-dir", str(hanging.place / "var")]
     site.change(beamtimes={"directories": [str(good)]})
-    _is_named(site.run(*verb.split(), *more, timeout=60), hanging.place / "var")
+    _is_named(site.run(*verb.split(), *more, timeout=200), hanging.place / "var")
 
 
 def test_what_is_asked_of_a_daemon_does_not_wait_for_a_root_that_hangs(
