@@ -16,10 +16,10 @@ from scicat_watch.words import printable
 def command(beamtime: str, config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
     """Have the running daemon read and publish nothing new of a beamtime, until it is resumed.
 
-    BEAMTIME is its id or its directory. Scans that are being published come to their end. The pause lasts until
-    `scicat-watch resume`, also over a restart of the daemon; `scicat-watch status` shows it. What comes meanwhile is
-    found and ingested then, and its file system can be unmounted. Other commands still ingest: `scicat-watch ingest`
-    does if the daemon does not run.
+    BEAMTIME is its id or its directory, which need not answer. Scans that are being published come to their end. The
+    pause lasts until `scicat-watch resume`, also over a restart of the daemon; `scicat-watch status` shows it. What
+    comes meanwhile is found and ingested then, and its file system can be unmounted. Other commands still ingest:
+    `scicat-watch ingest` does if the daemon does not run.
     Exit status: 0 done, 1 no daemon runs, 2 it watches no such beamtime.
     """
     from scicat_watch.service.control.client import switch

@@ -16,7 +16,8 @@ from scicat_watch.words import printable
 def command(beamtime: str, config: Path | None, var_dir: Path | None, log_level: str | None) -> None:
     """Have the running daemon go on with a beamtime that was paused.
 
-    BEAMTIME is its id or its directory. All its scans are searched again, and those that came meanwhile are ingested.
+    BEAMTIME is its id or its directory, which need not answer. All its scans are searched again, and those that came
+    meanwhile are ingested.
     Exit status: 0 done, 1 no daemon runs, 2 it watches no such beamtime.
     """
     from scicat_watch.service.control.client import switch

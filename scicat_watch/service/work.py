@@ -231,7 +231,7 @@ class BeamtimeWork:
     def remember(self, state: BeamtimeState | None) -> None:
         """Take a state that was reported before the start for the last one, as nothing is rescanned now."""
         unknown = replace(self._reported, notes=(_NOT_COUNTED,))
-        self._reported = unknown if state is None else replace(state, outage=None, watch=None)
+        self._reported = state or unknown
 
     def report_again(self, reporter: Reporter | None = None) -> None:
         """Report the last state, with whether the file system answers by now; called by any thread.

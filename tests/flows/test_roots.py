@@ -143,6 +143,44 @@ def test_a_root_that_hangs_at_the_start_is_named_and_holds_up_no_other(
         assert daemon.stop() == 0
 
 
+def test_a_paused_beamtime_whose_root_hangs_at_the_start_stays_known_and_paused(
+    site: Site, hanging: Hanging, tmp_path: Path
+) -> None:
+    under, good = beamtime_directory(hanging.under / "bt", "1"), beamtime_directory(tmp_path / "good", "3")
+    nexus(under / "raw" / "run_1.nxs")
+    root = hanging.place / "bt"
+
+    def shown() -> tuple[int, bool, bool]:
+        """Of the beamtime that does not answer: how many are done, whether that may be old, whether it is paused."""
+        (one,) = eventually(lambda: [one for one in site.status()["beamtimes"] if one["problems"]], "it is named")
+        assert (one["id"], one["directory"]) == ("1", str(root))
+        return one["done"], one["stale"], one["paused"]
+
+    with site.daemon(root, good) as daemon:
+        eventually(lambda: site.status()["totals"]["done"] == 1, "the scan")
+        assert site.run("pause", "1").returncode == 0
+        eventually(lambda: [one["paused"] for one in site.status()["beamtimes"]] == [False, True], "the pause")
+        hanging.hang()
+        daemon.kill()
+    with site.daemon(root, good) as daemon:
+        assert shown() == (1, True, True)
+        said = site.run("status").stdout
+        assert ("\npaused  " in said, "1 done, 0 waiting, 0 skipped, as of" in said) == (True, True), said
+        mistaken = site.run("resume", "2")
+        assert (mistaken.returncode, "did you mean" in mistaken.stderr) == (2, False)
+        assert site.run("resume", "1").stdout == f"resumed beamtime 1 in {root}\n"
+        eventually(lambda: shown() == (1, True, False), "it is resumed")
+        assert site.run("pause", root).stdout == f"paused beamtime 1 in {root}\n"
+        eventually(lambda: shown() == (1, True, True), "it is paused by its directory")
+        hanging.answer()
+        nexus(under / "raw" / "run_2.nxs")
+        eventually(lambda: _problems(site) == [], "it answers")
+        eventually(lambda: [one["paused"] for one in site.status()["beamtimes"]] == [False, True], "it is paused still")
+        assert site.run("resume", root).stdout == f"resumed beamtime 1 in {root}\n"
+        eventually(lambda: site.status()["totals"]["done"] == 2, "what came meanwhile")
+        assert daemon.stop() == 0
+
+
 def test_a_root_that_hangs_while_it_is_watched_holds_up_neither_others_nor_the_end(
     site: Site, hanging: Hanging, tmp_path: Path
 ) -> None:

@@ -58,7 +58,7 @@ def test_a_command_for_all_beamtimes_names_the_root_that_does_not_answer_and_end
     _is_named(site.run(*command, timeout=200), hanging.place / "bt")
 
 
-@pytest.mark.parametrize("verb", ["ingest", "preview", "rescan", "pause"])
+@pytest.mark.parametrize("verb", ["ingest", "preview", "rescan"])
 def test_a_command_for_a_path_that_does_not_answer_names_it_and_ends(site: Site, hanging: Hanging, verb: str) -> None:
     hanging.hang()
     _is_named(site.run(verb, path := hanging.place / "bt" / "raw", timeout=200), path)

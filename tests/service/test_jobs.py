@@ -12,6 +12,9 @@ from scicat_watch.errors import ConfigError, Unavailable
 from scicat_watch.service.control.protocol import Asked, Named
 from scicat_watch.service.daemon.commands import Commands
 from scicat_watch.service.daemon.pauses import Pauses
+from scicat_watch.service.daemon.search import Search
+from scicat_watch.service.daemon.unreached import Unreached
+from scicat_watch.service.daemon.watched import Watched as Threads
 from tests.makers import ID, LIST
 from tests.service.conftest import Disk
 from tests.service.fakes import FakeSite
@@ -53,9 +56,12 @@ class Daemon(Watched):
     def __init__(self, disk: Disk, site: FakeSite) -> None:
         super().__init__(disk, site)
         self.loops = [self.loop]
+        pauses = Pauses(site.settings.var_dir)
+        search = Search(site.settings.beamtimes.rules(), site.calls, site.serial, lambda: None)
+        unreached = Unreached(site, pauses, search, Threads(), lambda: None)
         self.commands = Commands(
-            site, lambda: self.loops, self.loop._dispatcher, lambda reply: None, Pauses(site.settings.var_dir)
-        )
+            site, lambda: self.loops, self.loop._dispatcher, lambda reply: None, pauses, unreached
+        )  # fmt: skip
 
     def ask(
         self, command: Any, *paths: Path, retry: bool = False, folder: bool | None = None, beamtime: str = ""

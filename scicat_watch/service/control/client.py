@@ -95,11 +95,11 @@ def named(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
 def switch(var_dir: Path, command: str, beamtime: str) -> tuple[list[tuple[str, str]], bool]:
     """Have the daemon `pause` or `resume` a beamtime, by its id or its directory.
 
-    Each that it did, with both; and whether that lasts when the daemon ends.
+    Each that it did, with both; and whether that lasts when the daemon ends. The directory need not answer.
     """
     directory = Path(beamtime)
-    with needed(directory.absolute()):
-        paths = named((directory,)) if directory.is_dir() else []
+    with needed(directory.absolute()):  # Which is asked only if ".." is in it.
+        paths = [{"path": os.fspath(plain(directory)), "folder": True}]
     with reached(var_dir) as control:
         done = control.ask(command, beamtime=beamtime, paths=paths)
     return [(id_, directory) for id_, directory in done["beamtimes"]], bool(done["kept"])

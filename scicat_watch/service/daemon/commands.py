@@ -18,13 +18,16 @@ from scicat_watch.service.control.server import Reply
 from scicat_watch.service.daemon.beamtime import BeamtimeLoop
 from scicat_watch.service.daemon.jobs import Ingest, Parts, Rescan, Wish
 from scicat_watch.service.daemon.pauses import Pauses
+from scicat_watch.service.daemon.unreached import Unreached
 from scicat_watch.service.dispatch import Dispatcher
 from scicat_watch.service.lost import lost
 from scicat_watch.service.site import Site
 from scicat_watch.service.targets import names_list_of
-from scicat_watch.words import nearest
 
 log = logging.getLogger(__name__)
+
+_NAMED = 20
+"""So many beamtimes are named at most where none is meant."""
 
 Loops = Callable[[], list[BeamtimeLoop]]
 """The beamtimes that are watched now."""
@@ -35,11 +38,11 @@ class Commands:
 
     def __init__(
         self, site: Site, loops: Loops, dispatcher: Dispatcher, reload: Callable[[Reply], None],
-        pauses: Pauses
+        pauses: Pauses, unreached: Unreached
     ) -> None:  # fmt: skip
         """`reload` has the configuration read again, and answers."""
         self._site, self._loops, self._dispatcher, self._reload = site, loops, dispatcher, reload
-        self._pauses = pauses
+        self._pauses, self._unreached = pauses, unreached
 
     def __call__(self, asked: Asked, reply: Reply) -> None:
         """See `control.server.Handler`."""
@@ -83,21 +86,31 @@ class Commands:
             loop.ask(Rescan(parts, loop.beamtime.directory))
 
     def _pause(self, asked: Asked, reply: Reply) -> None:
-        loops, paused = self._loops(), asked.command == "pause"
-        places = {named.place for named in asked.paths}
-        found = [loop for loop in loops if loop.beamtime.id == asked.beamtime]
-        if not (found := found or [loop for loop in loops if loop.beamtime.directory in places]):
-            ids = [loop.beamtime.id for loop in loops]
-            raise ConfigError(f"the daemon watches no beamtime {asked.beamtime!r}{nearest(asked.beamtime, ids)}")
-        kept = True
-        for loop in found:
-            beamtime = loop.beamtime
-            log.warning("%s: a command has beamtime %s %sd", beamtime.directory, beamtime.id, asked.command)
-            kept = self._pauses.note(beamtime.directory, beamtime.id, paused) and kept
-            loop.pause(paused)
+        paused = asked.command == "pause"
+        with self._pauses.changing:
+            loops = {(loop.beamtime.directory, loop.beamtime.id): loop for loop in self._loops()}
+            found = self._meant(asked, list(dict.fromkeys([*loops, *self._unreached.beamtimes()])))
+            kept = True
+            for directory, beamtime in found:
+                log.warning("%s: a command has beamtime %s %sd", directory, beamtime, asked.command)
+                kept = self._pauses.note(directory, beamtime, paused) and kept
+                if (loop := loops.get((directory, beamtime))) is not None:
+                    loop.pause(paused)
+        self._unreached.switched()
         if not kept:
             log.warning("the pause cannot be stored in var_dir: it lasts only until the daemon ends")
-        reply.end(beamtimes=[[loop.beamtime.id, str(loop.beamtime.directory)] for loop in found], kept=kept)
+        reply.end(beamtimes=[[beamtime, str(directory)] for directory, beamtime in found], kept=kept)
+
+    def _meant(self, asked: Asked, known: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
+        """The known beamtimes, with their directories, of an id or a directory."""
+        places = {named.place for named in asked.paths}
+        found = [one for one in known if one[1] == asked.beamtime] or [one for one in known if one[0] in places]
+        if not found:
+            # An id that is like this one is another beamtime's: none is proposed.
+            ids = sorted({beamtime for _, beamtime in known})
+            which = f"known: {', '.join(ids)}" if 0 < len(ids) <= _NAMED else "see scicat-watch status"
+            raise ConfigError(f"the daemon watches no beamtime {asked.beamtime!r}; {which}")
+        return found
 
     def _chosen(
         self, paths: tuple[Named, ...]

@@ -7,8 +7,7 @@ import math
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from scicat_watch.discovery.beamtimes import BrokenBeamtime
@@ -24,6 +23,7 @@ from scicat_watch.service.daemon.beamtime import END_WITHIN, BeamtimeLoop, Beamt
 from scicat_watch.service.daemon.commands import Commands
 from scicat_watch.service.daemon.pauses import Pauses
 from scicat_watch.service.daemon.search import Search, Searched
+from scicat_watch.service.daemon.unreached import Unreached
 from scicat_watch.service.daemon.watched import Watched
 from scicat_watch.service.reload import Configuration, reload
 from scicat_watch.service.remembered import remembered
@@ -55,8 +55,6 @@ class Daemon:
         self._hung_up = threading.Event()
         self._taken: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         self._pauses = Pauses(site.settings.var_dir)
-        self._shown = {(Path(state.directory), state.id): state for state in site.journal.shown()}
-        """What the daemon before reported last."""
         self._started = site.clock.now().timestamp()
         self._dispatcher, self._late_checking = site.dispatcher(), site.late_checking()
         self._threads = Watched()
@@ -68,14 +66,13 @@ class Daemon:
         self._unusable: dict[Path, tuple[FileState | None, float]] = {}
         """What metadata files are like that cannot be used, and the monotonic time since which they are."""
         self._broken: dict[Path, str] = {}
-        self._away_since: dict[Path, datetime] = {}
-        """Since when a directory is not there that was there before the start."""
         self._silent: dict[Path, Silence] = {}
         self._unsearched: dict[Path, list[Path]] = {}
         """By root that could not be searched, the beamtime directories of which this is reported."""
         self._woken, self._search_now = threading.Event(), True
         self._search_at = -math.inf
         self._search = Search(site.settings.beamtimes.rules(), site.calls, site.serial, self._woken.set)
+        self._unreached = Unreached(site, self._pauses, self._search, self._threads, self._woken.set)
         self._events = site.events(self._heard)
 
     def run(self) -> None:
@@ -93,7 +90,7 @@ class Daemon:
 
     def commands(self) -> Commands:
         """What commands may ask for over the control channel."""
-        return Commands(self._site, self.loops, self._dispatcher, self.reload, self._pauses)
+        return Commands(self._site, self.loops, self._dispatcher, self.reload, self._pauses, self._unreached)
 
     def reload(self, reply: Reply | None = None) -> None:
         """Have the configuration read again, in a thread of its own: it may be on a file system that hangs."""
@@ -155,6 +152,7 @@ class Daemon:
                 self._complain(searched.directory, f"{searched.directory}: cannot be read: {searched.error.strerror}")
         self._forget_ended()
         self._report_silences()
+        self._unreached.refresh()
         self._late_checking.step()
 
     def _beat(self) -> None:
@@ -251,14 +249,10 @@ class Daemon:
 
     def _report_away(self, directory: Path, why: str) -> None:
         """Report beamtimes that were there before the start and are not now; otherwise as they were last reported."""
-        since = self._away_since.setdefault(directory, self._site.clock.now())
-        problem = f"{directory}: away since {since:%Y-%m-%d %H:%M:%S} UTC, or before the start: {why}"
-        if self._broken.get(directory) == problem:
-            return
-        self._broken[directory] = problem
-        for place in remembered(self._site.journal.places).get(directory, ()):
-            last = self._shown.get((directory, place.id), BeamtimeState(str(directory), place.id))
-            self._site.reporter.beamtime(replace(last, problems=(problem,), stale=True))
+        problem = self._unreached.away(directory, why)
+        if self._broken.get(directory) != problem:
+            self._broken[directory] = problem
+            self._unreached.report(directory, problem)
 
     def _forget(self, directory: Path, staying: set[str]) -> None:
         """Remember beamtimes no longer that are not in their directory any more, although that is there."""
@@ -302,19 +296,17 @@ class Daemon:
             if silence is None and root in self._broken:
                 del self._broken[root]
                 for directory in (root, *self._unsearched.pop(root, ())):
-                    self._site.reporter.left(str(directory))
+                    self._shown_no_more(directory)
                 self.wake()
             elif silence is not None and not threads:
                 self._report_unsearched(root, str(silence))
 
     def _report_unsearched(self, root: Path, problem: str) -> None:
         """Report that a root could not be searched; the beamtimes that were there before as they were reported last."""
-        known = remembered(self._site.journal.places)
-        found = [one for one in known if root in (one, one.parent) and not self._threads.of(one)]
+        found = self._unreached.below(root)
         self._broken[root], self._unsearched[root] = problem, found
-        for place in (place for directory in found for place in known[directory]):
-            last = self._shown.get((place.directory, place.id), BeamtimeState(str(place.directory), place.id))
-            self._site.reporter.beamtime(replace(last, problems=(problem,), stale=True))
+        for directory in found:
+            self._unreached.report(directory, problem)
         if not found:
             self._site.reporter.beamtime(BeamtimeState(str(root), "?", problems=(problem,)))
 
@@ -328,13 +320,14 @@ class Daemon:
             log.info("%s: watching beamtime %s", beamtime.directory, beamtime.id)
         loop = BeamtimeLoop(self._site, beamtime, self._dispatcher, self._events)
         loop.work.presence.known = known
-        self._away_since.pop(beamtime.directory, None)
-        if self._pauses.has(beamtime.directory, beamtime.id):
-            log.warning("%s: beamtime %s is paused, until scicat-watch resume", beamtime.directory, beamtime.id)
-            loop.work.remember(self._shown.get((beamtime.directory, beamtime.id)))
-            loop.pause(True)
+        self._unreached.reached(beamtime.directory)
         thread = self._thread(loop, self._dispatcher)
-        self._threads[beamtime.directory, beamtime.id] = thread
+        with self._pauses.changing:
+            if self._pauses.has(beamtime.directory, beamtime.id):
+                log.warning("%s: beamtime %s is paused, until scicat-watch resume", beamtime.directory, beamtime.id)
+                loop.work.remember(self._unreached.last(beamtime.directory, beamtime.id))
+                loop.pause(True)
+            self._threads[beamtime.directory, beamtime.id] = thread
         thread.start()
 
     def _complain(self, where: Path, problem: str) -> None:
@@ -347,7 +340,11 @@ class Daemon:
         over = [file for file in self._broken if file.parent == directory and file not in broken]
         for where in [*over, *([directory] if directory in self._broken else [])]:
             del self._broken[where]
-            self._site.reporter.left(str(where))
+            self._shown_no_more(where)
+
+    def _shown_no_more(self, where: Path) -> None:
+        self._unreached.settled(where)
+        self._site.reporter.left(str(where))
 
     def _end(self) -> None:
         log.info("stopping: no new scans; what is under way may take %g s", END_WITHIN)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ class Pauses:
 
     def __init__(self, var_dir: Path) -> None:
         self._var_dir = var_dir
+        self.changing = threading.Lock()
+        """Held while a beamtime is paused or resumed, and while one of which that is known begins to be watched."""
 
     def note(self, directory: Path, beamtime: str, paused: bool) -> bool:
         """Note that a beamtime is paused, or that it is not any more; whether the next start will know."""
