@@ -57,6 +57,21 @@ def of(name: str) -> dict[str, str]:
     return {"username": name, "password": name}
 
 
+@pytest.mark.parametrize(("path", "advice"), [("", "/api/v3"), ("/api", "/api/v3"), ("/api/v5", "/api/v5, a version")])
+def test_config_check_takes_an_address_without_the_version_of_the_api_for_a_mistake(
+    tmp_path: Path, served: Catalogue, path: str, advice: str
+) -> None:
+    site = with_account(tmp_path, served, of("ingestor"))
+    assert site.run("config", "check").returncode == 0
+    site.change(catalogue={"url": f"{served.url}{path}"})
+    checked = site.run("config", "check")
+    assert checked.returncode == 2, checked
+    said = checked.stdout + checked.stderr
+    assert advice in said
+    assert "unreachable" not in said
+    assert said.count("API v4 is used") == 0
+
+
 def test_config_check_says_which_right_the_account_lacks_for_which_beamtime(tmp_path: Path, served: Catalogue) -> None:
     beamtime = beamtime_directory(tmp_path / "bt")
     nexus(beamtime / "raw" / "run_1.nxs")

@@ -15,16 +15,25 @@ from scicat_watch.catalogue.http import HttpClient
 from scicat_watch.catalogue.options import HttpOptions
 from scicat_watch.catalogue.scicat.api import ScicatApi
 from scicat_watch.catalogue.scicat.v3 import ScicatV3
-from scicat_watch.errors import CatalogueError, Unavailable
+from scicat_watch.errors import CatalogueError, ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
 
 Version = Literal["auto", "v3", "v4"]
 _V4 = re.compile(r"/api/v4/?$", re.IGNORECASE)
+_UNKNOWN = re.compile(r"/api/(?!v[34]/?$)(v\d+)/?$", re.IGNORECASE)
 
 
 def chosen(options: HttpOptions, version: Version) -> tuple[HttpOptions, Version]:
-    """The address of API v3, where logins are, and the version that is wanted: an address that ends in v4 says so."""
+    """The address of API v3, where logins are, and the version that is wanted: an address that ends in v4 says so.
+
+    `ConfigError` if it ends in a version that nobody here speaks: asked for another one, the server would answer.
+    """
+    if unknown := _UNKNOWN.search(options.url.strip()):
+        raise ConfigError(
+            f"catalogue.url ends in /api/{unknown[1]}, a version of SciCat's API that scicat-watch does not know: "
+            "it ends in /api/v3 for most, or in /api/v4"
+        )
     if not _V4.search(options.url.strip()):
         return options, version
     return replace(options, url=_V4.sub("/api/v3", options.url.strip())), "v4" if version == "auto" else version

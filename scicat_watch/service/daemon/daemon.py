@@ -28,6 +28,7 @@ from scicat_watch.service.daemon.watched import Watched
 from scicat_watch.service.reload import Configuration, reload
 from scicat_watch.service.remembered import remembered
 from scicat_watch.service.site import Site
+from scicat_watch.service.unanswered import UnansweredLog
 from scicat_watch.settings.effect import Taken
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Daemon:
         self._pauses = Pauses(site.settings.var_dir)
         self._started = site.clock.now().timestamp()
         self._dispatcher, self._late_checking = site.dispatcher(), site.late_checking()
+        self._unanswered = UnansweredLog(site.publisher, site.clock)
         self._threads = Watched()
         self._leaving: list[BeamtimeThread] = []
         """Threads of beamtimes that are not to be watched any more, which have not ended yet."""
@@ -154,6 +156,7 @@ class Daemon:
         self._report_silences()
         self._unreached.refresh()
         self._late_checking.step()
+        self._unanswered.step()
 
     def _beat(self) -> None:
         now = self._site.clock.now().timestamp()

@@ -19,7 +19,7 @@ from scicat_watch.catalogue.scicat.v3 import ScicatV3
 from scicat_watch.catalogue.scicat.v4 import ScicatV4
 from scicat_watch.catalogue.scicat.versions import Versions, chosen
 from scicat_watch.documents import Attachment, OrigDatablock
-from scicat_watch.errors import Unavailable
+from scicat_watch.errors import ConfigError, Unavailable
 from tests.catalogue.bundles import dataset, files
 from tests.catalogue.conftest import Site
 from tests.catalogue.faulty import Answer, Loopback, Request
@@ -144,6 +144,15 @@ def test_an_address_that_names_a_version_says_which(http: Callable[..., HttpClie
     assert chosen(HttpOptions(v4), "auto") == (HttpOptions(v3), "v4")
     assert chosen(HttpOptions(v4), "v3") == (HttpOptions(v3), "v3")
     assert chosen(HttpOptions(v3), "auto") == (HttpOptions(v3), "auto")
+
+
+@pytest.mark.parametrize("version", ["v5", "v2", "V33/", "v5 "])
+@pytest.mark.parametrize("wanted", ["auto", "v3", "v4"])
+def test_an_address_that_names_a_version_that_does_not_exist_is_a_mistake(version: str, wanted: Any) -> None:
+    with pytest.raises(ConfigError, match=f"ends in /api/{version.strip(' /')}, .* in /api/v3 for most"):
+        chosen(HttpOptions(f"https://scicat.example.org/api/{version}"), wanted)
+    for other in ("https://api.example.org/v5", "https://scicat.example.org/api/v5/scicat", "https://x.example/api/V3"):
+        assert chosen(HttpOptions(other), wanted)[0] == HttpOptions(other)
 
 
 def test_the_totals_of_many_file_lists_are_right_by_either_version(site: Site) -> None:
