@@ -13,31 +13,28 @@ be on its way still, after a wait. As it may arrive even later, the dataset is n
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scicat_watch.catalogue.difference import BlockPlan
 from scicat_watch.catalogue.memory import Memory, Part, Written, digest
-from scicat_watch.catalogue.patience import Postponed
 from scicat_watch.catalogue.publisher import Published, UpdatePolicy
 from scicat_watch.catalogue.scicat import rights
 from scicat_watch.catalogue.scicat.api import AlreadyThere, ChangedMeanwhile, Holding, ScicatApi, Unreadable
 from scicat_watch.catalogue.scicat.compare import file_set, part_id, plan_attachments, plan_blocks, spread, totals
-from scicat_watch.catalogue.scicat.latecheck import MOST_HELD, LateChecks, Wait, is_held, may_arrive
+from scicat_watch.catalogue.scicat.latecheck import MOST_HELD, LateChecks, Wait, is_held
 from scicat_watch.catalogue.scicat.merge import is_of, merge, said, written
 from scicat_watch.catalogue.scicat.ownership import Ownership
 from scicat_watch.catalogue.scicat.parts import groups, part, split
+from scicat_watch.catalogue.scicat.writing import Writing
 from scicat_watch.documents import Attachment, Bundle, OrigDatablock
-from scicat_watch.errors import NotScicat, Refused, Unavailable
+from scicat_watch.errors import Refused, Unavailable
 from scicat_watch.model import Status
 
 log = logging.getLogger(__name__)
 
 ROUNDS = 5
 """How often publishing is begun, at most, because nobody knows whether a write was done."""
-MOST_BROKEN = 2
-"""How often a write is answered 500, at most: many of them will be answered so for ever."""
 
 
 class Update:
@@ -47,7 +44,7 @@ class Update:
         self, bundle: Bundle, policy: UpdatePolicy, api: ScicatApi, memory: Memory, late_checks: LateChecks, wait: Wait
     ) -> None:
         """Raises `Refused` for a dataset that could not be found again."""
-        self._bundle, self._late_checks, self._wait = bundle, late_checks, wait
+        self._wait = wait
         self._dataset, self._policy, self._api = bundle.dataset, policy, api
         self._pid = bundle.dataset.pid
         if not self._pid:
@@ -59,14 +56,14 @@ class Update:
         self._thumbnails = {digest(one.as_json()): one for one in bundle.attachments}
         self._content = digest(bundle.dataset.fields)
         self._written = Written(memory, self._full_pid)
+        self._writes = Writing(self._written, late_checks, self._full_pid, bundle)
         captions = {one.caption for one in bundle.attachments}
         contents = {file_set(block.as_json()) for block in self._blocks.values()}
-        self._ours = Ownership(lambda: self._written.baseline, api.account, captions, contents, self._may_be_more)
-        self._lost = False
+        self._ours = Ownership(
+            lambda: self._written.baseline, api.account, captions, contents, self._writes.may_be_more
+        )
         self._left: tuple[str, ...] = ()
         self._new = False
-        self._doubtful = False
-        self._broken = 0
 
     def publish(self) -> Published:
         """Make SciCat hold just what the documents say, or the parts of it that the policy names.
@@ -79,10 +76,10 @@ class Update:
             return Published(self._full_pid, Status.UNCHANGED, files, shown)
         try:
             if self._written.broken_off:
-                self._check_later()
+                self._writes.check_later()
             published = self._rounds()
             if self._written.unsure and published.status is not Status.UNCHANGED:  # As of now, it shall hold just this.
-                self._check_later()
+                self._writes.check_later()
             return published
         finally:
             self._written.keep()
@@ -109,18 +106,14 @@ class Update:
         self._written.unsure = False
         self._written.keep()
 
-    def _check_later(self) -> None:
-        self._written.unsure = True
-        self._late_checks.note(self._api.full_pid(self._pid), self._bundle)
-
     def _rounds(self) -> Published:
         held = 0
         for _ in range(ROUNDS - 1):
-            self._doubtful = False
+            self._writes.doubtful = False
             try:
                 return self._round()
             except Unavailable as error:
-                if not self._doubtful:
+                if not self._writes.doubtful:
                     raise
                 if not is_held(error):
                     continue
@@ -176,7 +169,7 @@ class Update:
 
     def _created(self) -> Holding:
         """Create the dataset; what a removed one of the same id has left behind."""
-        with self._writing("dataset", self._content):
+        with self._writes.writing("dataset", self._content):
             self._new = True
             try:
                 with rights.needing(rights.to_create(self._dataset.owner_group)):
@@ -217,7 +210,7 @@ class Update:
         if not merged.patch:
             self._written.baseline = merged.written
             return Status.UNCHANGED
-        with self._writing("dataset", self._content):
+        with self._writes.writing("dataset", self._content):
             with rights.needing(rights.to_change(str(stored.get("ownerGroup") or ""))):
                 self._api.update_dataset(self._pid, merged.patch, stored)
             self._written.baseline = merged.written
@@ -233,7 +226,7 @@ class Update:
         for rounds_left in reversed(range(ROUNDS)):
             plan = plan_blocks(held.blocks, wanted, self._ours.of_block)
             changed = changed or bool(plan)
-            if plan or self._may_be_more():  # From now on we know all of ours.
+            if plan or self._writes.may_be_more():  # From now on we know all of ours.
                 for block in filter(self._ours.of_block, held.blocks):
                     self._written.made(part_id(block))
             try:
@@ -253,7 +246,7 @@ class Update:
         digests = {id(block): known for known, block in self._blocks.items()}
         seen = {part_id(block): block for block in stored}
         for block_id, block in plan.replace:
-            with self._writing("origdatablock", digests.get(id(block)) or digest(block.as_json())):
+            with self._writes.writing("origdatablock", digests.get(id(block)) or digest(block.as_json())):
                 self._api.replace_datablock(self._pid, block_id, block, seen[block_id])
                 self._written.made(block_id)
         for block in plan.add:
@@ -266,7 +259,7 @@ class Update:
         self._written.keep()
         for block_id in plan.remove:
             try:
-                with self._doubting(), rights.needing(rights.TO_REMOVE):
+                with self._writes.doubting(), rights.needing(rights.TO_REMOVE):
                     self._api.remove_datablock(self._pid, block_id)
                 log.info("%s: removed file list %s of ours, which was one too many", self._full_pid, block_id)
             except Refused as refused:
@@ -286,7 +279,7 @@ class Update:
         wrong = {name: sum_ for name, sum_ in totals(held.blocks).items() if held.dataset.get(name) != sum_}
         if not wrong or not held.blocks or not held.dataset:
             return False
-        with self._doubting():
+        with self._writes.doubting():
             self._api.update_dataset(self._pid, wrong, held.dataset)
         log.info("%s: put right, as its file lists say: %s", self._full_pid, ", ".join(sorted(wrong)))
         return True
@@ -297,7 +290,7 @@ class Update:
         plan = plan_attachments(stored, thumbnails, self._ours.of_thumbnail)
         digests = {id(thumbnail): known for known, thumbnail in self._thumbnails.items()}
         if plan.clear:
-            with self._doubting():
+            with self._writes.doubting():
                 self._api.remove_attachments(self._pid)
         for one in plan.add:
             self._add_thumbnail(digests[id(one)])
@@ -307,7 +300,7 @@ class Update:
     def _removed(self, attachment_id: str) -> bool:
         """Remove an outdated thumbnail of ours beside those of others; where that cannot be, it stays."""
         try:
-            with self._doubting():
+            with self._writes.doubting():
                 self._api.remove_attachment(self._pid, attachment_id)
         except Refused as refused:
             note = f"an outdated thumbnail of ours stays beside those of others, as it cannot be removed: {refused}"
@@ -316,20 +309,16 @@ class Update:
         return True
 
     def _add_block(self, content: str) -> None:
-        with self._writing("origdatablock", content), rights.needing(rights.to_add(self._dataset.owner_group)):
+        with self._writes.writing("origdatablock", content), rights.needing(rights.to_add(self._dataset.owner_group)):
             self._written.made(self._api.add_datablock(self._pid, self._blocks[content], groups(self._dataset)))
 
     def _add_thumbnail(self, content: str) -> None:
         access_groups = self._dataset.fields.get("accessGroups") or ()
-        with self._writing("attachment", content), rights.needing(rights.to_add(self._dataset.owner_group)):
+        with self._writes.writing("attachment", content), rights.needing(rights.to_add(self._dataset.owner_group)):
             made = self._api.add_attachment(
                 self._pid, self._thumbnails[content], self._dataset.owner_group, access_groups
             )
             self._written.made(made)
-
-    def _may_be_more(self) -> bool:
-        """Whether there may be file lists of ours whose ids we never learned, as an answer was lost."""
-        return self._lost or self._written.unsure
 
     def _unseen(self, unreadable: Unreadable) -> Published:
         """Do what was never sent, of a dataset that we wrote and may not read: as an account for other groups may not.
@@ -339,10 +328,10 @@ class Update:
         refused: dict[str, Refused] = {}
 
         def files() -> Status | None:
-            return self._send_unsent("origdatablock", tuple(self._blocks), self._add_block, unreadable)
+            return self._writes.send_unsent("origdatablock", tuple(self._blocks), self._add_block, unreadable)
 
         def shown() -> Status | None:
-            return self._send_unsent("attachment", tuple(self._thumbnails), self._add_thumbnail, unreadable)
+            return self._writes.send_unsent("attachment", tuple(self._thumbnails), self._add_thumbnail, unreadable)
 
         datablock = part("datablock", self._full_pid, files, refused)
         attachment = part("attachment", self._full_pid, shown, refused)
@@ -352,46 +341,12 @@ class Update:
         status = Status.CREATED if self._new else Status.UPDATED if sent else Status.UNCHANGED
         return Published(self._full_pid, status, datablock, attachment, refused)
 
-    def _send_unsent(
-        self, of: Part, wanted: Sequence[str], send: Callable[[str], None], unreadable: Unreadable
-    ) -> Status | None:
-        if not wanted:
-            return None
-        known = {content: self._written.done(of, content) for content in wanted}
-        if None in known.values():
-            raise Refused(f"the answer to its upload was lost, and whether it is there cannot be seen: {unreadable}")
-        if self._written.others(of, wanted):
-            raise Refused(f"it has changed since it was written, and what is stored cannot be replaced: {unreadable}")
-        missing = [content for content, done in known.items() if not done]
-        for content in missing:
-            send(content)
-        return Status.CREATED if missing else Status.UNCHANGED
-
     def _contents(self) -> dict[Part, tuple[str, ...]]:
         return {
             "dataset": (self._content,),
             "origdatablock": tuple(self._blocks),
             "attachment": tuple(self._thumbnails),
         }
-
-    @contextmanager
-    def _writing(self, of: Part, content: str) -> Iterator[None]:
-        with self._doubting(), self._written.writing(of, content):
-            yield
-
-    @contextmanager
-    def _doubting(self) -> Iterator[None]:
-        """Within it one write is made; whether it is worth reading at once what became of it."""
-        try:
-            yield
-        except Unavailable as error:
-            self._broken += error.status == 500
-            self._lost = self._lost or error.sent
-            soon = not isinstance(error, Postponed | NotScicat) and error.status != 429
-            self._doubtful = error.sent and soon and self._broken < MOST_BROKEN
-            if may_arrive(error):
-                self._check_later()
-            raise
 
 
 def _outcome(changed: bool, was_there: bool) -> Status:
