@@ -73,6 +73,8 @@ class Calls:
         self._own = threading.local()
         """The work of each thread."""
         self._silent: dict[Path, Silence] = {}
+        self._standing: dict[Path, list[Work]] = {}
+        """By root that does not answer, the works that stood still when that was last checked."""
 
     @contextmanager
     def on(self, root: Path) -> Iterator[Work]:
@@ -101,21 +103,23 @@ class Calls:
         now = self._clock.monotonic()
         with self._lock:
             works = list(self._works)
-        longest: dict[Path, Work] = {}
+        standing: dict[Path, list[Work]] = {}
         for work in works:
             # A rescan may take minutes; only a thread that stands in one and the same call gets no answer.
             seen = (self._activity(work.thread), work.path)
             if seen != work.seen:
                 work.seen, work.moved_at = seen, now
             if now - work.moved_at >= after:
-                known = longest.setdefault(work.root, work)
-                longest[work.root] = min(known, work, key=lambda one: one.moved_at)
-        self._silent = {root: self._silence(work, now) for root, work in longest.items()}
+                standing.setdefault(work.root, []).append(work)
+        longest = {root: min(some, key=lambda one: one.moved_at) for root, some in standing.items()}
+        self._silent, self._standing = {root: self._silence(work, now) for root, work in longest.items()}, standing
         return dict(self._silent)
 
     def silence(self, root: Path) -> Silence | None:
-        """Since when a root has not answered, as of the last check; None if it answers."""
-        return self._silent.get(root)
+        """Since when a root has not answered, as of the last check; None if it answers, or has done so since then."""
+        with self._lock:
+            stands = any(work in self._works for work in self._standing.get(root, ()))
+        return self._silent.get(root) if stands else None
 
     def silences(self, but_for: Container[Path] = ()) -> list[Silence]:
         """All roots that did not answer when that was last checked."""

@@ -172,12 +172,14 @@ def test_a_paused_beamtime_whose_root_hangs_at_the_start_stays_known_and_paused(
         eventually(lambda: shown() == (1, True, False), "it is resumed")
         assert site.run("pause", root).stdout == f"paused beamtime 1 in {root}\n"
         eventually(lambda: shown() == (1, True, True), "it is paused by its directory")
+        named = site.log.read_text().count(f"ERROR   {root}: its file system has not answered since")
         hanging.answer()
         nexus(under / "raw" / "run_2.nxs")
         eventually(lambda: _problems(site) == [], "it answers")
         eventually(lambda: [one["paused"] for one in site.status()["beamtimes"]] == [False, True], "it is paused still")
         assert site.run("resume", root).stdout == f"resumed beamtime 1 in {root}\n"
         eventually(lambda: site.status()["totals"]["done"] == 2, "what came meanwhile")
+        assert site.log.read_text().count(f"ERROR   {root}: its file system has not answered since") == named > 0
         assert daemon.stop() == 0
 
 

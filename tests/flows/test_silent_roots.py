@@ -177,6 +177,7 @@ def test_what_is_asked_of_a_daemon_does_not_wait_for_a_root_that_hangs(
         rescan, ingest = site.run("rescan"), site.run("ingest", "--retry")
         _is_named(rescan, hanging.place / "bt")
         assert rescan.stdout == "beamtimes rescanned: 1\n"
+        assert rescan.stderr.count(str(hanging.place / "bt")) == 1, rescan.stderr
         _is_named(ingest, hanging.place / "bt")
         assert site.run("rescan", good).returncode == 0
         hanging.answer()

@@ -75,6 +75,18 @@ def test_a_silence_keeps_its_words_while_it_lasts(calls: Calls, clock: FakeClock
         assert str(calls.check()[ONE]) == first
 
 
+def test_a_silence_ends_with_the_calls_that_got_no_answer_and_not_with_the_next_check(
+    calls: Calls, clock: FakeClock
+) -> None:
+    with calls.on(ONE):
+        with calls.on(ONE):
+            assert _after(clock, calls, 12) == [ONE]
+        assert calls.silence(ONE) is not None  # One of the two stands still.
+    assert calls.silence(ONE) is None
+    with calls.on(ONE):
+        assert calls.silence(ONE) is None
+
+
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
     """A pipe, whose reader waits in a system call as one of a file system does that does not answer."""

@@ -11,6 +11,7 @@ import pytest
 from scicat_watch.errors import ConfigError, Unavailable
 from scicat_watch.service.control.protocol import Asked, Named
 from scicat_watch.service.daemon.commands import Commands
+from scicat_watch.service.daemon.jobs import Parts, Rescan, Wish
 from scicat_watch.service.daemon.pauses import Pauses
 from scicat_watch.service.daemon.search import Search
 from scicat_watch.service.daemon.unreached import Unreached
@@ -206,6 +207,18 @@ def test_a_job_that_fails_costs_the_watch_nothing(daemon: Daemon, monkeypatch: p
     daemon.run(60)
     assert "a bug" in heard[0].last["failures"][0][1]
     assert daemon.site.ingest.pids == [f"{ID}/scan_1"]
+
+
+def test_what_a_failure_is_about_is_said_once(daemon: Daemon) -> None:
+    silence = f"{daemon.disk.root}: its file system has not answered since noon"
+    heard = Heard()
+    reply: Any = heard
+    wish, parts = Wish(daemon.site, 1, reply), Parts(1, reply)
+    for one in (wish, parts):
+        Rescan(one, daemon.disk.root).abandon(silence)
+    assert [message["failures"] for message in heard.messages] == [
+        [(str(daemon.disk.root), "its file system has not answered since noon")]
+    ] * 2
 
 
 def test_the_status_is_that_of_now(daemon: Daemon) -> None:

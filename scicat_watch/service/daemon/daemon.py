@@ -300,6 +300,8 @@ class Daemon:
                 del self._broken[root]
                 for directory in (root, *self._unsearched.pop(root, ())):
                     self._shown_no_more(directory)
+                    for thread in self._threads.of(directory):
+                        thread.loop.work.report_again()
                 self.wake()
             elif silence is not None and not threads:
                 self._report_unsearched(root, str(silence))

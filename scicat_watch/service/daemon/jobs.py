@@ -59,8 +59,8 @@ class Parts:
             if part in self._done:
                 return
             self._done.add(part)
-            for failure in failures:
-                self._fail(failure)
+            for what, why in failures:
+                self._fail((what, why.removeprefix(f"{what}: ")))  # What it is about is said once.
             self._left -= 1
             if self._left == 0:
                 self._end()
