@@ -9,12 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from scicat_watch.catalogue.difference import State
 from scicat_watch.catalogue.http import HttpClient
-from scicat_watch.catalogue.memory import ShortMemory
 from scicat_watch.catalogue.options import HttpOptions, LoginOptions
 from scicat_watch.catalogue.publisher import Published
 from scicat_watch.catalogue.scicat.publisher import ScicatPublisher
@@ -25,7 +22,8 @@ from scicat_watch.errors import Refused, Unavailable
 from scicat_watch.model import Secret, Status
 from tests.catalogue.bundles import POLICY, bundle, files
 from tests.catalogue.conftest import Site
-from tests.catalogue.faulty import Fault, SpoilingProxy
+from tests.catalogue.faulty import SpoilingProxy
+from tests.catalogue.scicat.stored import complete, state
 from tests.flows.program import free_port
 from tests.recorded import DESY
 
@@ -36,22 +34,6 @@ numbers = itertools.count(1)
 @pytest.fixture
 def pid() -> str:
     return f"7/sub dir/scan_{next(numbers):05d}"
-
-
-def state(site: Site, pid: str) -> tuple[Any, ...]:
-    """What the catalogue holds: totals, the paths in its file lists, the thumbnails."""
-    admin = site.api("admin")
-    stored = admin.dataset(pid)
-    assert stored is not None
-    paths = [sorted(file["path"] for file in block["dataFileList"]) for block in admin.datablocks(pid)]
-    thumbnails = [(thumbnail["caption"], thumbnail["thumbnail"]) for thumbnail in admin.attachments(pid)]
-    return stored["numberOfFiles"], stored["size"], sorted(paths), sorted(thumbnails)
-
-
-def complete(of: Bundle) -> tuple[Any, ...]:
-    block = of.datablocks[0]
-    thumbnail = [(each.caption, each.thumbnail) for each in of.attachments]
-    return len(block.files), block.size, [sorted(file.path for file in block.files)], thumbnail
 
 
 def test_a_scan_is_created_and_a_second_time_nothing_is_written(site: Site, spoiled: Spoiled, pid: str) -> None:
@@ -192,91 +174,6 @@ def test_a_refused_file_list_does_not_keep_the_thumbnail_away(site: Site, pid: s
     assert state(site, pid) == complete(bundle(pid))
 
 
-def test_a_dataset_that_we_neither_wrote_nor_may_read_is_refused_with_a_reason(site: Site, pid: str) -> None:
-    stranger = site.publisher("stranger")
-    first = stranger.publish(bundle(pid), POLICY)
-    assert (first.status, first.datablock, first.attachment) == (Status.CREATED,) * 3
-    assert state(site, pid) == complete(bundle(pid))
-    with pytest.raises(Refused, match="may not read"):
-        site.publisher("stranger").publish(bundle(pid), POLICY)
-
-
-def test_what_we_wrote_and_may_not_read_is_known_to_be_done(site: Site, pid: str) -> None:
-    stranger = site.publisher("stranger")
-    stranger.publish(bundle(pid), POLICY)
-    assert stranger.publish(bundle(pid), POLICY) == Published(pid, Status.UNCHANGED, Status.UNCHANGED, Status.UNCHANGED)
-    with pytest.raises(Refused, match="changed since"):
-        stranger.publish(bundle(pid, description="another"), POLICY)
-    more = stranger.publish(bundle(pid, (OrigDatablock(files(3)),)), POLICY)
-    assert "changed since" in str(more.refused["datablock"])
-    assert state(site, pid) == complete(bundle(pid))
-
-
-@pytest.mark.parametrize(("killed_at", "doubted"), [(0, "datablock"), (1, "datablock"), (2, "attachment")])
-def test_what_was_begun_when_the_process_was_killed_is_not_sent_twice_where_nothing_may_be_read(
-    site: Site, spoiled: Spoiled, pid: str, killed_at: int, doubted: str
-) -> None:
-    class Killed(BaseException):
-        """The process ends here: after the note that a write begins, before the note that it ended."""
-
-    class Mortal(ScicatV3):
-        left = killed_at
-
-        def _step(self) -> None:
-            self.left -= 1
-            if self.left < 0:
-                raise Killed
-
-        def add_datablock(self, *how: Any) -> str:
-            self._step()
-            return super().add_datablock(*how)
-
-        def add_attachment(self, *how: Any) -> str:
-            self._step()
-            return super().add_attachment(*how)
-
-    memory = ShortMemory()
-    blocks = (OrigDatablock(files(1)), OrigDatablock(files(2, first=1)))
-    before = ScicatPublisher(site.api("stranger", kind=Mortal), threading.Event(), SystemClock(), memory)
-    with pytest.raises(Killed):
-        before.publish(bundle(pid, blocks), POLICY)
-    proxy = spoiled()
-    after = ScicatPublisher(site.api("stranger", proxy.base), threading.Event(), SystemClock(), memory)
-    published = after.publish(bundle(pid, blocks), POLICY)
-    assert list(published.refused) == [doubted]
-    assert "answer to its upload was lost" in str(published.refused[doubted])
-    assert proxy.writes == (1 if doubted == "datablock" else 0)
-
-
-def test_a_kill_between_two_writes_costs_nothing_where_nothing_may_be_read(site: Site, pid: str) -> None:
-    class Stop(Exception):
-        """The process ends between two writes."""
-
-    class Dying(ShortMemory):
-        """What the process does while it dies is kept nowhere."""
-
-        dead = False
-
-        def remember(self, pid: str, text: str) -> None:
-            if not self.dead:
-                super().remember(pid, text)
-
-    class Ending(ScicatV3):
-        def holding(self, pid: str, *, brief: bool = False) -> Any:
-            memory.dead = True
-            raise Stop
-
-    memory = Dying()
-    before = ScicatPublisher(site.api("stranger", kind=Ending), threading.Event(), SystemClock(), memory)
-    with pytest.raises(Stop):
-        before.publish(bundle(pid), POLICY)
-    memory.dead = False
-    after = ScicatPublisher(site.api("stranger"), threading.Event(), SystemClock(), memory)
-    assert after.publish(bundle(pid), POLICY) == Published(pid, Status.UPDATED, Status.CREATED, Status.CREATED)
-    assert state(site, pid) == complete(bundle(pid))
-    assert after.publish(bundle(pid), POLICY).status is Status.UNCHANGED
-
-
 def test_leftovers_of_a_removed_dataset_do_not_double_the_file_list(site: Site, pid: str) -> None:
     site.publisher("keeper").publish(bundle(pid), POLICY)
     site.api("keeper")._http.request("DELETE", "datasets", pid)
@@ -337,46 +234,6 @@ def test_a_dataset_that_somebody_created_meanwhile_is_met(site: Site, spoiled: S
     assert late.publish(bundle(pid, dataFormat="mine"), POLICY).status is Status.UPDATED
 
 
-def until_done(of: Bundle, site: Site, proxy: SpoilingProxy) -> int:
-    """Publish again and again, as the service does; how often it took."""
-    publisher = site.publisher(base=proxy.base)
-    for attempt in range(1, 40):
-        try:
-            published = publisher.publish(of, POLICY)
-        except Unavailable:
-            continue
-        if not published.refused:
-            return attempt
-    raise AssertionError("never done")
-
-
-@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.NONE])
-@pytest.mark.parametrize("place", range(10))
-def test_one_fault_at_any_place_does_no_harm(site: Site, spoiled: Spoiled, pid: str, fault: Fault, place: int) -> None:
-    proxy = spoiled(*[Fault.NONE] * place, fault)
-    until_done(bundle(pid), site, proxy)
-    assert state(site, pid) == complete(bundle(pid))
-
-
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(faults=st.lists(st.sampled_from(Fault), max_size=25), update=st.booleans())
-def test_whatever_goes_wrong_it_ends_in_one_dataset_one_file_list_and_one_thumbnail(
-    site: Site, spoiled: Spoiled, faults: list[Fault], update: bool
-) -> None:
-    pid = f"8/scan_{next(numbers):05d}"
-    if update:
-        site.publisher().publish(bundle(pid, (OrigDatablock(files(1)),), b"OLD", description="old"), POLICY)
-    proxy = spoiled(*faults)
-    until_done(bundle(pid), site, proxy)
-    assert state(site, pid) == complete(bundle(pid))
-    proxy.faults.clear()
-    writes = proxy.writes
-    assert site.publisher(base=proxy.base).publish(bundle(pid), POLICY).status is Status.UNCHANGED
-    assert proxy.writes == writes
-
-
 def test_what_was_surely_not_sent_is_tried_by_whoever_waits_for_the_catalogue(site: Site, pid: str) -> None:
     class Counting(ScicatV3):
         tried = 0
@@ -392,28 +249,6 @@ def test_what_was_surely_not_sent_is_tried_by_whoever_waits_for_the_catalogue(si
             ScicatPublisher(api, threading.Event(), SystemClock()).publish(bundle(pid), POLICY)
     assert not unavailable.value.sent
     assert api.tried == 1, "there is nothing to be read at once"
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=6) | st.sampled_from(["value", "unit", "a.b", "100%25"]), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
-
-
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(tree=st.dictionaries(st.text(max_size=6), json_values, max_size=5))
-def test_any_metadata_is_recognised_when_it_comes_back(site: Site, tree: dict[str, Any]) -> None:
-    pid = f"9/scan_{next(numbers):05d}"
-    publisher = site.publisher()
-    made = bundle(pid, (), b"", scientificMetadata=scientific_metadata(tree))
-    publisher.publish(made, POLICY)
-    assert publisher.publish(made, POLICY).status is Status.UNCHANGED
 
 
 def test_names_that_backends_choke_on_come_back_and_are_recognised(site: Site, pid: str) -> None:
@@ -447,13 +282,6 @@ def test_documents_of_a_real_beamline_are_created_and_recognised(site: Site) -> 
         assert publisher.publish(made, POLICY).status is Status.CREATED
         assert publisher.publish(made, POLICY).status is Status.UNCHANGED
     assert len(datasets) > 3
-
-
-def test_tokens_that_die_again_and_again_are_a_matter_of_time(site: Site, spoiled: Spoiled, pid: str) -> None:
-    for deaths in range(1, 8):
-        proxy = spoiled(*[Fault.EXPIRED] * deaths)
-        until_done(bundle(pid), site, proxy)
-    assert state(site, pid) == complete(bundle(pid))
 
 
 def test_a_refusal_for_lack_of_a_right_names_the_account_and_the_right(site: Site, pid: str) -> None:
