@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from scicat_watch.embedded import conversion
 from scicat_watch.embedded.accounts import Caller
-from scicat_watch.embedded.database import APPLICATION_ID, SCHEMA_VERSION, lost
+from scicat_watch.embedded.database import APPLICATION_ID, SCHEMA_VERSION, GoneError, lost
 from scicat_watch.embedded.query import Query, matches, ordered
 from scicat_watch.embedded.store import DuplicateError, Store
 from scicat_watch.embedded.tables import ATTACHMENTS, BLOCKS, DATASETS
@@ -142,6 +143,29 @@ def test_a_new_database_remembers_what_was_published_to_one_in_its_place_until_i
     store.close()
     Store(path, lambda: ["p/4"]).close()
     assert lost(path) == 0, "only a new one is asked what it lacks"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_database_that_is_gone_is_said_once_and_ends_the_process_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, replaced: bool
+) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    store = Store(path)
+    ended: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    try:
+        store.still_there()
+        path.rename(tmp_path / "elsewhere")
+        if replaced:
+            path.touch()
+        for _ in range(3):
+            with pytest.raises(GoneError, match="replaced" if replaced else "removed"), store.writing():
+                raise AssertionError("nothing is written any more")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        store.close()
+    assert ended == [signal.SIGTERM]
+    assert len(caplog.messages) == 1
 
 
 def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
