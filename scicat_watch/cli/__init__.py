@@ -25,6 +25,9 @@ def __getattr__(name: str) -> Any:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a `ScicatWatchError` becomes a message and an exit status."""
     given = sys.argv[1:] if arguments is None else []
+    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until somebody hears it, Ctrl-C ends the process without a word, and not with Python's account of what it did.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if given and "--as-child" not in given:
         if given[0] == "run":
             # It asks a daemon to read its configuration again; one that only starts has just read it.
