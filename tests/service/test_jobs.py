@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,16 @@ def test_the_status_is_that_of_now(daemon: Daemon) -> None:
     heard = daemon.asked_at(40, "status")
     daemon.run(50)
     assert heard[0].last["state"]["totals"]["done"] == 1
+
+
+def test_the_status_names_the_last_rescan_also_if_nothing_was_found_in_it(
+    disk: Disk, sites: Callable[..., FakeSite]
+) -> None:
+    daemon = Daemon(disk, sites(watching={"rescan_interval": 10.0}))
+    shown = [daemon.asked_at(seconds, "status") for seconds in (25, 45)]
+    daemon.run(50)
+    before, after = (heard[0].last["state"]["beamtimes"][0]["watch"]["rescanned"] for heard in shown)
+    assert (datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds() == 20
 
 
 def test_of_a_paused_beamtime_nothing_new_is_read_or_published_until_it_is_resumed(daemon: Daemon) -> None:

@@ -79,6 +79,11 @@ class BeamtimeLoop:
             self._paused.set()
         self.hints.wake()
 
+    @property
+    def last_rescan(self) -> tuple[str, float]:
+        """When the last full rescan ended, and the seconds it took; asked for by any thread."""
+        return self._notices.last_rescan
+
     def give_up(self, why: str) -> None:
         """Do no longer what was asked for, as the file system does not answer; called by another thread.
 

@@ -61,10 +61,17 @@ class Commands:
 
     def _state(self) -> dict[str, Any]:
         site = self._site
-        return status.of(
+        state = status.of(
             site.journal, site.clock.now().timestamp(), site.settings.catalogue.url or "", running=True,
             unanswered=site.publisher.unanswered(), lost=lost(site.settings, site.journal),
         )  # fmt: skip
+        # Not each rescan that finds nothing is reported: what is shown of the last one is that of now.
+        rescans = {(str(loop.beamtime.directory), loop.beamtime.id): loop.last_rescan for loop in self._loops()}
+        for one in state["beamtimes"]:
+            rescanned, seconds = rescans.get((one["directory"], one["id"]), ("", 0.0))
+            if one["watch"] and rescanned:
+                one["watch"] |= {"rescanned": rescanned, "seconds": seconds}
+        return state
 
     def _ingest(self, asked: Asked, reply: Reply) -> None:
         chosen, silent, unwatched = self._chosen(asked.paths)

@@ -27,7 +27,7 @@ _OURS_WITHIN = 30.0
 
 
 class Notices:
-    """Decides how one beamtime is watched; used by its thread, but for `appending`."""
+    """Decides how one beamtime is watched; used by its thread, but for `appending` and `last_rescan`."""
 
     def __init__(self, directory: Path, events: EventSource, hints: HintQueue, clock: Clock) -> None:
         self._directory, self._events, self._hints, self._clock = directory, events, hints, clock
@@ -42,7 +42,9 @@ class Notices:
         self._without: dict[Path, int] = {}
         """Those of which no event came after that, with the number."""
         self._all_missed = 0
-        self._rescanned, self._seconds, self._at = "", 0.0, 0.0
+        self.last_rescan = "", 0.0
+        """When the last full rescan ended, and the seconds it took; also asked for by other threads."""
+        self._at = 0.0
         self._nested: dict[Path, str] = {}
         """Mounts below the beamtime directory, each with why and since when it is not there; empty if it is."""
         self._reason = self._find_reason()
@@ -66,7 +68,7 @@ class Notices:
     def rescanned(self, missed: Iterable[Path], seconds: float) -> None:
         """A full rescan took so long, and found changes that no event had reported before it began, or since."""
         self._mounts = Mounts.now()
-        self._rescanned, self._seconds = self._clock.now().isoformat(timespec="seconds"), seconds
+        self.last_rescan = self._clock.now().isoformat(timespec="seconds"), round(seconds, 3)
         self._at = self._clock.monotonic()
         before, self._reported = self._reported, self._hints.take_reported()
         # What is reported while a rescan runs may be what this one found, or what the next one finds.
@@ -122,12 +124,13 @@ class Notices:
 
     def state(self, next_at: float) -> WatchState:
         """For `status`; `next_at`: monotonic time of the next full rescan."""
+        rescanned, seconds = self.last_rescan
         return WatchState(
             method="polling" if self.polled else "notifications",
             reason=self._reason,
-            interval=round(next_at - self._at, 1) if self._rescanned else 0.0,
-            rescanned=self._rescanned,
-            seconds=round(self._seconds, 3),
+            interval=round(next_at - self._at, 1) if rescanned else 0.0,
+            rescanned=rescanned,
+            seconds=seconds,
             missed=self._all_missed,
             overflows=self._hints.overflows,
             unwatched=self._events.gaps(self._directory).unwatched,
