@@ -285,6 +285,8 @@ class Request:
     """What is to be brought up to date of a dataset that is done, because its files have changed since."""
     was_in: str = ""
     """Source folder of the dataset when it was last published, if that is known: it may have moved since."""
+    done: bool = False
+    """Whether its line was done before it came again: nothing is to be done if no files of it are there any more."""
 
     @property
     def scan(self) -> Scan:

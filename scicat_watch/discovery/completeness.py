@@ -81,7 +81,7 @@ class Completeness:
         self._settling.forget(key)
 
     def of(self, request: Request, since: float, now: float) -> Ready | Held | None:
-        """What the scan of a request is like; None for a found file that is gone.
+        """What the scan of a request is like; None if its files are gone, and it was found or is done.
 
         `since`: monotonic time since which the request has been there.
         """
@@ -91,6 +91,8 @@ class Completeness:
         master = self._find_master(scan) if request.listed else scan.master
         if master is not None:
             return self._of_file(request, master, since, now)
+        if request.done and not self._has_files(scan):
+            return None  # They were renamed, archived or deleted, or never came: the dataset says more than we know.
         if not self._has_list(request.key.directory):
             awaited = (*beginnings(scan, scan.directory), os.fspath(request.key.directory / self._list_name))
             return Held("its scan directory or dataset list is not there", math.inf, stuck=True, awaited=awaited)

@@ -174,7 +174,7 @@ class Pending:
                 case Held() as held:
                     self._hold(entry, held, now)
                 case None:
-                    self._drop(key)  # A found file that is gone: if it comes back it is found again.
+                    self._drop(key)  # If its files come back they are found again.
 
     def _take_due(self, now: float) -> list[_Entry]:
         """The entries that are to be checked, in the order in which they came."""

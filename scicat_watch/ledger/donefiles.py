@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from scicat_watch.ledger.ingested import IngestedList
 from scicat_watch.model import FileState, line_of_found
@@ -13,7 +13,7 @@ from scicat_watch.model import FileState, line_of_found
 class DoneFiles:
     """The data files that were found under one scan directory and are done, as they are known at one moment."""
 
-    def __init__(self, ingested: IngestedList, states: Callable[[], Mapping[str, str]], left: frozenset[str]) -> None:
+    def __init__(self, ingested: IngestedList, states: Callable[[], Mapping[str, str]], left: Set[str]) -> None:
         """`states` asks the journal for what the files were like; called if that is asked for.
 
         `left`: names of scans that have moved away: what has such a name now is another scan.

@@ -37,24 +37,30 @@ class Identity:
         self._known, self._beamtime, self._before = known, beamtime.id, before
         self._root = f"{text(beamtime.directory)}/"
 
-    def of(self, request: Request, state: ScanState | None, *, done: bool = False) -> Request:
+    def of(self, request: Request, state: ScanState | None, ingested: IngestedList) -> Request:
         """The same request, for the dataset that its scan has already, if it has one. Changes nothing.
 
-        `done`: whether the ingested list of its directory says so of the scan's name.
+        `ingested`: the list of its directory.
         Raises `NameTaken` if another scan has the dataset of its name; OSError if that cannot be found out now.
         """
         place = request.scan.place
         here = self._known.at(place)
         if here is not None and self._is_untouched(here, state):
             return published_as(request, here.pid, here.source_folder)
-        if (moved := self.before_it_moved(request, state, done=done)) is not None:
+        if (moved := self.before_it_moved(request, state, ingested)) is not None:
             # Also where the scan was before, and is noted as done.
             update = request.update if request.listed else Extent.ALL
             return replace(published_as(request, moved.pid, moved.source_folder), update=update)
         if here is not None and not here.moved_to and self._is_same(here, state):
             return published_as(request, here.pid, here.source_folder)
-        if not request.listed:
-            free = (pid for pid in self._names(request) if not self._was_given(pid, place, state))
+        has_left = request.scan.name in ingested.left or (here is not None and bool(here.moved_to))
+        if has_left and request.listed and not _has_files(state):
+            raise NameTaken(
+                f"no file or folder of the name {place} is there: the scan of this name was renamed, and has kept the "
+                f"dataset {request.pid}. Name it as it is called now, or remove the line"
+            )
+        if has_left or not request.listed:
+            free = (pid for pid in self._names(request) if not self._was_given(pid, request, state, ingested))
             return request if (pid := next(free)) == request.pid else published_as(request, pid)
         if (taken := self._other(request.pid, place, state)) is not None:
             name = request.scan.name
@@ -65,15 +71,16 @@ class Identity:
             )
         return request
 
-    def before_it_moved(self, request: Request, state: ScanState | None, *, done: bool) -> KnownScan | None:
-        """What is known of a scan from before its files were renamed; None if they were not. `done`: as for `of`."""
+    def before_it_moved(self, request: Request, state: ScanState | None, ingested: IngestedList) -> KnownScan | None:
+        """What is known of a scan from before its files were renamed; None if they were not. As `of`."""
         here = self._known.at(request.scan.place)
         if state is None or (here is not None and self._is_untouched(here, state)):
             return None
         for known in self._known.like(state.identity):
             if self._has_left(known, request):
                 return known
-        if not done or here is not None:
+        name = request.scan.name
+        if here is not None or name in ingested.left or not ingested.done_name(name):
             return None
         # The ingested list beside the files was renamed with their directory, and it says which dataset they have;
         # so that is known although the files were changed since.
@@ -102,9 +109,9 @@ class Identity:
             except OSError:
                 continue  # It cannot be said now; what depends on it is not decided now either.
 
-    def take(self, request: Request, state: ScanState | None, *, done: bool) -> None:
+    def take(self, request: Request, state: ScanState | None, ingested: IngestedList) -> None:
         """Remember where the files of a scan are now, if they were renamed: what comes to their place is another."""
-        if (moved := self.before_it_moved(request, state, done=done)) is not None:
+        if (moved := self.before_it_moved(request, state, ingested)) is not None:
             log.info("%s: its files were at %s and are at %s now", moved.pid, moved.place, request.scan.place)
             self._known.move([(moved, request.scan.place, state.master if state else None)])
 
@@ -135,8 +142,11 @@ class Identity:
         """Another scan that has the dataset of this id, and is there."""
         return next((known for known in self._elsewhere(pid, place, state) if is_there(known)), None)
 
-    def _was_given(self, pid: str, place: Path, state: ScanState | None) -> bool:
+    def _was_given(self, pid: str, request: Request, state: ScanState | None, ingested: IngestedList) -> bool:
         """Whether another scan has this dataset, or had it: also one whose files are not there any more."""
+        place = request.scan.place
+        if ingested.owner(pid) not in ("", request.scan.name):
+            return True
         if self._other(pid, place, state) is not None or self._known.is_orphan(pid, (self._beamtime, self._before)):
             return True
         here = self._known.at(place)
@@ -159,6 +169,11 @@ class Identity:
         first = f"{self._beamtime}/{request.scan.name}"
         for number in itertools.count(2):
             yield f"{first}~{number}"
+
+
+def _has_files(state: ScanState | None) -> bool:
+    """Whether some files of a scan are there, or are not known."""
+    return state is None or state.master is not None or state.files.number > 0
 
 
 class MadeBefore:

@@ -10,7 +10,7 @@ are appended and flushed to the disk; a last line that a crash tore is repaired 
     __dataset__ new/scan_00002 11018765/old/scan_00002 1795223410.3967 1795223410.3967 0
 
 says that the scan of this name has the dataset of that id, as after its files were renamed; the last
-one counts. Blanks and other characters that would end a word are percent-encoded.
+one counts. What comes to the name that had it before is another scan. Words are percent-encoded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, unquote
@@ -57,8 +57,7 @@ class Record:
         return self.stamps.dataset > 0 and self.stamps.datablock > 0 and self.stamps.attachment != -1
 
     def __str__(self) -> str:
-        stamps = (self.stamps.dataset, self.stamps.datablock, self.stamps.attachment)
-        return f"{self.line} {' '.join(_stamp(stamp) for stamp in stamps)}"
+        return f"{self.line} {' '.join(map(_stamp, astuple(self.stamps)))}"
 
 
 def parse_record(text: str) -> Record | None:
@@ -85,10 +84,8 @@ def parse_unfinished(text: str) -> Record | None:
     counts only if each of its stamps is one that is written, so that nothing is taken for done that is not.
     """
     record = parse_record(text) if len(text.split()) > 3 else None
-    if record is None:
-        return None
-    stamps = (record.stamps.dataset, record.stamps.datablock, record.stamps.attachment)
-    return record if all(stamp in (0, -1) or stamp > _FIRST_STAMP for stamp in stamps) else None
+    is_whole = record is not None and all(stamp in (0, -1) or stamp > _FIRST_STAMP for stamp in astuple(record.stamps))
+    return record if is_whole else None
 
 
 class Contents(NamedTuple):
@@ -111,8 +108,8 @@ class IngestedList:
     """
 
     __slots__ = (
-        "_done", "_entries", "_lock", "_names", "_older", "_published", "_revision", "_seen", "_sound", "_unwritten",
-        "path",
+        "_done", "_entries", "_left", "_lock", "_names", "_older", "_owners", "_published", "_revision", "_seen",
+        "_sound", "_unwritten", "path",
     )  # fmt: skip
 
     def __init__(self, path: Path, older: tuple[Path, ...] = ()) -> None:
@@ -126,6 +123,8 @@ class IngestedList:
         self._entries: Set[str] = _NONE
         """Names of datasets that are not those of files: of entries of a file, and such as need quotes."""
         self._published: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
+        self._left: dict[str, str] = {}  # Each with itself.
         self._revision = 0
         self._sound = False
         self._seen: FileState | None = None
@@ -161,6 +160,15 @@ class IngestedList:
         """Id of the dataset that the scan of this name has instead of its own; empty if it has its own."""
         return self._published.get(name, "")
 
+    def owner(self, pid: str) -> str:
+        """The name of the scan that is noted to have a dataset."""
+        return self._owners.get(pid, "")
+
+    @property
+    def left(self) -> Set[str]:
+        """The names that scans have left with their datasets, as the list was last read; not copied."""
+        return self._left.keys()
+
     def contents(self) -> Contents:
         """The scans that are done, as the list was last read; not copied, and not to be changed."""
         return Contents(self._names.keys(), self._entries, self._published, self._revision)
@@ -180,7 +188,7 @@ class IngestedList:
         """Append that the scan of this name has the dataset of this id; as `note`."""
         words = (PUBLISHED_AS, *(quote(text, _PLAIN, errors="surrogateescape") for text in (name, pid)))
         with self._lock:
-            self._published[name] = pid
+            self._give(name, pid)
             self._revision += 1
             self._append(Record(" ".join(words), Stamps(when, when)))
 
@@ -188,6 +196,14 @@ class IngestedList:
         """Append what the disk did not take before; OSError as `note`."""
         with self._lock:
             self._write()
+
+    def _give(self, name: str, pid: str) -> None:
+        """Take in that the scan of a name has a dataset, and that whoever had it before has not."""
+        before = self._owners.get(pid, pid.partition("/")[2])
+        if before not in ("", name) and self._published.get(before, pid) == pid:
+            self._left[before] = before
+        self._left.pop(name, None)
+        self._published[name], self._owners[pid] = pid, name
 
     def _take(self, line: str) -> None:
         """Take in a line that is done, and the name that it stands for."""
@@ -225,7 +241,7 @@ class IngestedList:
         seen = _state(self.path)
         names: dict[str, str] = {}
         records = [record for path in (*self._older, self.path) for record in _records(path, names)]
-        published = dict(pair for record in records if (pair := _published(record.line)))
+        published = [pair for record in records if (pair := _published(record.line))]
         records += self._unwritten
         done = (record.line for record in records if record.done and _published(record.line) is None)
         others = [line for line in done if line not in names]
@@ -234,7 +250,9 @@ class IngestedList:
         names = names | {name: name for name in map(_name, others) if name} if others else names
         self._done, self._names, self._seen = lines, lines if names == lines else names, seen
         self._entries = {_entry(line) for line in others if not _name(line)} or _NONE
-        self._published = published
+        self._published, self._owners, self._left = {}, {}, {}
+        for name, pid in published:
+            self._give(name, pid)
         self._revision += 1
 
     def follow(self) -> None:

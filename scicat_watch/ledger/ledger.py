@@ -138,7 +138,7 @@ class BeamtimeLedger:
 
     def of_line(self, entry: ListEntry, directory: Path) -> Request:
         """The request of a line of the dataset list in `directory`; OSError as `ingested`."""
-        return naming.of_line(self._beamtime, entry, directory, self)
+        return self._with_past(naming.of_line(self._beamtime, entry, directory, self))
 
     def as_listed(self, entry: ListEntry, directory: Path) -> Request:
         """The same as its list names it, whatever its scan was called before."""
@@ -150,13 +150,15 @@ class BeamtimeLedger:
 
     def done_files(self, directory: Path) -> DoneFiles:
         """The found files under a scan directory that are done; OSError as `ingested`."""
-        left = self._journal.known.left_in(directory)
-        return DoneFiles(self.ingested(directory), functools.partial(self._journal.states, directory), left)
+        ingested = self.ingested(directory)
+        left = self._journal.known.left_in(directory) | ingested.left
+        return DoneFiles(ingested, functools.partial(self._journal.states, directory), left)
 
     def open_line(self, entry: ListEntry, directory: Path) -> Request | None:
         """The same, if the line is not done yet; None if it is."""
-        wanted = self._wants(RequestKey(directory, entry.line), directory / entry.name)
-        return self.of_line(entry, directory) if wanted else None
+        if not self.ingested(directory).done(entry.line) or self.has_left(directory, entry.name):
+            return self.of_line(entry, directory)
+        return None
 
     def of_file(self, file: Path, directory: Path, origin: Origin = Origin.FOUND) -> Request:
         """The request of a data file that no list names, in a directory whose scans `directory` names now."""
@@ -164,7 +166,12 @@ class BeamtimeLedger:
 
     def as_begun(self, request: Request) -> Request:
         """The same request under the name that its scan has by now; OSError as `ingested`."""
-        return naming.as_begun(self._beamtime, request, self)
+        return self._with_past(naming.as_begun(self._beamtime, request, self))
+
+    def _with_past(self, request: Request) -> Request:
+        """The same request, with whether its line is done; there is no such thing of a file that was found."""
+        done = request.listed and self.ingested(request.key.directory).done(request.key.line)
+        return request if done == request.done else replace(request, done=done)
 
     def begun_in(self, directory: Path, name: str) -> bool:
         """Whether a scan of this name has begun to be ingested under the directory, or was, by whichever way."""
@@ -179,12 +186,12 @@ class BeamtimeLedger:
 
         Raises `NameTaken` if another scan has the dataset of its name; OSError if that cannot be found out now.
         """
-        found = self._identity.of(request, state, done=self._is_done(request))
+        found = self._identity.of(request, state, self.ingested(request.scan.directory))
         return found if found.was_in else self._made_before.of(found)
 
     def has_moved(self, request: Request, state: ScanState) -> bool:
         """Whether the files of a scan were renamed since it was published; OSError as `identified`."""
-        return self._identity.before_it_moved(request, state, done=self._is_done(request)) is not None
+        return self._identity.before_it_moved(request, state, self.ingested(request.scan.directory)) is not None
 
     def make_way(self, requests: Iterable[Request], files: DataFiles) -> bool:
         """Remember where known files are that have left their places; before any of `requests` is identified."""
@@ -192,10 +199,11 @@ class BeamtimeLedger:
 
     def take_moved(self, request: Request, state: ScanState | None) -> None:
         """Remember where the files of a scan are now, if they were renamed; OSError as `identified`."""
-        self._identity.take(request, state, done=self._is_done(request))
+        self._identity.take(request, state, self.ingested(request.scan.directory))
 
-    def _is_done(self, request: Request) -> bool:
-        return self.ingested(request.scan.directory).done_name(request.scan.name)
+    def has_left(self, directory: Path, name: str) -> bool:
+        """Whether the scan of a name has left it with its dataset: what is there now is another one."""
+        return name in self.ingested(directory).left or self._journal.known.left(directory / name)
 
     def known(self, place: Path) -> KnownScan | None:
         """What is known of the published scan whose files begin with a path."""
@@ -222,10 +230,9 @@ class BeamtimeLedger:
 
     def wanted(self, request: Request) -> bool:
         """Whether a request is not done yet; OSError as `ingested`."""
-        if request.listed:
-            return self._wants(request.key, request.scan.place)
-        done = self.ingested(request.key.directory).done_name(request.scan.name)
-        return not done or self._journal.known.left(request.scan.place)
+        ingested = self.ingested(request.key.directory)
+        done = ingested.done(request.key.line) if request.listed else ingested.done_name(request.scan.name)
+        return not done or self.has_left(request.scan.directory, request.scan.name)
 
     def changed(self, request: Request, state: FileState) -> bool:
         """Whether a scan's master file looks different from when it was last tried, if that is still known."""
@@ -289,7 +296,8 @@ class BeamtimeLedger:
             before = None if changed else self._journal.attempt(request.key)
             attempt = failed(before, outcome.fault, outcome.reason, now, self._retrying)
         if outcome.done or outcome.stamps != Stamps():
-            self._note_dataset(request.scan, now)
+            for scan in _under_both(request):
+                self._note_dataset(scan, now)
             self._write(request, outcome.stamps)
         self._journal.note(outcome, attempt, now, state)
         if outcome.done and request.scan.directory != request.key.directory:
@@ -315,7 +323,8 @@ class BeamtimeLedger:
     def _note_dataset(self, scan: Scan, now: float) -> None:
         """Note which dataset a scan has if that is not the one of its name; before it is noted as done."""
         ingested = self.ingested(scan.directory)
-        if scan.published == ingested.published_as(scan.name):
+        is_noted = scan.pid == (ingested.published_as(scan.name) or replace(scan, published="").pid)
+        if is_noted and scan.name not in ingested.left:
             return
         try:
             ingested.note_published(scan.name, scan.pid, now)
@@ -346,9 +355,6 @@ class BeamtimeLedger:
                 str(scan.place), self._beamtime.id, request.pid, scan.entry, source_folder, state, identity=newest
             )
         )
-
-    def _wants(self, key: RequestKey, place: Path) -> bool:
-        return not self.ingested(key.directory).done(key.line) or self._journal.known.left(place)
 
     def _write(self, request: Request, stamps: Stamps) -> None:
         def note() -> None:
@@ -385,3 +391,10 @@ class BeamtimeLedger:
             return beside, (fallback,) if fallback.exists() else ()
         log.info("%s: this account cannot write there; the ingested list is in %s", directory, fallback.parent)
         return fallback, (beside,)
+
+
+def _under_both(request: Request) -> tuple[Scan, ...]:
+    """A scan as it is named, and as the line names it that asks for it: each of the two lists goes where it goes."""
+    scan, directory = request.scan, request.key.directory
+    below = scan.below(directory) if directory != scan.directory else None
+    return (scan,) if below is None else (scan, replace(below, published=request.pid))

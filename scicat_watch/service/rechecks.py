@@ -272,12 +272,12 @@ class Rechecks:
 
     def _first(self, item: _Item) -> None:
         """A scan of which it is not known how it was published: either it was renamed, or it is taken as it is."""
-        request = item.request()
+        request, now = item.request(), self._files.state(item.scan, item.scan.master)
         if self._ledger.wanted(request):
-            if not item.listed:  # As one at the place of a scan that was renamed: it is not done, whoever saw it.
+            # As one at the place of a scan that was renamed: it is not done, whoever saw it.
+            if not item.listed or (now is not None and now.files.number and self._left_by_another(request.scan)):
                 self._watch.update(request, self._clock.monotonic())
             return
-        now = self._files.state(item.scan, item.scan.master)
         if now is None:
             return
         if self._ledger.has_moved(request, now):
@@ -286,6 +286,9 @@ class Rechecks:
             self._update(item, Extent.ALL)
         else:
             self._ledger.accept(request, now)
+
+    def _left_by_another(self, scan: Scan) -> bool:
+        return self._ledger.has_left(scan.directory, scan.name)
 
     def _settle(self, item: _Item, found: Change, pid: str) -> None:
         """Bring a scan that has changed up to date, as far as its origin and the policy allow; report the rest."""

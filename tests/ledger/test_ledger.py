@@ -189,7 +189,9 @@ def test_a_listed_scan_that_was_found_before_keeps_its_dataset_and_settles_the_f
     assert (listed.pid, listed.scan.directory, listed.scan.stem) == ("1/raw/a", root, "raw/a")
     assert listed.scan.extras == ("raw/pilatus",)
     ledger.note(Outcome(listed, Status.CREATED, stamps=STAMPS), None, 200.0)
-    assert (root / "raw" / DONE).read_text().startswith("a pilatus 17")
+    dataset, line, _ = (root / "raw" / DONE).read_text().split("\n")
+    assert dataset.startswith("__dataset__ a 1/raw/a ")  # It is known where the list goes, whatever lies above.
+    assert line.startswith("a pilatus 17")
     assert (root / DONE).read_text().startswith("raw/a 17")
     for known in (ledger, ledgers()):
         assert known.open_line(_line("a", "pilatus"), root / "raw") is None
