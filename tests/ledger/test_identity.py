@@ -148,6 +148,18 @@ def test_what_comes_to_a_place_that_a_scan_has_left_gets_a_dataset_of_its_own(st
     assert [story.asked(f"sample_{number}").pid for number in (1, 2, 3)] == ["1/current", "1/current~2", "1/current~3"]
 
 
+def test_the_list_says_which_names_scans_have_left_also_without_the_journal(story: Story) -> None:
+    story.file("a", "first")
+    story.ingest("a")
+    (story.root / "a.nxs").rename(story.root / "b.nxs")
+    assert story.ingest("b") == "1/a"
+    story.start(lose=True)
+    story.file("a", "second")
+    assert story.ledger.wanted(story.asked("a"))
+    assert story.ingest("a") == "1/a~2"
+    assert not story.ledger.wanted(story.asked("a"))
+
+
 def test_two_lists_that_name_a_scan_alike_are_told_apart_and_a_renamed_list_is_not(story: Story) -> None:
     for name in ("a/x", "b/x"):
         story.file(name, name)
