@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import signal
+import stat
 import struct
 import sys
 from functools import cache
@@ -96,7 +97,11 @@ def _descended(directory: int, path: str, flags: int) -> int:
             below = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
             os.close(at)
             at = below
-        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=at)
+        opened = os.open(name, flags | os.O_NOFOLLOW, dir_fd=at)
+        if flags & os.O_PATH and stat.S_ISLNK(os.fstat(opened).st_mode):  # Then a link is opened, not refused.
+            os.close(opened)
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        return opened
     finally:
         os.close(at)
 

@@ -62,10 +62,10 @@ def beneath(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         pytest.skip("this kernel has no openat2")
 
 
-def _read(directory: Path, path: str) -> bytes:
+def _read(directory: Path, path: str, flags: int = os.O_RDONLY) -> bytes:
     at = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     try:
-        descriptor = kernel.open_beneath(at, path, os.O_RDONLY)
+        descriptor = kernel.open_beneath(at, path, flags)
         try:
             return os.read(descriptor, 100)
         finally:
@@ -84,8 +84,9 @@ def test_what_is_below_a_directory_is_opened_and_nothing_by_a_link(tmp_path: Pat
     (tmp_path / "in/short").symlink_to("deep/file")
     assert _read(tmp_path / "in", "deep/file") == b"inside"
     for path in ("link", "folder/secret", "../secret", "deep/../../secret", "short", "none"):
-        with pytest.raises(OSError, match=LEFT):
-            _read(tmp_path / "in", path)
+        for flags in (os.O_RDONLY, os.O_PATH):
+            with pytest.raises(OSError, match=LEFT):
+                _read(tmp_path / "in", path, flags)
 
 
 @pytest.mark.usefixtures("beneath")

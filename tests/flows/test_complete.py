@@ -45,7 +45,7 @@ def test_detector_files_that_come_after_the_data_file_are_waited_for(tmp_path: P
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 append(beamtime / "raw" / LIST, "run_1")
-                eventually(lambda: "another file of the scan" in _shown(site), "is shown as waiting")
+                eventually(lambda: "none of its files has changed" in _shown(site), "is shown as waiting")
             finally:
                 (tmp_path / "enough").touch()
             written = int(process.communicate()[0])
