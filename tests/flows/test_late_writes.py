@@ -59,9 +59,14 @@ def test_what_arrives_after_a_kill_is_removed_by_the_next_daemon(tmp_path: Path,
             eventually(lambda: holds(catalogue) == ONCE, "it is there once, and the totals are right")
             assert daemon.stop() == 0
         assert "arrived late" in site.log.read_text()
-        _make_due(site, made=2)
-        assert site.ingest(beamtime).returncode == 0
-        assert site.status()["unsure"] == [], "the last late check is made, by a one-time ingest"
+        eventually(lambda: _is_settled_by_ingest(site, beamtime), "a one-time ingest makes the last late check")
+
+
+def _is_settled_by_ingest(site: Site, beamtime: Path) -> bool:
+    # What the end of the daemon interrupted is doubtful as well, and has late checks of its own.
+    _make_due(site, made=2)
+    assert site.ingest(beamtime).returncode == 0
+    return not site.status()["unsure"]
 
 
 def _make_due(site: Site, made: int = 0) -> None:
